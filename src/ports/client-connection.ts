@@ -1,0 +1,22 @@
+/** A connected client's socket as the application sees it. */
+import type { Codec } from '../protocol/codec.ts';
+
+export interface ClientConnection {
+  readonly codec: Codec;
+  /**
+   * Queues whole WebSocket frames. All that is queued within one turn of the event loop leaves in one write to the socket.
+   * The bytes may be shared by many connections: nobody changes them. After `close` it does nothing.
+   */
+  write(wire: Uint8Array): void;
+  /** Bytes taken by `write` that the kernel has not taken yet. */
+  readonly bufferedBytes: number;
+  /** One listener, called each time `bufferedBytes` has come down to 0 after the socket had pushed back. */
+  onDrain(listener: () => void): void;
+  /** Sends a close frame after what is queued; `code` is one of protocol/close-codes.ts. */
+  close(code: number, reason: string): void;
+}
+
+/**
+ * A payload in one codec as the bytes of a WebSocket frame: server to client, so unmasked, final, uncompressed.
+ */
+export type FrameOnWire = (codec: Codec, payload: Uint8Array) => Uint8Array;

@@ -1,0 +1,60 @@
+/** The log of all conversations: the truth. */
+import type { ConversationEvent } from '../domain/conversation.ts';
+import type { ConversationId } from '../domain/ids.ts';
+
+/** Where an event stands. Positions of one conversation only grow; those of different streams say nothing of each other. */
+export interface Appended {
+  readonly pos: number;
+  /** The log had it already, within JetStream's duplicate window. */
+  readonly duplicate: boolean;
+}
+
+export interface AppendOptions {
+  /**
+   * Optimistic lock, for state events: the position of the conversation's last state event, 0 for none. Where another one
+   * came between: RookeryError CONFLICT, nothing is appended.
+   */
+  readonly expectedStatePos?: number;
+}
+
+export interface ConversationLog {
+  /**
+   * Appends once, however often the same (conversation, by, id) is given within the duplicate window. Resolves when the
+   * event is durable under the deployment's profile, never before. Events of one sender are stored in the order of the
+   * calls. On a timeout it tries again with the same id.
+   *
+   * @throws RookeryError OVERLOADED (a bound is reached, with retryAfterMs) · LOG_UNAVAILABLE (no answer within the
+   *   deadline: the event may stand in the log or not; a retry with the same id is safe) · CONFLICT
+   */
+  append(conversation: ConversationId, event: ConversationEvent, options?: AppendOptions): Promise<Appended>;
+}
+
+/** An event as read back. */
+export interface LogEvent {
+  readonly pos: number;
+  /** When the log stored it: milliseconds since 1970. The fold knows no other clock. */
+  readonly at: number;
+  readonly conversation: ConversationId;
+  readonly event: ConversationEvent;
+}
+
+/** What stands at a position and cannot be decoded: for the dead letters. */
+export interface UnreadableEvent {
+  readonly pos: number;
+  readonly subject: string;
+  readonly reason: string;
+  readonly data: Uint8Array;
+}
+
+export type LogRecord = LogEvent | UnreadableEvent;
+export const isUnreadable = (record: LogRecord): record is UnreadableEvent => 'reason' in record;
+
+/** Reading the log from outside a worker: a gateway's resync, the CLI. One per CONV stream. */
+export interface LogReader {
+  /** Position of the newest event, 0 for an empty log. */
+  lastPos(): Promise<number>;
+  /** Events from `from` to `to`, both included, in order. Reads ahead in a bounded buffer. */
+  read(from: number, to: number): AsyncIterable<LogRecord>;
+  /** The event at one position, or undefined where there is none. */
+  at(pos: number): Promise<LogRecord | undefined>;
+}

@@ -1,0 +1,23 @@
+/** A gateway's view of conversations: asked of the lane's fan-out worker, possibly stale, possibly not to be had. */
+import type { Conversation } from '../domain/conversation.ts';
+import type { ConversationId } from '../domain/ids.ts';
+
+export interface View {
+  readonly conversation: Conversation;
+  /** Position of the conversation's last state event, refused ones included; 0 for none: for the optimistic lock. */
+  readonly statePos: number;
+}
+
+export interface ConversationViews {
+  /** Undefined when no worker answers in time. @throws nothing */
+  fetch(conversation: ConversationId): Promise<View | undefined>;
+  /** Calls back with each conversation whose roster changed, as far as the network lets through. */
+  onChange(changed: (conversation: ConversationId) => void): void;
+}
+
+/** The worker's side. */
+export interface ViewServer {
+  /** Answers requests with what `view` gives, until `stop`. */
+  serve(lane: number, view: (conversation: ConversationId) => View): Promise<{ stop(): Promise<void> }>;
+  announceChange(conversation: ConversationId): void;
+}

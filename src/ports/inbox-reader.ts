@@ -1,0 +1,37 @@
+/** The INBOX streams as a gateway reads them. One reader per stream; nothing may assume that there is only one stream. */
+
+export interface InboxStreamInfo {
+  /** Identity of the stream: another one after it was deleted and made anew. */
+  readonly epoch: string;
+  /** The oldest sequence still kept; lastSeq + 1 when the stream is empty. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+/** One stored message. `data` may be kept: it is the reader's own copy or immutable. */
+export interface InboxMessage {
+  readonly seq: number;
+  /** `inbox` with the user's subject token in `key`; `pack`, `term`, `cp` with the lane in `key`. */
+  readonly kind: 'inbox' | 'pack' | 'term' | 'cp';
+  readonly key: string;
+  readonly data: Uint8Array;
+}
+
+export interface InboxReader {
+  readonly stream: number;
+  info(): Promise<InboxStreamInfo>;
+  /** The markers of all lanes that the stream keeps, in the order of the stream. There are few. */
+  markers(): Promise<readonly InboxMessage[]>;
+  /**
+   * Every message from `fromSeq` on, in order and without a gap, across reconnects, until `stop`. `onMessages` gets what
+   * one read of the socket brought (at least one) and must not block. When the stream was deleted and made anew, or has
+   * dropped what lies between, `onLost` is called once and the tail stops: the owner starts again from nothing.
+   */
+  tail(fromSeq: number, onMessages: (messages: readonly InboxMessage[]) => void, onLost: (reason: string) => void): Promise<Tail>;
+  /** The user's next message with a sequence ≥ `fromSeq`, or undefined. About 0.4 ms. */
+  nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined>;
+}
+
+export interface Tail {
+  stop(): Promise<void>;
+}

@@ -1,0 +1,78 @@
+/**
+ * Every error code a client or an operator can meet. Codes are for ever: programs match on them, never on message text.
+ * docs/ERRORS.md gives cause and cure of each; a test holds that none is missing there.
+ */
+export const errorCodes = {
+  // What a conversation refuses (domain/conversation.ts): the same code from the gateway and, later, in `rejected`.
+  NOT_A_MEMBER: { status: 403, retry: false },
+  NOT_ALLOWED: { status: 403, retry: false },
+  BLOCKED: { status: 403, retry: false },
+  CONVERSATION_EXISTS: { status: 409, retry: false },
+  CONVERSATION_DISSOLVED: { status: 410, retry: false },
+  ALREADY_A_MEMBER: { status: 409, retry: false },
+  OWNER_MUST_HAND_OVER: { status: 409, retry: false },
+  GROUP_TOO_LARGE: { status: 413, retry: false },
+  NO_CHANGE: { status: 409, retry: false },
+  NOT_A_GROUP: { status: 409, retry: false },
+  NOT_A_DIRECT_CONVERSATION: { status: 409, retry: false },
+  INDEX_BEYOND_END: { status: 409, retry: false },
+  // What the fold alone can know.
+  MESSAGE_ID_EXPIRED: { status: 409, retry: false },
+  MESSAGE_ID_REUSED: { status: 409, retry: false },
+  // Bad input.
+  BAD_FRAME: { status: 400, retry: false },
+  BAD_REQUEST: { status: 400, retry: false },
+  BAD_ID: { status: 400, retry: false },
+  UNKNOWN_FRAME: { status: 400, retry: false },
+  BODY_TOO_LARGE: { status: 413, retry: false },
+  FRAME_TOO_LARGE: { status: 413, retry: false },
+  NOT_FOUND: { status: 404, retry: false },
+  // Who you are.
+  HELLO_EXPECTED: { status: 401, retry: false },
+  TOKEN_INVALID: { status: 401, retry: false },
+  TOKEN_EXPIRED: { status: 401, retry: false },
+  FORBIDDEN: { status: 403, retry: false },
+  // What passes by itself: try again with the same clientMsgId.
+  OVERLOADED: { status: 503, retry: true },
+  LOG_UNAVAILABLE: { status: 503, retry: true },
+  CONFLICT: { status: 503, retry: true },
+  SHUTTING_DOWN: { status: 503, retry: true },
+  INTERNAL: { status: 500, retry: true },
+  // What an operator meets at the command line or in the log.
+  CONFIGURATION_INVALID: { status: 500, retry: false },
+  NATS_SERVER_NOT_FOUND: { status: 500, retry: false },
+  NATS_SERVER_FAILED: { status: 500, retry: true },
+  STREAM_CHANGE_REFUSED: { status: 409, retry: false },
+  STREAM_MISSING: { status: 500, retry: false },
+  STATE_FILE_UNUSABLE: { status: 500, retry: false },
+  TERM_LOST: { status: 500, retry: true },
+  EVENT_UNREADABLE: { status: 500, retry: false },
+} as const satisfies Record<string, { readonly status: number; readonly retry: boolean }>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** The one error type. `status` is its HTTP form; `retry` says whether the same request may succeed later. */
+export class RookeryError extends Error {
+  readonly code: ErrorCode;
+  /** After how many milliseconds a retry makes sense; only with codes that are retryable. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'RookeryError';
+    this.code = code;
+    this.retryAfterMs = options?.retryAfterMs;
+  }
+
+  get status(): number {
+    return errorCodes[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return errorCodes[this.code].retry;
+  }
+}
+
+/** Whatever was thrown, as the one error type. What is not known is INTERNAL; its text stays out of what clients see. */
+export const asRookeryError = (thrown: unknown): RookeryError =>
+  thrown instanceof RookeryError ? thrown : new RookeryError('INTERNAL', 'internal error', { cause: thrown });

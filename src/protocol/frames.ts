@@ -1,0 +1,200 @@
+/**
+ * The frames of `rookery.v1.msgpack` and `rookery.v1.json`: one shape, two encodings. docs/PROTOCOL.md is the source of
+ * truth; a test pins its hash beside this file's.
+ *
+ * Every request carries an `id` chosen by the client (an integer, unique among its unanswered requests); its one answer
+ * carries the same. Requests are pipelined and may be answered out of order.
+ */
+import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+import type { MessageContent, Role } from '../domain/conversation.ts';
+import type { ErrorCode } from './error-codes.ts';
+
+export const SUBPROTOCOL_MSGPACK = 'rookery.v1.msgpack';
+export const SUBPROTOCOL_JSON = 'rookery.v1.json';
+
+/** A place in a user's inbox stream. Of another epoch, the stream is another one and `seq` means nothing. */
+export interface Cursor {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+/** Where a device wants to go on: after a cursor, from now on, or from the beginning of what the inbox keeps. */
+export type Resume = Cursor | 'latest' | 'everything';
+
+// ---- client → server ----
+
+export interface HelloFrame {
+  readonly t: 'hello';
+  readonly id: number;
+  readonly token: string;
+  readonly device: DeviceId;
+  readonly resume: Resume;
+  /** Name and version of the client, for the operator's logs. At most 128 bytes. */
+  readonly agent?: string;
+}
+
+/** Exactly one of `conversation` and `to` (the other user of a direct conversation). */
+export interface SendFrame extends MessageContent {
+  readonly t: 'send';
+  readonly id: number;
+  readonly conversation?: ConversationId;
+  readonly to?: UserId;
+  readonly clientMsgId: ClientMsgId;
+}
+
+export type Command =
+  | { readonly type: 'createGroup'; readonly conversation: ConversationId; readonly name: string; readonly members: readonly UserId[] }
+  | { readonly type: 'addMembers' | 'removeMembers'; readonly conversation: ConversationId; readonly members: readonly UserId[] }
+  | { readonly type: 'leaveGroup' | 'dissolveGroup'; readonly conversation: ConversationId }
+  | { readonly type: 'changeRole'; readonly conversation: ConversationId; readonly member: UserId; readonly role: Role }
+  | { readonly type: 'renameGroup'; readonly conversation: ConversationId; readonly name: string }
+  | { readonly type: 'markRead'; readonly conversation: ConversationId; readonly upTo: number }
+  | { readonly type: 'blockUser' | 'unblockUser'; readonly user: UserId };
+
+export interface CommandFrame {
+  readonly t: 'command';
+  readonly id: number;
+  readonly clientMsgId: ClientMsgId;
+  readonly command: Command;
+}
+
+export type Query = { readonly type: 'conversation'; readonly conversation: ConversationId };
+
+export interface QueryFrame {
+  readonly t: 'query';
+  readonly id: number;
+  readonly query: Query;
+}
+
+/** Confirms a cursor frame: the device has stored all up to it. No answer. */
+export interface ConfirmFrame {
+  readonly t: 'confirm';
+  readonly seq: number;
+}
+
+export interface PingFrame {
+  readonly t: 'ping';
+}
+
+export type ClientFrame = HelloFrame | SendFrame | CommandFrame | QueryFrame | ConfirmFrame | PingFrame;
+
+// ---- server → client ----
+
+/**
+ * Why the cursor could not be resumed: the inbox stream is another one, has dropped what lies between, or the cursor lies
+ * beyond its end. What follows is replayed from the log; the device drops what it knew of positions and takes them anew.
+ */
+export type ResyncReason = 'EPOCH_CHANGED' | 'CURSOR_TOO_OLD' | 'CURSOR_UNKNOWN' | 'TOO_FAR_BEHIND';
+
+export interface WelcomeFrame {
+  readonly t: 'welcome';
+  readonly id: number;
+  readonly session: string;
+  readonly user: UserId;
+  readonly device: DeviceId;
+  /** Milliseconds since 1970, by the gateway's clock. */
+  readonly serverTime: number;
+  readonly limits: { readonly maxBodyBytes: number; readonly maxInFlight: number; readonly heartbeatMs: number };
+}
+
+/** Comes before the entries it announces, at connect or later (a slow device that fell behind the retention). */
+export interface ResyncFrame {
+  readonly t: 'resync';
+  readonly reason: ResyncReason;
+}
+
+/** The message is durable at this position in the log. Not yet: that every member may see it (the fold decides that). */
+export interface SentFrame {
+  readonly t: 'sent';
+  readonly id: number;
+  readonly conversation: ConversationId;
+  readonly pos: number;
+  /** Milliseconds since 1970, by the gateway's clock; the entry's own `at` is the log's. */
+  readonly at: number;
+  readonly duplicate?: true;
+}
+
+export interface DoneFrame {
+  readonly t: 'done';
+  readonly id: number;
+  readonly pos: number;
+  readonly duplicate?: true;
+}
+
+export interface ConversationView {
+  readonly conversation: ConversationId;
+  readonly kind: 'direct' | 'group';
+  readonly name: string;
+  readonly members: readonly { readonly user: UserId; readonly role: Role }[];
+  readonly dissolved: boolean;
+  readonly lastIndex: number;
+}
+
+export interface ResultFrame {
+  readonly t: 'result';
+  readonly id: number;
+  readonly result: ConversationView;
+}
+
+/**
+ * One thing in a user's inbox. `pos` is the position in the log of the conversation, `at` the log's time in milliseconds
+ * since 1970, `by` who caused it, `id` their clientMsgId. Entries of the timeline carry their gapless index `n`.
+ */
+interface EntryBase {
+  readonly pos: number;
+  readonly at: number;
+  readonly by: UserId;
+  readonly id: ClientMsgId;
+}
+interface TimelineEntry extends EntryBase {
+  readonly n: number;
+}
+export type Entry =
+  | (TimelineEntry & { readonly type: 'message' } & MessageContent)
+  | (TimelineEntry & { readonly type: 'groupCreated'; readonly name: string; readonly members: readonly UserId[] })
+  | (TimelineEntry & { readonly type: 'membersAdded' | 'membersRemoved'; readonly members: readonly UserId[] })
+  | (TimelineEntry & { readonly type: 'memberLeft' | 'groupDissolved' })
+  | (TimelineEntry & { readonly type: 'roleChanged'; readonly member: UserId; readonly role: Role })
+  | (TimelineEntry & { readonly type: 'groupRenamed'; readonly name: string })
+  | (EntryBase & { readonly type: 'userBlocked' | 'userUnblocked' })
+  | (EntryBase & { readonly type: 'conversationRead'; readonly upTo: number })
+  /** Returned to sender: what stood at `pos` was refused by the fold. */
+  | (EntryBase & { readonly type: 'rejected'; readonly code: ErrorCode })
+  /** A retry that came after JetStream's duplicate window: the message stands at `original` already, `pos` counts for nothing. */
+  | (EntryBase & { readonly type: 'duplicate'; readonly original: number });
+
+/** Entries of one conversation in the order of the log. The same bytes go to all recipients. */
+export interface DeliverFrame {
+  readonly t: 'deliver';
+  readonly conversation: ConversationId;
+  readonly entries: readonly Entry[];
+}
+
+/** All of this user's inbox up to `seq` has been written to this socket before this frame. */
+export interface CursorFrame extends Cursor {
+  readonly t: 'cursor';
+}
+
+export interface ErrorFrame {
+  readonly t: 'error';
+  /** The request it answers; absent where the frame could not be read. */
+  readonly id?: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryAfterMs?: number;
+}
+
+export interface PongFrame {
+  readonly t: 'pong';
+}
+
+export type ServerFrame =
+  | WelcomeFrame
+  | ResyncFrame
+  | SentFrame
+  | DoneFrame
+  | ResultFrame
+  | DeliverFrame
+  | CursorFrame
+  | ErrorFrame
+  | PongFrame;

@@ -1,0 +1,16 @@
+/** What a frame may hold. Beyond a limit the request is refused with the code named; the socket lives on. */
+
+/** Bytes of a message body; configurable per gateway up to JetStream's `max_payload`. Beyond: BODY_TOO_LARGE. */
+export const DEFAULT_MAX_BODY_BYTES = 65_536;
+/** What a frame may have beside the body: ids, mentions, member lists. A longer frame closes the socket (1009). */
+export const MAX_FRAME_OVERHEAD_BYTES = 262_144;
+/** Characters of a content type. Beyond: BAD_REQUEST, as for all that follow. */
+export const MAX_CONTENT_TYPE_CHARS = 127;
+export const MAX_KEY_ID_CHARS = 128;
+export const MAX_MENTIONS = 256;
+export const MAX_GROUP_NAME_CHARS = 256;
+/** Users named in one createGroup, addMembers or removeMembers. */
+export const MAX_MEMBERS_PER_COMMAND = 1_000;
+export const MAX_AGENT_CHARS = 128;
+/** Characters of a token. */
+export const MAX_TOKEN_CHARS = 8_192;

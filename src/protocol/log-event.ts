@@ -1,0 +1,73 @@
+/**
+ * What stands in the conversation log: MessagePack maps with a schema version. Logs are read for ever, so an old version
+ * is upcast on reading and never rewritten.
+ */
+import { Packr } from 'msgpackr';
+import { parseClientMsgId, parseUserId, type UserId } from '../domain/ids.ts';
+import type { ConversationEvent } from '../domain/conversation.ts';
+import { RookeryError } from './error-codes.ts';
+
+export const LOG_SCHEMA_VERSION = 1;
+
+/** Beyond this a body is not ours: the fold reads no event that a gateway could not have written. */
+const MAX_MEMBERS = 1_000;
+
+const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+
+export const encodeLogEvent = (event: ConversationEvent): Uint8Array => packr.pack({ v: LOG_SCHEMA_VERSION, ...event });
+
+/** @throws RookeryError EVENT_UNREADABLE with the reason */
+export function decodeLogEvent(data: Uint8Array): ConversationEvent {
+  let value: unknown;
+  try {
+    value = packr.unpack(data);
+  } catch (cause) {
+    throw unreadable('not MessagePack', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable('not a map');
+  const { v, ...fields } = value as Record<string, unknown>;
+  if (v !== LOG_SCHEMA_VERSION) throw unreadable(`schema version ${String(v)} is not known`);
+  if (!parseUserId(fields.by) || !parseClientMsgId(fields.id)) throw unreadable('`by` or `id` is no id');
+  if (!hasShape(fields)) throw unreadable(`not a known event: ${String(fields.type).slice(0, 64)}`);
+  return fields as unknown as ConversationEvent;
+}
+
+const unreadable = (reason: string, cause?: unknown): RookeryError =>
+  new RookeryError('EVENT_UNREADABLE', reason, { cause });
+
+/** Fields beyond those checked pass through: a newer writer of the same version may add optional ones. */
+function hasShape(fields: Record<string, unknown>): boolean {
+  switch (fields.type) {
+    case 'messageSent':
+      return typeof fields.contentType === 'string' && fields.body instanceof Uint8Array && hasOptionalShape(fields);
+    case 'groupCreated':
+      return typeof fields.name === 'string' && areUsers(fields.members);
+    case 'membersAdded':
+    case 'membersRemoved':
+      return areUsers(fields.members);
+    case 'roleChanged':
+      return parseUserId(fields.member) !== undefined && /^(owner|admin|member)$/.test(String(fields.role));
+    case 'groupRenamed':
+      return typeof fields.name === 'string';
+    case 'conversationRead':
+      return isWholeNumber(fields.upTo);
+    case 'memberLeft':
+    case 'groupDissolved':
+    case 'userBlocked':
+    case 'userUnblocked':
+      return true;
+    default:
+      return false;
+  }
+}
+
+const hasOptionalShape = ({ keyId, replyTo, mentions, expiresAt }: Record<string, unknown>): boolean =>
+  (keyId === undefined || typeof keyId === 'string') &&
+  (replyTo === undefined || isWholeNumber(replyTo)) &&
+  (mentions === undefined || areUsers(mentions)) &&
+  (expiresAt === undefined || isWholeNumber(expiresAt));
+
+const isWholeNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const areUsers = (value: unknown): value is UserId[] =>
+  Array.isArray(value) && value.length <= MAX_MEMBERS && value.every((user) => parseUserId(user) !== undefined);

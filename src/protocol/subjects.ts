@@ -1,0 +1,95 @@
+/**
+ * The names on NATS: subjects, streams and what they are derived from. Nobody else builds a subject.
+ *
+ * `<p>` is one of 256 fixed virtual partitions; a stream takes a contiguous range of them. A deployment grows by giving
+ * ranges to more streams, never by renaming a subject.
+ */
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
+
+export const PARTITIONS = 256;
+
+const utf8 = new TextEncoder();
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
+
+/**
+ * An id as one subject token, injective: a plain one stands as it is, any other is `~` + base64url of its UTF-8. So no dot,
+ * wildcard, space or line break of an id ever reaches a subject or a header.
+ */
+export function tokenOf(id: string): string {
+  if (PLAIN_TOKEN.test(id)) return id;
+  let binary = '';
+  for (const byte of utf8.encode(id)) binary += String.fromCharCode(byte);
+  return `~${btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')}`;
+}
+
+/** The id behind a token. @throws when the token is none of ours */
+export function idOfToken(token: string): string {
+  if (!token.startsWith('~')) return token;
+  const binary = atob(token.slice(1).replaceAll('-', '+').replaceAll('_', '/'));
+  return utf8Decoder.decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+}
+
+/** FNV-1a over the token's characters, folded to a byte. Fixed for ever: stored subjects carry it. */
+export function partitionOfToken(token: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < token.length; i++) hash = Math.imul(hash ^ token.charCodeAt(i), 0x01000193);
+  hash ^= hash >>> 16;
+  return (hash ^ (hash >>> 8)) & 0xff;
+}
+
+/** Which part of a deployment's streams holds a partition: `count` streams share the 256 in equal ranges. */
+export const rangeOfPartition = (partition: number, count: number): number =>
+  Math.floor((partition * count) / PARTITIONS);
+
+/** First and last partition of range `k` of `count`. */
+export function partitionsOfRange(k: number, count: number): readonly [number, number] {
+  return [Math.ceil((k * PARTITIONS) / count), Math.ceil(((k + 1) * PARTITIONS) / count) - 1];
+}
+
+/** How many streams share the conversations and the inboxes. From the process configuration, the same everywhere. */
+export interface Topology {
+  readonly convStreams: number;
+  readonly inboxStreams: number;
+}
+
+export const convStreamName = (k: number): string => `CONV_${k}`;
+export const inboxStreamName = (k: number): string => `INBOX_${k}`;
+export const USER_STREAM = 'USER';
+export const DEAD_STREAM = 'DEAD';
+
+/** `m` messages, `s` state events, `r` read marks. */
+export type ConversationLane = 'm' | 's' | 'r';
+
+export function conversationSubject(conversation: ConversationId, part: ConversationLane): string {
+  const token = tokenOf(conversation);
+  return `conv.${partitionOfToken(token)}.${token}.${part}`;
+}
+
+export const convStreamOf = (conversation: ConversationId, topology: Topology): number =>
+  rangeOfPartition(partitionOfToken(tokenOf(conversation)), topology.convStreams);
+
+export function userSubject(user: UserId, kind: string): string {
+  const token = tokenOf(user);
+  return `user.${partitionOfToken(token)}.${token}.${kind}`;
+}
+
+export const inboxSubjectOfToken = (token: string): string => `inbox.${partitionOfToken(token)}.${token}`;
+export const inboxStreamOfToken = (token: string, topology: Topology): number =>
+  rangeOfPartition(partitionOfToken(token), topology.inboxStreams);
+
+/** A lane is one writer's unit of fan-out: today, one CONV stream; its number is that stream's. */
+export const packSubject = (lane: number, inboxStream: number): string => `pack.${inboxStream}.${lane}`;
+export const termSubject = (lane: number, inboxStream: number): string => `term.${inboxStream}.${lane}`;
+export const checkpointSubject = (lane: number, inboxStream: number): string => `cp.${inboxStream}.${lane}`;
+
+/** `Nats-Msg-Id` of an append: the key JetStream deduplicates by. Tokens hold no colon, so it is injective. */
+export const messageIdOf = (conversation: ConversationId, by: UserId, id: ClientMsgId): string =>
+  `${tokenOf(conversation)}:${tokenOf(by)}:${tokenOf(id)}`;
+
+/** Core NATS: a gateway asks a lane's worker for a conversation, and is told when one changed. */
+export const viewSubject = (lane: number): string => `view.${lane}`;
+export const noticeSubject = (conversation: ConversationId): string => `notice.${tokenOf(conversation)}`;
+export const NOTICE_WILDCARD = 'notice.*';
+/** Core NATS: how far a gateway's tail has read an INBOX stream, for the workers' back-pressure. */
+export const tailedSubject = (inboxStream: number): string => `tailed.${inboxStream}`;

@@ -1,0 +1,195 @@
+/**
+ * What came off the wire, checked. Written by hand, not by a schema library: it runs for every message in browsers and
+ * servers alike, and its result is the branded, exact frame with nothing else in it.
+ */
+import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+import { parseClientMsgId, parseConversationId, parseDeviceId, parseGroupId, parseUserId } from '../domain/ids.ts';
+import type { MessageContent, Role } from '../domain/conversation.ts';
+import { RookeryError } from './error-codes.ts';
+import type { ClientFrame, Command, Resume, SendFrame } from './frames.ts';
+import * as limits from './limits.ts';
+
+type Fields = Record<string, unknown>;
+
+const bad = (message: string): RookeryError => new RookeryError('BAD_REQUEST', message);
+
+/**
+ * @param value what a codec gave
+ * @param maxBodyBytes the gateway's limit
+ * @throws RookeryError BAD_FRAME, UNKNOWN_FRAME, BAD_REQUEST, BAD_ID, BODY_TOO_LARGE
+ */
+export function parseClientFrame(value: unknown, maxBodyBytes: number): ClientFrame {
+  const fields = objectFields(value);
+  switch (fields.t) {
+    case 'send':
+      return parseSend(fields, maxBodyBytes);
+    case 'confirm':
+      return { t: 'confirm', seq: wholeNumber(fields.seq, 'seq') };
+    case 'ping':
+      return { t: 'ping' };
+    case 'command':
+      return {
+        t: 'command',
+        id: requestId(fields),
+        clientMsgId: clientMsgId(fields.clientMsgId),
+        command: parseCommand(objectFields(fields.command)),
+      };
+    case 'query':
+      return parseQuery(fields);
+    case 'hello':
+      return parseHello(fields);
+    default:
+      throw new RookeryError('UNKNOWN_FRAME', 'no frame of this type');
+  }
+}
+
+/** The request id of a frame that may be malformed otherwise, so that its error can name it. */
+export function requestIdOf(value: unknown): number | undefined {
+  const id = typeof value === 'object' && value !== null ? (value as Fields).id : undefined;
+  return Number.isSafeInteger(id) ? (id as number) : undefined;
+}
+
+function parseHello(fields: Fields): ClientFrame {
+  const { token, device, agent } = fields;
+  if (typeof token !== 'string' || token.length > limits.MAX_TOKEN_CHARS) throw bad('`token` must be a JWT');
+  const parsedDevice: DeviceId | undefined = parseDeviceId(device);
+  if (!parsedDevice) throw new RookeryError('BAD_ID', '`device` must be 1 to 128 bytes of UTF-8');
+  const hello = { t: 'hello', id: requestId(fields), token, device: parsedDevice, resume: parseResume(fields.resume) } as const;
+  return agent === undefined ? hello : { ...hello, agent: text(agent, 'agent', limits.MAX_AGENT_CHARS) };
+}
+
+function parseResume(value: unknown): Resume {
+  if (value === 'latest' || value === 'everything') return value;
+  const { epoch, seq } = objectFields(value);
+  return { epoch: text(epoch, 'resume.epoch', 64), seq: wholeNumber(seq, 'resume.seq') };
+}
+
+function parseSend(fields: Fields, maxBodyBytes: number): SendFrame {
+  const address =
+    fields.to === undefined
+      ? { conversation: conversationId(fields.conversation) }
+      : { to: userId(fields.to, 'to') };
+  if (fields.to !== undefined && fields.conversation !== undefined) throw bad('give `conversation` or `to`, not both');
+  return {
+    t: 'send',
+    id: requestId(fields),
+    ...address,
+    clientMsgId: clientMsgId(fields.clientMsgId),
+    ...parseContent(fields, maxBodyBytes),
+  };
+}
+
+/** @throws RookeryError BAD_REQUEST, BAD_ID, BODY_TOO_LARGE */
+export function parseContent(fields: Fields, maxBodyBytes: number): MessageContent {
+  const { body } = fields;
+  if (!(body instanceof Uint8Array)) throw bad('`body` must be bytes');
+  if (body.length > maxBodyBytes) throw new RookeryError('BODY_TOO_LARGE', `\`body\` is over ${maxBodyBytes} bytes`);
+  return {
+    contentType: text(fields.contentType, 'contentType', limits.MAX_CONTENT_TYPE_CHARS),
+    body,
+    ...(fields.keyId !== undefined && { keyId: text(fields.keyId, 'keyId', limits.MAX_KEY_ID_CHARS) }),
+    ...(fields.replyTo !== undefined && { replyTo: wholeNumber(fields.replyTo, 'replyTo') }),
+    ...(fields.mentions !== undefined && { mentions: userIds(fields.mentions, 'mentions', limits.MAX_MENTIONS) }),
+    ...(fields.expiresAt !== undefined && { expiresAt: wholeNumber(fields.expiresAt, 'expiresAt') }),
+  };
+}
+
+/** @throws RookeryError BAD_REQUEST, BAD_ID */
+export function parseCommand(fields: Fields): Command {
+  const { type } = fields;
+  switch (type) {
+    case 'createGroup':
+      return {
+        type,
+        conversation: groupId(fields.conversation),
+        name: text(fields.name, 'name', limits.MAX_GROUP_NAME_CHARS),
+        members: userIds(fields.members, 'members', limits.MAX_MEMBERS_PER_COMMAND),
+      };
+    case 'addMembers':
+    case 'removeMembers': {
+      const members = userIds(fields.members, 'members', limits.MAX_MEMBERS_PER_COMMAND);
+      if (members.length === 0) throw bad('`members` is empty');
+      return { type, conversation: groupId(fields.conversation), members };
+    }
+    case 'leaveGroup':
+    case 'dissolveGroup':
+      return { type, conversation: groupId(fields.conversation) };
+    case 'changeRole':
+      return {
+        type,
+        conversation: groupId(fields.conversation),
+        member: userId(fields.member, 'member'),
+        role: role(fields.role),
+      };
+    case 'renameGroup':
+      return {
+        type,
+        conversation: groupId(fields.conversation),
+        name: text(fields.name, 'name', limits.MAX_GROUP_NAME_CHARS),
+      };
+    case 'markRead':
+      return { type, conversation: conversationId(fields.conversation), upTo: wholeNumber(fields.upTo, 'upTo') };
+    case 'blockUser':
+    case 'unblockUser':
+      return { type, user: userId(fields.user, 'user') };
+    default:
+      throw bad('no command of this type');
+  }
+}
+
+function parseQuery(fields: Fields): ClientFrame {
+  const query = objectFields(fields.query);
+  if (query.type !== 'conversation') throw bad('no query of this type');
+  return {
+    t: 'query',
+    id: requestId(fields),
+    query: { type: 'conversation', conversation: conversationId(query.conversation) },
+  };
+}
+
+function objectFields(value: unknown): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new RookeryError('BAD_FRAME', 'an object was expected');
+  }
+  return value as Fields;
+}
+
+function requestId(fields: Fields): number {
+  if (!Number.isSafeInteger(fields.id)) throw bad('`id` must be a whole number');
+  return fields.id as number;
+}
+
+function wholeNumber(value: unknown, name: string): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0) throw bad(`\`${name}\` must be a whole number from 0`);
+  return value as number;
+}
+
+function text(value: unknown, name: string, maxChars: number): string {
+  if (typeof value !== 'string' || value.length === 0 || value.length > maxChars) {
+    throw bad(`\`${name}\` must be a string of 1 to ${maxChars} characters`);
+  }
+  return value;
+}
+
+function role(value: unknown): Role {
+  if (value !== 'owner' && value !== 'admin' && value !== 'member') throw bad('`role` must be owner, admin or member');
+  return value;
+}
+
+const notAnId = (name: string): RookeryError =>
+  new RookeryError('BAD_ID', `\`${name}\` must be an id: 1 to 128 bytes of UTF-8`);
+
+function required<Id>(id: Id | undefined, name: string): Id {
+  if (id === undefined) throw notAnId(name);
+  return id;
+}
+
+const clientMsgId = (value: unknown): ClientMsgId => required(parseClientMsgId(value), 'clientMsgId');
+const userId = (value: unknown, name: string): UserId => required(parseUserId(value), name);
+const groupId = (value: unknown): ConversationId => required(parseGroupId(value), 'conversation');
+const conversationId = (value: unknown): ConversationId => required(parseConversationId(value), 'conversation');
+
+function userIds(value: unknown, name: string, max: number): readonly UserId[] {
+  if (!Array.isArray(value) || value.length > max) throw bad(`\`${name}\` must be a list of at most ${max} user ids`);
+  return value.map((item) => userId(item, name));
+}
