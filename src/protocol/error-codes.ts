@@ -18,7 +18,6 @@ export const errorCodes = {
   INDEX_BEYOND_END: { status: 409, retry: false },
   // What the fold alone can know.
   MESSAGE_ID_EXPIRED: { status: 409, retry: false },
-  MESSAGE_ID_REUSED: { status: 409, retry: false },
   // Bad input.
   BAD_FRAME: { status: 400, retry: false },
   BAD_REQUEST: { status: 400, retry: false },
