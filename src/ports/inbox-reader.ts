@@ -27,7 +27,11 @@ export interface InboxReader {
    * one read of the socket brought (at least one) and must not block. When the stream was deleted and made anew, or has
    * dropped what lies between, `onLost` is called once and the tail stops: the owner starts again from nothing.
    */
-  tail(fromSeq: number, onMessages: (messages: readonly InboxMessage[]) => void, onLost: (reason: string) => void): Promise<Tail>;
+  tail(
+    fromSeq: number,
+    onMessages: (messages: readonly InboxMessage[]) => void,
+    onLost: (reason: string) => void,
+  ): Promise<Tail>;
   /** The user's next message with a sequence ≥ `fromSeq`, or undefined. About 0.4 ms. */
   nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined>;
 }

@@ -5,8 +5,9 @@
  * Every request carries an `id` chosen by the client (an integer, unique among its unanswered requests); its one answer
  * carries the same. Requests are pipelined and may be answered out of order.
  */
-import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+
 import type { MessageContent, Role } from '../domain/conversation.ts';
+import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import type { ErrorCode } from './error-codes.ts';
 
 export const SUBPROTOCOL_MSGPACK = 'rookery.v1.msgpack';
@@ -43,8 +44,17 @@ export interface SendFrame extends MessageContent {
 }
 
 export type Command =
-  | { readonly type: 'createGroup'; readonly conversation: ConversationId; readonly name: string; readonly members: readonly UserId[] }
-  | { readonly type: 'addMembers' | 'removeMembers'; readonly conversation: ConversationId; readonly members: readonly UserId[] }
+  | {
+      readonly type: 'createGroup';
+      readonly conversation: ConversationId;
+      readonly name: string;
+      readonly members: readonly UserId[];
+    }
+  | {
+      readonly type: 'addMembers' | 'removeMembers';
+      readonly conversation: ConversationId;
+      readonly members: readonly UserId[];
+    }
   | { readonly type: 'leaveGroup' | 'dissolveGroup'; readonly conversation: ConversationId }
   | { readonly type: 'changeRole'; readonly conversation: ConversationId; readonly member: UserId; readonly role: Role }
   | { readonly type: 'renameGroup'; readonly conversation: ConversationId; readonly name: string }

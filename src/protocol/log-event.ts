@@ -3,8 +3,8 @@
  * is upcast on reading and never rewritten.
  */
 import { Packr } from 'msgpackr';
-import { parseClientMsgId, parseUserId, type UserId } from '../domain/ids.ts';
 import type { ConversationEvent } from '../domain/conversation.ts';
+import { parseClientMsgId, parseUserId, type UserId } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
 
 export const LOG_SCHEMA_VERSION = 1;

@@ -93,3 +93,6 @@ export const noticeSubject = (conversation: ConversationId): string => `notice.$
 export const NOTICE_WILDCARD = 'notice.*';
 /** Core NATS: how far a gateway's tail has read an INBOX stream, for the workers' back-pressure. */
 export const tailedSubject = (inboxStream: number): string => `tailed.${inboxStream}`;
+
+/** One letter a subject: worker, and where the original stands. */
+export const deadSubject = (worker: string, stream: string, pos: number): string => `dead.${worker}.${stream}.${pos}`;

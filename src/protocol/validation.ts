@@ -2,9 +2,10 @@
  * What came off the wire, checked. Written by hand, not by a schema library: it runs for every message in browsers and
  * servers alike, and its result is the branded, exact frame with nothing else in it.
  */
+
+import type { MessageContent, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { parseClientMsgId, parseConversationId, parseDeviceId, parseGroupId, parseUserId } from '../domain/ids.ts';
-import type { MessageContent, Role } from '../domain/conversation.ts';
 import { RookeryError } from './error-codes.ts';
 import type { ClientFrame, Command, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
@@ -54,7 +55,13 @@ function parseHello(fields: Fields): ClientFrame {
   if (typeof token !== 'string' || token.length > limits.MAX_TOKEN_CHARS) throw bad('`token` must be a JWT');
   const parsedDevice: DeviceId | undefined = parseDeviceId(device);
   if (!parsedDevice) throw new RookeryError('BAD_ID', '`device` must be 1 to 128 bytes of UTF-8');
-  const hello = { t: 'hello', id: requestId(fields), token, device: parsedDevice, resume: parseResume(fields.resume) } as const;
+  const hello = {
+    t: 'hello',
+    id: requestId(fields),
+    token,
+    device: parsedDevice,
+    resume: parseResume(fields.resume),
+  } as const;
   return agent === undefined ? hello : { ...hello, agent: text(agent, 'agent', limits.MAX_AGENT_CHARS) };
 }
 
@@ -66,9 +73,7 @@ function parseResume(value: unknown): Resume {
 
 function parseSend(fields: Fields, maxBodyBytes: number): SendFrame {
   const address =
-    fields.to === undefined
-      ? { conversation: conversationId(fields.conversation) }
-      : { to: userId(fields.to, 'to') };
+    fields.to === undefined ? { conversation: conversationId(fields.conversation) } : { to: userId(fields.to, 'to') };
   if (fields.to !== undefined && fields.conversation !== undefined) throw bad('give `conversation` or `to`, not both');
   return {
     t: 'send',

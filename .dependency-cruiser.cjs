@@ -1,0 +1,44 @@
+/** Data flows one way: protocol → application → domain → ports ← adapters. Only processes/ and cli/ put parts together. */
+const only = (name, from, to) => ({
+  name,
+  severity: 'error',
+  from: { path: `^src/${from}/` },
+  to: { path: '^src/', pathNot: `^src/(${[from, ...to].join('|')})/` },
+});
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    only('domain-imports-nothing', 'domain', []),
+    only('protocol', 'protocol', ['domain']),
+    only('ports', 'ports', ['domain', 'protocol']),
+    only('projections', 'projections', ['domain', 'ports', 'protocol']),
+    only('application', 'application', ['domain', 'ports', 'projections', 'protocol']),
+    only('adapters', 'adapters', ['domain', 'ports', 'protocol']),
+    only('sdk', 'sdk', ['domain', 'protocol']),
+    {
+      name: 'adapters-do-not-know-each-other',
+      severity: 'error',
+      from: { path: '^src/adapters/([^/]+)/' },
+      to: { path: '^src/adapters/', pathNot: '^src/adapters/$1/' },
+    },
+    {
+      name: 'the-pure-core-does-no-io',
+      severity: 'error',
+      from: { path: '^src/(domain|projections|ports|application|protocol)/' },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'the-sdk-runs-in-browsers',
+      severity: 'error',
+      from: { path: '^src/sdk/', pathNot: '^src/sdk/node/' },
+      to: { dependencyTypes: ['core'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js'] },
+  },
+};

@@ -1,0 +1,38 @@
+# Two commands do all the set-up: `make dev` and `make test`. What must be there before: npm with any Node >= 18, make, and
+# Python or Go.
+
+ARGS ?=
+
+.PHONY: help dev test bench check build clean
+
+help:
+	@echo 'make dev     install what is missing, run everything, print the address to open'
+	@echo 'make test    install what is missing, run every test     (ARGS="test/domain" for some)'
+	@echo 'make bench   measure, beside the limits of the same run  (ARGS="--rows direct-1,group-500")'
+	@echo 'make check   types, lint, dependency rules'
+	@echo 'make build   what is published, into dist/'
+	@echo 'make clean   remove what was installed and built (not data/)'
+
+# The stamp is newer than the lock file once its packages are installed with the Node in use.
+node_modules/.installed: package.json package-lock.json scripts/node.sh
+	@echo 'rookery: installing packages …' >&2
+	@PATH="$$(./scripts/node.sh):$$PATH"; npm ci --no-audit --no-fund --loglevel=error && (tap=node_modules/.bin/tap; $$tap build >/dev/null 2>&1 || $$tap build)
+	@touch $@
+
+dev: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH"; exec node src/cli/rookery.ts dev $(ARGS)
+
+test: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH"; exec node scripts/run-tests.ts $(ARGS)
+
+bench: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH"; exec node bench/main.ts $(ARGS)
+
+check: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH"; exec npm run --silent check
+
+build: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH"; exec npm run --silent build
+
+clean:
+	rm -rf node_modules .tools .tap dist

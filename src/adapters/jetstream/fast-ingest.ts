@@ -1,0 +1,181 @@
+/**
+ * JetStream's fast ingest (nats-server ≥ 2.14, `allow_batched`), gap mode `fail`: each message is stored at once and in
+ * order, the batch ends at the first gap or refusal, so what is stored is always a prefix of what was sent.
+ *
+ * The server is told all in the reply subject: `<inbox>.<batch>.<ack every>.fail.<sequence>.<operation>.$FI`. It answers
+ * `{"type":"ack","seq":n}` (all up to n is stored) every so many messages, and at the commit a PubAck with the count.
+ * nats.js has it only as an internal export that promises each message; here a promise is made per batch.
+ */
+import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { RookeryError } from '../../protocol/error-codes.ts';
+
+const Operation = { start: 0, append: 1, commit: 2 } as const;
+
+/** The server confirms every so many messages, fewer when they are large; and fewer when several batches share a stream. */
+const MAX_ACK_EVERY = 100;
+const BYTES_PER_ACK = 2 * 1_024 * 1_024;
+/** So many confirmations may be outstanding; at the bound `room` waits: 800 messages, far below what the server queues. */
+const MAX_OUTSTANDING_ACKS = 8;
+
+export interface FastIngestOptions {
+  /** A subject below the connection's inbox prefix that is this writer's alone. */
+  readonly inbox: string;
+  /** How long the server may leave a batch without any sign of life. */
+  readonly timeoutMs: number;
+}
+
+/** Batches on one stream, one after the other: the next may begin once the last is committed. */
+export class FastIngest {
+  readonly #nc: NatsConnection;
+  readonly #options: FastIngestOptions;
+  readonly #subscription: Subscription;
+  #batches = 0;
+  #current: Batch | undefined;
+
+  constructor(nc: NatsConnection, options: FastIngestOptions) {
+    this.#nc = nc;
+    this.#options = options;
+    this.#subscription = nc.subscribe(`${options.inbox}.>`, {
+      callback: (error, message) => this.#current?.answered(error, message.subject, message.data),
+    });
+  }
+
+  /** @param largestBytes of the messages to come: by it the server is told how often to confirm */
+  begin(largestBytes: number): Batch {
+    this.#current?.abandon('a new batch began');
+    this.#batches += 1;
+    const prefix = `${this.#options.inbox}.${this.#batches}`;
+    const ackEvery = Math.max(1, Math.min(MAX_ACK_EVERY, Math.floor(BYTES_PER_ACK / Math.max(1, largestBytes))));
+    this.#current = new Batch(
+      this.#nc,
+      `${prefix}.${ackEvery}`,
+      ackEvery * MAX_OUTSTANDING_ACKS,
+      this.#options.timeoutMs,
+    );
+    return this.#current;
+  }
+
+  stop(): void {
+    this.#current?.abandon('the writer stopped');
+    this.#subscription.unsubscribe();
+  }
+}
+
+export class Batch {
+  readonly #nc: NatsConnection;
+  readonly #prefix: string;
+  readonly #maxUnconfirmed: number;
+  readonly #timeoutMs: number;
+  #sent = 0;
+  #confirmed = 0;
+  #ended: RookeryError | undefined;
+  #committed = false;
+  #wake: (() => void) | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+
+  /** @param prefix `<inbox>.<batch>.<ack every>` */
+  constructor(nc: NatsConnection, prefix: string, maxUnconfirmed: number, timeoutMs: number) {
+    this.#nc = nc;
+    this.#prefix = prefix;
+    this.#maxUnconfirmed = maxUnconfirmed;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Whether so much is unconfirmed that the caller must await `room` before it adds more. */
+  get isFull(): boolean {
+    return this.#sent - this.#confirmed >= this.#maxUnconfirmed;
+  }
+
+  /** Sends one message. What it did is known only from `room` and `commit`. */
+  add(subject: string, data: Uint8Array): void {
+    this.#publish(this.#sent === 0 ? Operation.start : Operation.append, subject, data);
+  }
+
+  /** @throws RookeryError TERM_LOST when the server ended the batch, LOG_UNAVAILABLE when it is silent */
+  async room(): Promise<void> {
+    await this.#until(() => !this.isFull);
+  }
+
+  /** Sends the last message; resolves when the server has stored all of the batch. @throws as `room` */
+  async commit(subject: string, data: Uint8Array, headers?: MsgHdrs): Promise<void> {
+    this.#publish(Operation.commit, subject, data, headers);
+    await this.#until(() => this.#committed);
+  }
+
+  abandon(reason: string): void {
+    if (!this.#committed) this.#end(new RookeryError('TERM_LOST', reason));
+  }
+
+  answered(error: Error | null, subject: string, data: Uint8Array): void {
+    if (!subject.startsWith(`${this.#prefix}.`)) return;
+    if (error) {
+      this.#end(new RookeryError('LOG_UNAVAILABLE', 'the inbox stream gave no answer', { cause: error }));
+      return;
+    }
+    this.#read(data);
+    this.#wake?.();
+  }
+
+  #publish(operation: number, subject: string, data: Uint8Array, headers?: MsgHdrs): void {
+    if (this.#ended) return;
+    this.#sent += 1;
+    const reply = `${this.#prefix}.fail.${this.#sent}.${operation}.$FI`;
+    this.#nc.publish(subject, data, headers ? { reply, headers } : { reply });
+  }
+
+  #read(data: Uint8Array): void {
+    const text = data.length === 0 ? '' : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString();
+    const answer = parseAnswer(text);
+    if (answer?.type === 'ack' && typeof answer.seq === 'number') {
+      this.#confirmed = Math.max(this.#confirmed, answer.seq);
+    } else if (answer?.error === undefined && answer?.batch !== undefined && answer.count === this.#sent) {
+      this.#confirmed = this.#sent;
+      this.#committed = true;
+    } else {
+      // A gap, a refusal, a batch the server no longer knows, or a commit of fewer than were sent.
+      this.#end(new RookeryError('TERM_LOST', `the server ended the batch: ${text.slice(0, 256)}`));
+    }
+  }
+
+  #end(reason: RookeryError): void {
+    this.#ended ??= reason;
+    this.#wake?.();
+  }
+
+  /** Each answer prolongs the wait: the deadline is for silence, not for the whole. */
+  #until(done: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (this.#ended || done()) {
+          this.#wake = undefined;
+          clearTimeout(this.#deadline);
+          if (this.#ended) reject(this.#ended);
+          else resolve();
+          return;
+        }
+        clearTimeout(this.#deadline);
+        this.#deadline = setTimeout(() => {
+          this.#end(new RookeryError('LOG_UNAVAILABLE', `the inbox stream was silent for ${this.#timeoutMs} ms`));
+        }, this.#timeoutMs);
+      };
+      this.#wake = check;
+      check();
+    });
+  }
+}
+
+interface Answer {
+  readonly type?: string;
+  readonly seq?: number;
+  readonly error?: unknown;
+  readonly batch?: string;
+  readonly count?: number;
+}
+
+function parseAnswer(text: string): Answer | undefined {
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    return undefined;
+  }
+}

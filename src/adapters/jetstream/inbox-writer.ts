@@ -1,0 +1,171 @@
+/**
+ * One lane's writer to one INBOX stream: terms, fenced checkpoints, read-back (DESIGN section 5, docs/adr/0001).
+ *
+ * A window is one fast-ingest batch, its checkpoint the commit. The next batch begins only after the server has confirmed
+ * the last, so what the stream holds of a term is whole windows and at most one window's prefix.
+ */
+import { DeliverPolicy, JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { headers, type NatsConnection } from '@nats-io/nats-core';
+import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/inbox-writer.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { decodeOrigin, encodeInboxRecord, type Origin, RecordKind, withOffset } from '../../protocol/inbox-record.ts';
+import { checkpointSubject, inboxStreamName, termSubject } from '../../protocol/subjects.ts';
+import { type Batch, FastIngest } from './fast-ingest.ts';
+import { type StreamRoom, watchStreamRoom } from './stream-room.ts';
+
+/** Silence after which a batch, and the term with it, is given up. */
+const SERVER_SILENCE_MS = 5_000;
+/** JetStream: "wrong last sequence", also where the server can't tell the right one. */
+const WRONG_LAST_SEQUENCE = new Set([10071, 10164]);
+
+const NOTHING: ResumePoint = { window: { from: 0, to: 0 }, records: Number.POSITIVE_INFINITY };
+const NO_BODY = new Uint8Array(0);
+
+interface Stored {
+  readonly seq: number;
+  readonly origin: Origin;
+}
+
+export interface InboxWriterParts {
+  readonly nc: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly lane: number;
+  readonly inboxStream: number;
+  /** A subject below the connection's inbox prefix that is this writer's alone. */
+  readonly inbox: string;
+}
+
+export class JetstreamInboxWriter implements InboxWriter {
+  readonly #parts: InboxWriterParts;
+  readonly #stream: string;
+  readonly #ingest: FastIngest;
+  readonly #room: StreamRoom;
+  #term = 0;
+  #markerSeq = 0;
+  #begunAt = 0;
+
+  constructor(parts: InboxWriterParts) {
+    this.#parts = parts;
+    this.#stream = inboxStreamName(parts.inboxStream);
+    this.#ingest = new FastIngest(parts.nc, { inbox: parts.inbox, timeoutMs: SERVER_SILENCE_MS });
+    this.#room = watchStreamRoom(parts.nc, parts.jsm, parts.inboxStream);
+  }
+
+  async begin(): Promise<ResumePoint> {
+    const { lane, inboxStream } = this.#parts;
+    const checkpoint = await this.#last(checkpointSubject(lane, inboxStream));
+    const marker = await this.#last(termSubject(lane, inboxStream));
+    const term = (marker?.origin.term ?? 0) + 1;
+    this.#markerSeq = await this.#mark(term, marker?.seq ?? 0);
+    this.#term = term;
+    this.#begunAt = Date.now();
+    return this.#readBack(checkpoint, this.#markerSeq);
+  }
+
+  async write(window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {
+    const { lane, inboxStream } = this.#parts;
+    await this.#room.wait();
+    const batch = this.#ingest.begin(plan.reduce((largest, { body }) => Math.max(largest, body.length), 0));
+    await this.#emit(batch, window, plan, skip);
+    const checkpoint = encodeInboxRecord(this.#origin(RecordKind.checkpoint, window, plan.length), NO_BODY);
+    // Stored only while this term is the newest: so a stored checkpoint is always true.
+    const fence = headers();
+    fence.set('Nats-Expected-Last-Subject-Sequence', String(this.#markerSeq));
+    fence.set('Nats-Expected-Last-Subject-Sequence-Subject', termSubject(lane, inboxStream));
+    await batch.commit(checkpointSubject(lane, inboxStream), checkpoint, fence);
+  }
+
+  async checkpointed(): Promise<number> {
+    const { lane, inboxStream } = this.#parts;
+    return (await this.#last(checkpointSubject(lane, inboxStream)))?.origin.to ?? 0;
+  }
+
+  needsNewTerm(): Promise<boolean> {
+    return this.#room.isOld(this.#markerSeq, this.#begunAt);
+  }
+
+  stop(): void {
+    this.#ingest.stop();
+    this.#room.stop();
+  }
+
+  async #emit(batch: Batch, window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {
+    let encoded: Uint8Array | undefined;
+    let encodedBody: Uint8Array | undefined;
+    for (let offset = skip; offset < plan.length; offset++) {
+      const record = plan[offset] as PlannedRecord;
+      if (encoded && record.body === encodedBody) {
+        encoded = withOffset(encoded, offset);
+      } else {
+        encoded = encodeInboxRecord(this.#origin(RecordKind[record.kind], window, offset), record.body);
+        encodedBody = record.body;
+      }
+      batch.add(record.subject, encoded);
+      if (batch.isFull) await batch.room();
+    }
+  }
+
+  #origin(kind: RecordKind, { from, to }: Span, offset: number): Origin {
+    return { kind, lane: this.#parts.lane, term: this.#term, from, to, offset };
+  }
+
+  async #last(subject: string): Promise<Stored | undefined> {
+    // Not a direct get: with replicas that may be answered by a follower that is behind.
+    const message = await this.#parts.jsm.streams.getMessage(this.#stream, { last_by_subj: subject });
+    return message ? { seq: message.seq, origin: decodeOrigin(message.data) } : undefined;
+  }
+
+  /** Compare-and-set on the marker: of two writers that begin the same term, one gets TERM_LOST. */
+  async #mark(term: number, lastMarkerSeq: number): Promise<number> {
+    const { js, lane, inboxStream } = this.#parts;
+    const marker = encodeInboxRecord({ kind: RecordKind.marker, lane, term, from: 0, to: 0, offset: 0 }, NO_BODY);
+    try {
+      const { seq } = await js.publish(termSubject(lane, inboxStream), marker, {
+        expect: { lastSubjectSequence: lastMarkerSeq },
+      });
+      return seq;
+    } catch (cause) {
+      if (cause instanceof JetStreamApiError && WRONG_LAST_SEQUENCE.has(cause.code)) {
+        throw new RookeryError('TERM_LOST', `another writer of lane ${lane} began term ${term}`, { cause });
+      }
+      throw new RookeryError('LOG_UNAVAILABLE', `no answer from ${this.#stream}`, { cause });
+    }
+  }
+
+  /** The last valid record of this lane between its last checkpoint and the new marker. */
+  async #readBack(checkpoint: Stored | undefined, markerSeq: number): Promise<ResumePoint> {
+    let last = checkpoint?.origin;
+    let term = last?.term;
+    for await (const { data, seq } of this.#messages((checkpoint?.seq ?? 0) + 1, markerSeq - 1)) {
+      if (seq >= markerSeq) break;
+      const origin = decodeOrigin(data);
+      if (origin.lane !== this.#parts.lane) continue;
+      if (origin.kind === RecordKind.marker) term = origin.term;
+      else if (origin.term === term && origin.kind !== RecordKind.checkpoint) last = origin;
+    }
+    if (!last) return NOTHING;
+    const { kind, from, to, offset } = last;
+    return { window: { from, to }, records: kind === RecordKind.checkpoint ? Number.POSITIVE_INFINITY : offset + 1 };
+  }
+
+  async *#messages(
+    fromSeq: number,
+    toSeq: number,
+  ): AsyncGenerator<{ readonly seq: number; readonly data: Uint8Array }> {
+    if (fromSeq > toSeq) return;
+    const consumer = await this.#parts.js.consumers.get(this.#stream, {
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: fromSeq,
+    });
+    try {
+      for await (const message of await consumer.consume()) {
+        // Where the stream has dropped its beginning, the first message stands behind `fromSeq`; the marker itself ends it.
+        yield message;
+        if (message.seq >= toSeq) return;
+      }
+    } finally {
+      await consumer.delete();
+    }
+  }
+}

@@ -1,0 +1,222 @@
+/**
+ * One lane, from its log to the inboxes: take → fold → emit → confirmed → rows and position → ack. Read it top to bottom.
+ *
+ * Two things make it exactly once. What an INBOX stream holds of a term is a prefix of what was sent, and a new term reads
+ * back where that prefix ends (ports/inbox-writer.ts). And the fold is a pure function of the log, so that going on in the
+ * middle of a window gives the records that were missing. The state file may be behind, never ahead.
+ */
+import type { ConversationId } from '../../domain/ids.ts';
+import { isUnreadable, type LogEvent, type LogRecord } from '../../ports/conversation-log.ts';
+import type { View, ViewServer } from '../../ports/conversation-views.ts';
+import type { DeadLetters } from '../../ports/dead-letters.ts';
+import type { Failpoints } from '../../ports/failpoints.ts';
+import type { FanOutState } from '../../ports/fan-out-state.ts';
+import type { InboxWriter, ResumePoint, Span } from '../../ports/inbox-writer.ts';
+import type { LaneSource, TakeBound } from '../../ports/lane-source.ts';
+import type { Log } from '../../ports/log.ts';
+import { type FoldedWindow, foldReadable } from '../../projections/fan-out.ts';
+import { planFor } from '../../projections/fan-out-plan.ts';
+import { type Cutter, cutterFor } from '../../projections/window-cutter.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { convStreamName, type Topology } from '../../protocol/subjects.ts';
+
+/** A window is what is there, up to these bounds; it waits for nothing to fill it. */
+const MAX_WINDOW_EVENTS = 512;
+const MAX_WINDOW_BYTES = 1_024 * 1_024;
+/** Under load rows are committed, and events acked, at most this often; without load at once. */
+const COMMIT_EVERY_MS = 25;
+/** How long one look for new events lasts before the lane looks after its term. */
+const IDLE_WAIT_MS = 1_000;
+/** After trouble a new term is begun after this pause, doubled each time up to the second. */
+const FIRST_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 2_000;
+
+/** The steps between which a process may die; a test makes it die at each. */
+export type FanOutStep =
+  | 'termBegun'
+  | 'sourceOpened'
+  | 'folded'
+  | 'halfEmitted'
+  | 'confirmed'
+  | 'deadLettered'
+  | 'committed'
+  | 'acked';
+
+export interface LaneParts {
+  readonly lane: number;
+  readonly topology: Topology;
+  readonly source: LaneSource;
+  /** One per INBOX stream, in their order. */
+  readonly writers: readonly InboxWriter[];
+  readonly state: FanOutState;
+  readonly deadLetters: DeadLetters;
+  readonly views: ViewServer;
+  readonly failpoints: Failpoints<FanOutStep>;
+  readonly log: Log;
+}
+
+export class Lane {
+  readonly #parts: LaneParts;
+  #cutter: Cutter = cutterFor([]);
+  /** End of the last window that every stream has confirmed. */
+  #confirmed = 0;
+  #committedAt = 0;
+
+  constructor(parts: LaneParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Runs the lane until `stop` aborts: the caller holds the lane's lease. Any trouble with the streams ends the term and
+   * begins a new one, so that recovery is nothing but the normal start.
+   * @throws RookeryError STATE_FILE_UNUSABLE, STREAM_MISSING: what a new term does not cure
+   */
+  async run(stop: AbortSignal): Promise<void> {
+    const { lane, state, views, source, log } = this.#parts;
+    const viewing = await views.serve(lane, (id) => this.#view(id));
+    let backoffMs = FIRST_BACKOFF_MS;
+    try {
+      while (!stop.aborted) {
+        try {
+          await this.#activate();
+          await this.#work(stop, () => (backoffMs = FIRST_BACKOFF_MS));
+        } catch (thrown) {
+          const error = asRookeryError(thrown);
+          if (error.code !== 'TERM_LOST' && error.code !== 'LOG_UNAVAILABLE') throw thrown;
+          log.warn({ what: 'term ended', lane, code: error.code, reason: error.message, backoffMs });
+          await pause(backoffMs, stop);
+          backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS);
+        }
+        state.rollback();
+      }
+    } finally {
+      await viewing.stop();
+      await source.close();
+    }
+  }
+
+  /** A new term in every INBOX stream; then the log again from the state file's position. */
+  async #activate(): Promise<void> {
+    const { lane, writers, source, state, failpoints, log } = this.#parts;
+    const points: ResumePoint[] = [];
+    for (const writer of writers) points.push(await writer.begin());
+    failpoints.hit('termBegun');
+    state.rollback();
+    const lastPos = await source.lastPos();
+    const stored = Math.min(...points.map(({ window, records }) => (isWhole(records) ? window.to : window.from - 1)));
+    if (state.position > stored || state.position > lastPos) {
+      // A stream was lost or restored from the past: what it misses is in the log, so the fold begins anew.
+      log.warn({ what: 'state file ahead of the streams', lane, position: state.position, stored, lastPos });
+      state.discard();
+    }
+    this.#cutter = cutterFor(points.map((point) => notBeyond(point, lastPos)));
+    this.#confirmed = state.position;
+    await source.open(state.position + 1);
+    failpoints.hit('sourceOpened');
+    log.info({ what: 'term begun', lane, position: state.position, resume: points.map(({ window }) => window.to) });
+  }
+
+  async #work(stop: AbortSignal, worked: () => void): Promise<void> {
+    const { source, writers } = this.#parts;
+    while (!stop.aborted) {
+      const records = await this.#take();
+      if (records.length > 0) {
+        await this.#process(records);
+        worked();
+      }
+      if (!source.hasMore || Date.now() - this.#committedAt >= COMMIT_EVERY_MS) this.#commit();
+      if (records.length === 0) {
+        for (const writer of writers) {
+          if (await writer.needsNewTerm())
+            throw new RookeryError('TERM_LOST', 'the term is old: a new one keeps its marker');
+        }
+      }
+    }
+    this.#commit();
+  }
+
+  /** The records of the next window: what is there, or exactly a window that a stream holds in part. */
+  async #take(): Promise<readonly LogRecord[]> {
+    const { source } = this.#parts;
+    const bound: TakeBound = {
+      maxRecords: MAX_WINDOW_EVENTS,
+      maxBytes: MAX_WINDOW_BYTES,
+      limit: (firstPos) => this.#cutter.limit(firstPos).to,
+    };
+    const records = [...(await source.take(bound, IDLE_WAIT_MS))];
+    const [first] = records;
+    if (!first) return records;
+    const { to, exact } = this.#cutter.limit(first.pos);
+    while (exact && (records.at(-1)?.pos ?? 0) < to) records.push(...(await source.take(bound, IDLE_WAIT_MS)));
+    return records;
+  }
+
+  async #process(records: readonly LogRecord[]): Promise<void> {
+    const { lane, state, failpoints, views } = this.#parts;
+    const window: Span = { from: records[0]?.pos ?? 0, to: records.at(-1)?.pos ?? 0 };
+    const events = records.filter((record): record is LogEvent => !isUnreadable(record));
+    const folded = foldReadable(state, events);
+    state.apply(folded.changes, window.to);
+    failpoints.hit('folded');
+    await this.#emit(folded, window);
+    failpoints.hit('confirmed');
+    this.#confirmed = window.to;
+    const unreadable = [...records.filter(isUnreadable), ...folded.unreadable];
+    for (const letter of unreadable) await this.#parts.deadLetters.put('fan-out', convStreamName(lane), letter);
+    if (unreadable.length > 0) failpoints.hit('deadLettered');
+    for (const id of folded.rosterChanges) views.announceChange(id);
+  }
+
+  async #emit({ runs }: FoldedWindow, window: Span): Promise<void> {
+    const { lane, topology, writers } = this.#parts;
+    await settled(
+      writers.map((writer, k) => {
+        const stored = this.#cutter.stored(k, window);
+        if (isWhole(stored)) return Promise.resolve();
+        return writer.write(window, planFor(runs, lane, k, topology), stored);
+      }),
+    );
+  }
+
+  #commit(): void {
+    const { state, source, failpoints } = this.#parts;
+    this.#committedAt = Date.now();
+    if (this.#confirmed <= state.position) return;
+    state.commit(this.#confirmed);
+    failpoints.hit('committed');
+    source.ack(this.#confirmed);
+    failpoints.hit('acked');
+  }
+
+  #view(id: ConversationId): View {
+    return this.#parts.state.folded(id);
+  }
+}
+
+const isWhole = (records: number): boolean => records === Number.POSITIVE_INFINITY;
+
+/**
+ * A log that lost its end in a power failure (the `default` profile may) gives its positions anew: what the inbox holds
+ * beyond the log's end must not hide what will stand there.
+ */
+const notBeyond = ({ window, records }: ResumePoint, lastPos: number): ResumePoint =>
+  window.to <= lastPos
+    ? { window, records }
+    : { window: { from: lastPos, to: lastPos }, records: Number.POSITIVE_INFINITY };
+
+/** All have ended, well or not, before the first error is thrown: none goes on writing behind the caller's back. */
+async function settled(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
+}
+
+function pause(ms: number, stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      stop.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    stop.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,60 @@
+/**
+ * What a lane's fold knows: conversations, read marks, and the ids it has seen. Kept in memory as far as it is in use and
+ * in one file per lane; the file is a cache of the log and may be deleted at any time.
+ */
+import type { Conversation } from '../domain/conversation.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
+
+/** A conversation as the fold has left it, with the position of its last state event, refused ones included. */
+export interface FoldedConversation {
+  readonly conversation: Conversation;
+  readonly statePos: number;
+}
+
+/** An event that was accepted, remembered so that a retry makes no second one. */
+export interface SeenEvent {
+  readonly conversation: ConversationId;
+  readonly by: UserId;
+  readonly id: ClientMsgId;
+  readonly pos: number;
+  /** Milliseconds since 1970, in the log's time: from then on it may be forgotten. */
+  readonly expiresAt: number;
+}
+
+/** What the fold reads. Synchronous: a fold that waits for I/O at each event is no fold. */
+export interface FanOutLookup {
+  folded(conversation: ConversationId): FoldedConversation;
+  readMark(conversation: ConversationId, user: UserId): number;
+  /** Position of the event this one repeats, or undefined. `at` is the log's time of the one asked about. */
+  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): number | undefined;
+}
+
+/** What a window changed, against what was before it. */
+export interface FanOutChanges {
+  /** The log's time of the newest event of the window: what has expired by then may be forgotten. */
+  readonly at: number;
+  readonly conversations: ReadonlyMap<ConversationId, FoldedConversation>;
+  readonly readMarks: readonly {
+    readonly conversation: ConversationId;
+    readonly user: UserId;
+    readonly upTo: number;
+  }[];
+  readonly seen: readonly SeenEvent[];
+}
+
+export interface FanOutState extends FanOutLookup {
+  /** Position of the newest event whose changes are in the file; 0 for an empty one. */
+  readonly position: number;
+  /** Makes a window's changes visible to the fold at once; in the file they are with `commit`. */
+  apply(changes: FanOutChanges, to: number): void;
+  /**
+   * Writes all applied windows up to the one that ends at `to`, and the position, in one transaction.
+   * @throws RookeryError STATE_FILE_UNUSABLE
+   */
+  commit(to: number): void;
+  /** Forgets what was applied and not committed: back to `position`. */
+  rollback(): void;
+  /** Forgets everything, the file included: the fold begins again at the log's start. */
+  discard(): void;
+  close(): void;
+}

@@ -1,0 +1,244 @@
+/**
+ * The fold behind the fan-out: events of the log in, what each user must see out. Pure: it knows of no clock but the log's
+ * and of no I/O; what it must know is asked of `FanOutLookup`, what it changed is returned.
+ *
+ * A window is a span of consecutive events folded together. Within it, the entries of one conversation are gathered into
+ * runs: the same entries for the same audience, written once and sent to all. A run keeps the log's order, and so do the
+ * runs of one conversation; runs of different conversations may overtake each other within a window (docs/adr/0001).
+ */
+import { type ConversationEvent, evolve, hasIndex, type RefusalCode, refusalOf } from '../domain/conversation.ts';
+import { type ConversationId, type UserId, uuidv7TimeMs } from '../domain/ids.ts';
+import { movesReadMark } from '../domain/read-mark.ts';
+import type { LogEvent, UnreadableEvent } from '../ports/conversation-log.ts';
+import type { FanOutChanges, FanOutLookup, FoldedConversation, SeenEvent } from '../ports/fan-out-state.ts';
+import { RookeryError } from '../protocol/error-codes.ts';
+import type { Entry } from '../protocol/frames.ts';
+import { encodeLogEvent } from '../protocol/log-event.ts';
+import { plainEntry, timelineEntry } from './entry.ts';
+
+/**
+ * How long an accepted id is remembered. A retry within it makes no second message; a UUIDv7 older than it is refused, so
+ * that such a retry makes none however late it comes. Other ids are new again after it.
+ */
+export const SEEN_HORIZON_MS = 24 * 3_600_000;
+
+/** At the bound a run is closed and the next one opened: a run becomes one message on the inbox stream. */
+export const MAX_RUN_BYTES = 256 * 1_024;
+export const MAX_RUN_ENTRIES = 256;
+/** What an entry weighs beside its body, as an estimate from above for the common ones. */
+const ENTRY_OVERHEAD_BYTES = 160;
+
+export interface Run {
+  readonly conversation: ConversationId;
+  /**
+   * Who gets it, in the order of writing. The same array for as long as the members stay the same, so that what is derived
+   * from it can be kept. Room for channels (DESIGN section 5): an audience of another kind than a list of users.
+   */
+  readonly audience: readonly UserId[];
+  readonly entries: readonly Entry[];
+  /** Timeline entries have consecutive indexes: the run can be told by its first index and its positions. */
+  readonly timeline: boolean;
+}
+
+export interface FoldedWindow {
+  readonly runs: readonly Run[];
+  readonly changes: FanOutChanges;
+  /** Conversations whose roster is another one now: gateways drop their view of them. */
+  readonly rosterChanges: readonly ConversationId[];
+}
+
+interface OpenRun extends Run {
+  readonly entries: Entry[];
+  bytes: number;
+}
+
+export function foldWindow(lookup: FanOutLookup, events: readonly LogEvent[]): FoldedWindow {
+  const draft = new WindowDraft(lookup);
+  for (const event of events) draft.fold(event);
+  return draft.finish();
+}
+
+export interface FoldedReadable extends FoldedWindow {
+  /** Events the fold threw at: a defect of ours, or an event no gateway of ours wrote. They are left out. */
+  readonly unreadable: readonly UnreadableEvent[];
+}
+
+/** As `foldWindow`, but an event that makes the fold throw stops nobody: it is left out and returned with the reason. */
+export function foldReadable(lookup: FanOutLookup, events: readonly LogEvent[]): FoldedReadable {
+  try {
+    return { ...foldWindow(lookup, events), unreadable: [] };
+  } catch (error) {
+    // The lookup's own trouble (a full disk) is not the event's fault.
+    if (error instanceof RookeryError) throw error;
+  }
+  const readable: LogEvent[] = [];
+  const unreadable: UnreadableEvent[] = [];
+  for (const event of events) {
+    try {
+      foldWindow(lookup, [...readable, event]);
+      readable.push(event);
+    } catch (error) {
+      if (error instanceof RookeryError) throw error;
+      unreadable.push({
+        pos: event.pos,
+        subject: event.conversation,
+        reason: `the fold failed: ${String(error)}`,
+        data: encodeLogEvent(event.event),
+      });
+    }
+  }
+  return { ...foldWindow(lookup, readable), unreadable };
+}
+
+/** A window in the making. Nothing of it is seen outside before `finish`. */
+class WindowDraft {
+  readonly #lookup: FanOutLookup;
+  readonly #conversations = new Map<ConversationId, FoldedConversation>();
+  readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
+  /** By conversation, then sender and id: what this window itself has accepted. */
+  readonly #seen = new Map<ConversationId, Map<string, SeenEvent>>();
+  readonly #runs: OpenRun[] = [];
+  readonly #openRuns = new Map<ConversationId, OpenRun>();
+  readonly #rosterChanges = new Set<ConversationId>();
+  #at = 0;
+
+  constructor(lookup: FanOutLookup) {
+    this.#lookup = lookup;
+  }
+
+  fold(logged: LogEvent): void {
+    const { event, conversation: id } = logged;
+    this.#at = Math.max(this.#at, logged.at);
+    const before = this.#folded(id);
+    const isStateEvent = event.type !== 'messageSent' && event.type !== 'conversationRead';
+    const statePos = isStateEvent ? logged.pos : before.statePos;
+
+    if (event.type !== 'conversationRead') {
+      const original = this.#seenAt(logged);
+      if (original !== undefined) {
+        this.#returnToSender(logged, { ...originOf(logged), type: 'duplicate', original });
+        if (isStateEvent) this.#conversations.set(id, { conversation: before.conversation, statePos });
+        return;
+      }
+    }
+    const refusal = expiredId(logged) ? 'MESSAGE_ID_EXPIRED' : refusalOf(before.conversation, event);
+    if (refusal) {
+      this.#refuse(logged, refusal);
+      if (isStateEvent) this.#conversations.set(id, { conversation: before.conversation, statePos });
+      return;
+    }
+    if (event.type === 'conversationRead') {
+      this.#moveReadMark(logged, event.upTo, before);
+      return;
+    }
+    this.#accept(logged, before, statePos);
+  }
+
+  finish(): FoldedWindow {
+    const readMarks = [...this.#readMarks].flatMap(([conversation, marks]) =>
+      [...marks].map(([user, upTo]) => ({ conversation, user, upTo })),
+    );
+    const seen = [...this.#seen.values()].flatMap((ids) => [...ids.values()]);
+    return {
+      runs: this.#runs,
+      changes: { at: this.#at, conversations: this.#conversations, readMarks, seen },
+      rosterChanges: [...this.#rosterChanges],
+    };
+  }
+
+  #accept(logged: LogEvent, before: FoldedConversation, statePos: number): void {
+    const { event, conversation: id } = logged;
+    const after = evolve(before.conversation, event);
+    this.#conversations.set(id, { conversation: after, statePos });
+    this.#remember(logged);
+    if (after.roster !== before.conversation.roster) this.#rosterChanges.add(id);
+    if (!hasIndex(event)) {
+      // A block concerns who blocks: the other must not learn of it.
+      this.#append(id, [event.by], plainEntry(logged), false);
+      return;
+    }
+    // Who leaves still sees that they left; who is added sees it as their first entry.
+    const leaves = event.type === 'memberLeft' || event.type === 'membersRemoved';
+    const { members } = (leaves ? before.conversation : after).roster;
+    this.#append(id, audienceOf(members), timelineEntry(logged, after.lastIndex), true, bodyBytes(event));
+  }
+
+  #moveReadMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
+    const { conversation: id, event } = logged;
+    const mark = this.#readMarks.get(id)?.get(event.by) ?? this.#lookup.readMark(id, event.by);
+    if (!movesReadMark(mark, upTo)) return;
+    let marks = this.#readMarks.get(id);
+    if (!marks) this.#readMarks.set(id, (marks = new Map()));
+    marks.set(event.by, upTo);
+    // To the reader's other devices; in a direct conversation also to the other one, unless that one has blocked the reader.
+    const { roster } = conversation;
+    const peers =
+      roster.kind === 'direct' ? [...roster.members.keys()].filter((user) => !roster.blockers.has(user)) : [];
+    this.#append(id, [...new Set([event.by, ...peers])], plainEntry(logged), false);
+  }
+
+  #refuse(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void {
+    this.#returnToSender(logged, { ...originOf(logged), type: 'rejected', code });
+  }
+
+  #returnToSender(logged: LogEvent, entry: Entry): void {
+    this.#append(logged.conversation, [logged.event.by], entry, false);
+  }
+
+  #append(id: ConversationId, audience: readonly UserId[], entry: Entry, timeline: boolean, bytes = 0): void {
+    const weight = bytes + ENTRY_OVERHEAD_BYTES;
+    let run = this.#openRuns.get(id);
+    if (
+      !run?.timeline ||
+      !timeline ||
+      run.audience !== audience ||
+      run.entries.length >= MAX_RUN_ENTRIES ||
+      run.bytes + weight > MAX_RUN_BYTES
+    ) {
+      run = { conversation: id, audience, entries: [], timeline, bytes: 0 };
+      this.#openRuns.set(id, run);
+      this.#runs.push(run);
+    }
+    run.entries.push(entry);
+    run.bytes += weight;
+  }
+
+  #folded(id: ConversationId): FoldedConversation {
+    return this.#conversations.get(id) ?? this.#lookup.folded(id);
+  }
+
+  #seenAt({ conversation, event, at }: LogEvent): number | undefined {
+    const here = this.#seen.get(conversation)?.get(seenKey(event.by, event.id));
+    return here ? here.pos : this.#lookup.seen(conversation, event.by, event.id, at);
+  }
+
+  #remember({ conversation, event, at, pos }: LogEvent): void {
+    let ids = this.#seen.get(conversation);
+    if (!ids) this.#seen.set(conversation, (ids = new Map()));
+    // A clock ahead of the log's must not make its ids forgotten while they still count as fresh.
+    const expiresAt = Math.max(at, uuidv7TimeMs(event.id) ?? 0) + SEEN_HORIZON_MS;
+    ids.set(seenKey(event.by, event.id), { conversation, by: event.by, id: event.id, pos, expiresAt });
+  }
+}
+
+/** NUL may stand in an id, so the length of the first part keeps the pair apart from every other. */
+const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;
+
+const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id: event.id });
+
+const bodyBytes = (event: ConversationEvent): number => (event.type === 'messageSent' ? event.body.length : 0);
+
+function expiredId({ event, at }: LogEvent): boolean {
+  if (event.type === 'conversationRead') return false;
+  const made = uuidv7TimeMs(event.id);
+  return made !== undefined && made <= at - SEEN_HORIZON_MS;
+}
+
+const audiences = new WeakMap<ReadonlyMap<UserId, unknown>, readonly UserId[]>();
+
+/** The members in the order of joining; the same array for the same map of members. */
+function audienceOf(members: ReadonlyMap<UserId, unknown>): readonly UserId[] {
+  let audience = audiences.get(members);
+  if (!audience) audiences.set(members, (audience = [...members.keys()]));
+  return audience;
+}
