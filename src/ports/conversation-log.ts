@@ -1,6 +1,6 @@
 /** The log of all conversations: the truth. */
 import type { ConversationEvent } from '../domain/conversation.ts';
-import type { ConversationId } from '../domain/ids.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 
 /** Where an event stands. Positions of one conversation only grow; those of different streams say nothing of each other. */
 export interface Appended {
@@ -27,6 +27,19 @@ export interface ConversationLog {
    *   deadline: the event may stand in the log or not; a retry with the same id is safe) · CONFLICT
    */
   append(conversation: ConversationId, event: ConversationEvent, options?: AppendOptions): Promise<Appended>;
+}
+
+/** Blocking or unblocking somebody, in the log of people. */
+export interface BlockEvent {
+  readonly by: UserId;
+  readonly id: ClientMsgId;
+  readonly user: UserId;
+  readonly blocked: boolean;
+}
+
+export interface UserLog {
+  /** As `ConversationLog.append`. */
+  appendBlock(event: BlockEvent): Promise<Appended>;
 }
 
 /** An event as read back. */

@@ -1,16 +1,24 @@
 /** A gateway's view of conversations: asked of the lane's fan-out worker, possibly stale, possibly not to be had. */
 import type { Conversation } from '../domain/conversation.ts';
-import type { ConversationId } from '../domain/ids.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 
 export interface View {
   readonly conversation: Conversation;
   /** Position of the conversation's last state event, refused ones included; 0 for none: for the optimistic lock. */
   readonly statePos: number;
+  /** Position of the event that was asked about, if the log has it already: then a refusal is no answer to its retry. */
+  readonly seenAt?: number;
+}
+
+/** The event a gateway is about to append. */
+export interface Intended {
+  readonly by: UserId;
+  readonly id: ClientMsgId;
 }
 
 export interface ConversationViews {
   /** Undefined when no worker answers in time. @throws nothing */
-  fetch(conversation: ConversationId): Promise<View | undefined>;
+  fetch(conversation: ConversationId, intended?: Intended): Promise<View | undefined>;
   /** Calls back with each conversation whose roster changed, as far as the network lets through. */
   onChange(changed: (conversation: ConversationId) => void): void;
 }
@@ -18,6 +26,6 @@ export interface ConversationViews {
 /** The worker's side. */
 export interface ViewServer {
   /** Answers requests with what `view` gives, until `stop`. */
-  serve(lane: number, view: (conversation: ConversationId) => View): Promise<{ stop(): Promise<void> }>;
+  serve(lane: number, view: (conversation: ConversationId, intended?: Intended) => View): Promise<{ stop(): Promise<void> }>;
   announceChange(conversation: ConversationId): void;
 }

@@ -1,7 +1,7 @@
 /** A conversation's state as bytes: between worker and gateway, and in the worker's state file. */
 import { Packr } from 'msgpackr';
 import type { Conversation, Role, Roster } from '../domain/conversation.ts';
-import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 
@@ -23,12 +23,27 @@ export function decodeRoster(data: Uint8Array): Roster {
   return { kind, name, members: new Map(members), blockers: new Set(blockers), dissolved };
 }
 
-/** A conversation with the position of its last state event (0 for none), as a worker tells a gateway. */
-export function encodeView(conversation: Conversation, statePos: number): Uint8Array {
-  return packr.pack([conversation.id, conversation.lastIndex, statePos, encodeRoster(conversation.roster)]);
+/** A view (ports/conversation-views.ts), as a worker tells it to a gateway. */
+interface PackedView {
+  readonly conversation: Conversation;
+  readonly statePos: number;
+  readonly seenAt?: number;
 }
 
-export function decodeView(data: Uint8Array): { conversation: Conversation; statePos: number } {
-  const [id, lastIndex, statePos, roster] = packr.unpack(data) as [ConversationId, number, number, Uint8Array];
-  return { conversation: { id, lastIndex, roster: decodeRoster(roster) }, statePos };
+export function encodeView({ conversation, statePos, seenAt }: PackedView): Uint8Array {
+  const { id, lastIndex, roster } = conversation;
+  return packr.pack([id, lastIndex, statePos, encodeRoster(roster), seenAt ?? null]);
 }
+
+export function decodeView(data: Uint8Array): PackedView {
+  const [id, lastIndex, statePos, roster, seenAt] = packr.unpack(data) as [ConversationId, number, number, Uint8Array, number | null];
+  const view = { conversation: { id, lastIndex, roster: decodeRoster(roster) }, statePos };
+  return seenAt === null ? view : { ...view, seenAt };
+}
+
+/** What a gateway asks: a conversation, and whether an event it is about to append stands there already. */
+export const encodeViewRequest = (id: ConversationId, by?: UserId, msgId?: ClientMsgId): Uint8Array =>
+  packr.pack([id, by ?? null, msgId ?? null]);
+
+export const decodeViewRequest = (data: Uint8Array): [ConversationId, UserId | null, ClientMsgId | null] =>
+  packr.unpack(data) as [ConversationId, UserId | null, ClientMsgId | null];

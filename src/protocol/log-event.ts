@@ -71,3 +71,11 @@ const isWholeNumber = (value: unknown): boolean => Number.isSafeInteger(value) &
 
 const areUsers = (value: unknown): value is UserId[] =>
   Array.isArray(value) && value.length <= MAX_MEMBERS && value.every((user) => parseUserId(user) !== undefined);
+
+/** A block or unblock as it stands in USER. */
+export const encodeBlockEvent = (event: {
+  readonly by: UserId;
+  readonly id: string;
+  readonly user: UserId;
+  readonly blocked: boolean;
+}): Uint8Array => packr.pack({ v: LOG_SCHEMA_VERSION, type: event.blocked ? 'userBlocked' : 'userUnblocked', by: event.by, id: event.id, user: event.user });

@@ -7,6 +7,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
 import { type Conversation, initialConversation } from '../../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
@@ -14,7 +15,6 @@ import type { FanOutChanges, FanOutState, FoldedConversation, SeenEvent } from '
 import { decodeRoster, encodeRoster } from '../../protocol/conversation-codec.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { messageIdOf, tokenOf } from '../../protocol/subjects.ts';
-import { BoundedCache } from './bounded-cache.ts';
 
 /** Another version, or the file of another log, is discarded: the file is a cache. */
 const SCHEMA_VERSION = '1';
@@ -66,13 +66,13 @@ export class SqliteFanOutState implements FanOutState {
   /** Conversations changed by windows not yet committed: never evicted from memory. */
   #uncommitted = new Map<ConversationId, FoldedConversation>();
   #uncommittedMarks = new Map<string, number>();
-  readonly #conversations = new BoundedCache<ConversationId, FoldedConversation>(MAX_CACHED_CONVERSATIONS);
-  readonly #readMarks = new BoundedCache<string, number>(MAX_CACHED_READ_MARKS);
+  readonly #conversations = new LRUCache<ConversationId, FoldedConversation>({ max: MAX_CACHED_CONVERSATIONS });
+  readonly #readMarks = new LRUCache<string, number>({ max: MAX_CACHED_READ_MARKS });
   /**
    * Per (conversation, sender) the greatest id ever accepted, in the order of its key. Ids that grow with time (UUIDv7) are
    * greater than all before, so for nearly every message it answers "not seen" without a look into the file.
    */
-  readonly #greatestSeen = new BoundedCache<string, string>(MAX_CACHED_SENDERS);
+  readonly #greatestSeen = new LRUCache<string, string>({ max: MAX_CACHED_SENDERS });
 
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(file: FanOutStateFile) {

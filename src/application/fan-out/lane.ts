@@ -7,7 +7,7 @@
  */
 import type { ConversationId } from '../../domain/ids.ts';
 import { isUnreadable, type LogEvent, type LogRecord } from '../../ports/conversation-log.ts';
-import type { View, ViewServer } from '../../ports/conversation-views.ts';
+import type { Intended, View, ViewServer } from '../../ports/conversation-views.ts';
 import type { DeadLetters } from '../../ports/dead-letters.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { FanOutState } from '../../ports/fan-out-state.ts';
@@ -26,7 +26,7 @@ const MAX_WINDOW_BYTES = 1_024 * 1_024;
 /** Under load rows are committed, and events acked, at most this often; without load at once. */
 const COMMIT_EVERY_MS = 25;
 /** How long one look for new events lasts before the lane looks after its term. */
-const IDLE_WAIT_MS = 1_000;
+const IDLE_WAIT_MS = 250;
 /** After trouble a new term is begun after this pause, doubled each time up to the second. */
 const FIRST_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 2_000;
@@ -73,7 +73,7 @@ export class Lane {
    */
   async run(stop: AbortSignal): Promise<void> {
     const { lane, state, views, source, log } = this.#parts;
-    const viewing = await views.serve(lane, (id) => this.#view(id));
+    const viewing = await views.serve(lane, (id, intended) => this.#view(id, intended));
     let backoffMs = FIRST_BACKOFF_MS;
     try {
       while (!stop.aborted) {
@@ -188,8 +188,11 @@ export class Lane {
     failpoints.hit('acked');
   }
 
-  #view(id: ConversationId): View {
-    return this.#parts.state.folded(id);
+  #view(id: ConversationId, intended?: Intended): View {
+    const { state } = this.#parts;
+    // Time 0: whatever the file still knows counts, expired or not.
+    const seenAt = intended && state.seen(id, intended.by, intended.id, 0);
+    return seenAt === undefined ? state.folded(id) : { ...state.folded(id), seenAt };
   }
 }
 

@@ -1,0 +1,237 @@
+/**
+ * The appender: events into CONV and USER, acked when JetStream has stored them.
+ *
+ * All go over one connection, in the order of the calls. When an answer is missing, everything unanswered of that stream
+ * is sent again in its first order, with the same Msg-Ids: what was stored answers as a duplicate, what was not is stored
+ * now. So a sender's order holds across lost connections and restarts of the server. What it does not cover: a server
+ * that refuses one message for a passing reason and takes the next one of the same sender (docs/GUARANTEES.md).
+ */
+import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
+import type { ConversationEvent } from '../../domain/conversation.ts';
+import type { ConversationId } from '../../domain/ids.ts';
+import type { Appended, AppendOptions, BlockEvent, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { encodeBlockEvent, encodeLogEvent } from '../../protocol/log-event.ts';
+import {
+  type ConversationLane,
+  conversationSubject,
+  convStreamOf,
+  messageIdOf,
+  type Topology,
+  userSubject,
+} from '../../protocol/subjects.ts';
+
+export interface AppenderLimits {
+  /** Unanswered appends in all; beyond: OVERLOADED. */
+  readonly maxAppends: number;
+  /** Their bytes in all; beyond: OVERLOADED. */
+  readonly maxAppendBytes: number;
+  /** After it an append is given up with LOG_UNAVAILABLE. */
+  readonly appendDeadlineMs: number;
+}
+
+/** How often unanswered appends are looked after, and how long an answer may take before all are sent again. */
+const SWEEP_EVERY_MS = 100;
+const ANSWER_WITHIN_MS = 1_000;
+const MAX_ANSWER_WITHIN_MS = 4_000;
+/** "Wrong last sequence", also where the server cannot tell the right one. */
+const CONFLICTS = new Set([10071, 10164]);
+/** What an overloaded client is told to wait at least and at most. */
+const MIN_RETRY_AFTER_MS = 20;
+const MAX_RETRY_AFTER_MS = 5_000;
+
+interface Pending {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: MsgHdrs;
+  readonly since: number;
+  sentAgain: boolean;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: RookeryError) => void;
+}
+
+/** What is unanswered in one stream, in the order of sending. */
+interface Queue {
+  readonly name: string;
+  readonly pending: Map<number, Pending>;
+  /** When something was last sent again, or answered: silence is counted from here. */
+  movedAt: number;
+  patienceMs: number;
+}
+
+export class JetstreamConversationLog implements ConversationLog, UserLog {
+  readonly #nc: NatsConnection;
+  readonly #topology: Topology;
+  readonly #limits: AppenderLimits;
+  readonly #inbox: string;
+  readonly #queues: readonly Queue[];
+  readonly #sweeper: NodeJS.Timeout;
+  #connected = true;
+  #next = 0;
+  #count = 0;
+  #bytes = 0;
+  #answered = 0;
+  #rate = 1_000;
+  #ratedAt = performance.now();
+
+  constructor(nc: NatsConnection, inboxPrefix: string, topology: Topology, limits: AppenderLimits) {
+    this.#nc = nc;
+    this.#topology = topology;
+    this.#limits = limits;
+    this.#inbox = `${inboxPrefix}.append`;
+    // One queue a CONV stream, the last one for USER.
+    this.#queues = Array.from({ length: topology.convStreams + 1 }, (_, k) => ({
+      name: String(k),
+      pending: new Map(),
+      movedAt: 0,
+      patienceMs: ANSWER_WITHIN_MS,
+    }));
+    nc.subscribe(`${this.#inbox}.*.*`, { callback: (error, message) => error ?? this.#answer(message) });
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
+    void this.#followConnection();
+  }
+
+  /** Appends not yet answered, for metrics and drain. */
+  get inFlight(): number {
+    return this.#count;
+  }
+
+  append(conversation: ConversationId, event: ConversationEvent, options?: AppendOptions): Promise<Appended> {
+    const about = headers();
+    about.set('Nats-Msg-Id', messageIdOf(conversation, event.by, event.id));
+    if (options?.expectedStatePos !== undefined) {
+      about.set('Nats-Expected-Last-Subject-Sequence', String(options.expectedStatePos));
+    }
+    const queue = this.#queues[convStreamOf(conversation, this.#topology)] as Queue;
+    return this.#append(queue, conversationSubject(conversation, laneOf(event)), encodeLogEvent(event), about);
+  }
+
+  appendBlock(event: BlockEvent): Promise<Appended> {
+    const about = headers();
+    about.set('Nats-Msg-Id', messageIdOf('block' as ConversationId, event.by, event.id));
+    const queue = this.#queues.at(-1) as Queue;
+    return this.#append(queue, userSubject(event.by, 'block'), encodeBlockEvent(event), about);
+  }
+
+  /** Resolves when nothing is unanswered: each append ends within its deadline. */
+  async drain(): Promise<void> {
+    while (this.#count > 0) await new Promise((resolve) => setTimeout(resolve, SWEEP_EVERY_MS));
+    clearInterval(this.#sweeper);
+  }
+
+  #append(queue: Queue, subject: string, data: Uint8Array, about: MsgHdrs): Promise<Appended> {
+    const { maxAppends, maxAppendBytes } = this.#limits;
+    if (this.#count >= maxAppends || this.#bytes + data.length > maxAppendBytes) return Promise.reject(this.#overloaded());
+    return new Promise((resolve, reject) => {
+      const now = performance.now();
+      const pending: Pending = { subject, data, headers: about, since: now, sentAgain: false, resolve, reject };
+      this.#next += 1;
+      this.#count += 1;
+      this.#bytes += data.length;
+      if (queue.pending.size === 0) queue.movedAt = now;
+      queue.pending.set(this.#next, pending);
+      // While there is no connection nothing is handed to the client library, which would hold it without a bound.
+      if (this.#connected) this.#send(queue, this.#next, pending);
+    });
+  }
+
+  #send(queue: Queue, number: number, { subject, data, headers: about }: Pending): void {
+    this.#nc.publish(subject, data, { reply: `${this.#inbox}.${queue.name}.${number}`, headers: about });
+  }
+
+  #answer({ subject, data, headers: status }: Msg): void {
+    const numberAt = subject.lastIndexOf('.') + 1;
+    const queue = this.#queues[Number(subject.slice(subject.lastIndexOf('.', numberAt - 2) + 1, numberAt - 1))];
+    const number = Number(subject.slice(numberAt));
+    const pending = queue?.pending.get(number);
+    // Answered before, by the ack of an earlier sending.
+    if (!queue || !pending) return;
+    // No responders: the stream has no leader now. The sweep sends it again.
+    if (data.length === 0 && status?.code === 503) return;
+    const ack = parseAck(data);
+    if (ack?.error && !CONFLICTS.has(ack.error.err_code) && ack.error.code >= 500) return;
+    this.#answered += 1;
+    queue.movedAt = performance.now();
+    queue.patienceMs = ANSWER_WITHIN_MS;
+    this.#settle(queue, number, pending);
+    if (ack?.seq !== undefined) {
+      pending.resolve({ pos: ack.seq, duplicate: ack.duplicate === true && !pending.sentAgain });
+    } else if (ack?.error && CONFLICTS.has(ack.error.err_code)) {
+      pending.reject(new RookeryError('CONFLICT', 'another change came between'));
+    } else {
+      pending.reject(new RookeryError('INTERNAL', `the log refused the event: ${ack?.error?.description ?? 'unreadable answer'}`));
+    }
+  }
+
+  #settle(queue: Queue, number: number, { data }: Pending): void {
+    queue.pending.delete(number);
+    this.#count -= 1;
+    this.#bytes -= data.length;
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    if (now - this.#ratedAt >= 1_000) {
+      this.#rate = Math.max(1, (this.#answered * 1_000) / (now - this.#ratedAt));
+      this.#answered = 0;
+      this.#ratedAt = now;
+    }
+    for (const queue of this.#queues) {
+      for (const [number, pending] of queue.pending) {
+        if (now - pending.since < this.#limits.appendDeadlineMs) break;
+        this.#settle(queue, number, pending);
+        pending.reject(
+          new RookeryError('LOG_UNAVAILABLE', 'no answer from the log; the same id may be sent again', {
+            retryAfterMs: MIN_RETRY_AFTER_MS,
+          }),
+        );
+      }
+      if (queue.pending.size > 0 && now - queue.movedAt > queue.patienceMs) this.#sendAgain(queue, now);
+    }
+  }
+
+  /** Go back to the oldest unanswered one, and send all again in order. */
+  #sendAgain(queue: Queue, now: number): void {
+    if (!this.#connected) return;
+    queue.movedAt = now;
+    queue.patienceMs = Math.min(2 * queue.patienceMs, MAX_ANSWER_WITHIN_MS);
+    for (const [number, pending] of queue.pending) {
+      pending.sentAgain = true;
+      this.#send(queue, number, pending);
+    }
+  }
+
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#nc.status()) {
+      if (type === 'disconnect') this.#connected = false;
+      if (type !== 'reconnect') continue;
+      this.#connected = true;
+      for (const queue of this.#queues) this.#sendAgain(queue, performance.now());
+    }
+  }
+
+  #overloaded(): RookeryError {
+    const waitMs = Math.ceil((this.#count / this.#rate) * 1_000);
+    const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.min(waitMs, MAX_RETRY_AFTER_MS));
+    return new RookeryError('OVERLOADED', 'too much waits to be stored', { retryAfterMs });
+  }
+}
+
+function laneOf({ type }: ConversationEvent): ConversationLane {
+  if (type === 'messageSent') return 'm';
+  return type === 'conversationRead' ? 'r' : 's';
+}
+
+interface PubAck {
+  readonly seq?: number;
+  readonly duplicate?: boolean;
+  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string };
+}
+
+function parseAck(data: Uint8Array): PubAck | undefined {
+  try {
+    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()) as PubAck;
+  } catch {
+    return undefined;
+  }
+}

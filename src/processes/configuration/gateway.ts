@@ -1,0 +1,110 @@
+import { type Static, Type } from 'typebox';
+import { DEFAULT_MAX_BODY_BYTES } from '../../protocol/limits.ts';
+import { logLevelField, natsFields, topologyFields } from './shared.ts';
+
+const authFields = Type.Object(
+  {
+    mode: Type.Union([Type.Literal('secret'), Type.Literal('jwks')], {
+      default: 'secret',
+      description: 'secret: HS256 with a shared secret; jwks: public keys of your identity provider',
+    }),
+    secretFile: Type.String({
+      default: 'data/jwt-secret',
+      description: 'file with the HS256 secret, at least 32 bytes',
+    }),
+    jwks: Type.String({ default: '', description: 'URL or file of a JWKS' }),
+    issuer: Type.String({ default: '', description: 'required `iss`; empty: not checked' }),
+    audience: Type.String({ default: '', description: 'required `aud`; empty: not checked' }),
+    devTokens: Type.Boolean({
+      default: false,
+      description: 'offer POST /v1/dev/token, which gives anybody a token for any user: for development only',
+    }),
+    apiKeys: Type.Array(Type.String({ minLength: 32 }), {
+      default: [],
+      description: 'keys with which a backend may send as any user',
+    }),
+  },
+  { default: {} },
+);
+
+const limitFields = Type.Object(
+  {
+    maxBodyBytes: Type.Integer({
+      default: DEFAULT_MAX_BODY_BYTES,
+      minimum: 1,
+      maximum: 900_000,
+      description: 'of a message body',
+    }),
+    maxSessions: Type.Integer({ default: 50_000, minimum: 1, description: 'open sockets; beyond: OVERLOADED' }),
+    maxInFlight: Type.Integer({
+      default: 512,
+      minimum: 1,
+      description: 'unanswered requests of a session; beyond: OVERLOADED',
+    }),
+    maxAppends: Type.Integer({
+      default: 8_192,
+      minimum: 1,
+      description: 'unacked appends of the gateway; beyond: OVERLOADED',
+    }),
+    maxAppendBytes: Type.Integer({
+      default: 67_108_864,
+      minimum: 1,
+      description: 'bytes of unacked appends; beyond: OVERLOADED',
+    }),
+    appendDeadlineMs: Type.Integer({
+      default: 10_000,
+      minimum: 100,
+      description: 'after it an append is given up: LOG_UNAVAILABLE',
+    }),
+    heartbeatMs: Type.Integer({
+      default: 30_000,
+      minimum: 100,
+      description: 'a socket silent for so long is pinged, for twice as long closed',
+    }),
+    helloTimeoutMs: Type.Integer({ default: 10_000, minimum: 100, description: 'from the upgrade to the hello frame' }),
+    maxBufferedBytes: Type.Integer({
+      default: 1_048_576,
+      minimum: 1,
+      description: 'unsent bytes of a socket before it leaves the live tail',
+    }),
+    ringMaxBytes: Type.Integer({
+      default: 134_217_728,
+      minimum: 0,
+      description: 'of the entries kept in memory, per INBOX stream',
+    }),
+    ringMaxEntries: Type.Integer({
+      default: 1_048_576,
+      minimum: 0,
+      description: 'entries kept in memory, per INBOX stream',
+    }),
+    maxColdEntries: Type.Integer({
+      default: 5_000,
+      minimum: 1,
+      description: 'inbox records read for one device from the stream; further behind: resync',
+    }),
+    maxReplayEvents: Type.Integer({
+      default: 2_000_000,
+      minimum: 1,
+      description: 'of the log read for one resync; beyond: TOO_FAR_BEHIND',
+    }),
+  },
+  { default: {} },
+);
+
+export const gatewaySchema = Type.Object({
+  nats: natsFields,
+  topology: topologyFields,
+  logLevel: logLevelField,
+  host: Type.String({ default: '127.0.0.1', description: 'address to listen at' }),
+  port: Type.Integer({
+    default: 7700,
+    minimum: 0,
+    maximum: 65_535,
+    description: 'port to listen at; 0 takes a free one',
+  }),
+  auth: authFields,
+  limits: limitFields,
+});
+
+export type GatewayConfig = Static<typeof gatewaySchema>;
+export type GatewayLimits = GatewayConfig['limits'];

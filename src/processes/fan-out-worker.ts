@@ -1,0 +1,93 @@
+/**
+ * The fan-out worker: for each lane, the log in and the inboxes out. The story of a message's second half is
+ * application/fan-out/lane.ts; here its parts are put together.
+ */
+import { join } from 'node:path';
+import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
+import { JetstreamViewServer } from '../adapters/jetstream/conversation-views.ts';
+import { JetstreamDeadLetters } from '../adapters/jetstream/dead-letters.ts';
+import { JetstreamInboxWriter } from '../adapters/jetstream/inbox-writer.ts';
+import { JetstreamLaneSource } from '../adapters/jetstream/lane-source.ts';
+import { JetstreamLeases } from '../adapters/jetstream/leases.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
+import { dieAt, noFailpoints } from '../adapters/system/failpoints.ts';
+import { LaneRunner } from '../application/fan-out/lane-runner.ts';
+import type { Leases } from '../ports/leases.ts';
+import type { Log } from '../ports/log.ts';
+import { convStreamName } from '../protocol/subjects.ts';
+import type { FanOutWorkerConfig } from './configuration/fan-out-worker.ts';
+
+export interface FanOutWorker {
+  /** Rejects when a lane ended by what no new term cures. */
+  readonly ended: Promise<void>;
+  drain(): Promise<void>;
+}
+
+export async function startFanOutWorker(config: FanOutWorkerConfig, log: Log): Promise<FanOutWorker> {
+  const owner = crypto.randomUUID();
+  const nats = await connectNats(config.nats, 'fan-out-worker', `fan-out ${owner}`, log);
+  const leases = await JetstreamLeases.open(nats.nc);
+  const lanes = await Promise.all(
+    Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, leases, owner, lane, log)),
+  );
+  const ended = Promise.all(lanes.map(({ runner }) => runner.start())).then(() => undefined);
+  ended.catch((error: unknown) => log.error({ what: 'lane ended', reason: String(error) }));
+  log.info({ what: 'fan-out worker started', owner, lanes: lanes.length });
+  const drain = async (): Promise<void> => {
+    await Promise.all(lanes.map(({ runner }) => runner.drain()));
+    for (const lane of lanes) lane.close();
+    await nats.nc.drain();
+    log.info({ what: 'fan-out worker drained', owner });
+  };
+  let draining: Promise<void> | undefined;
+  return { ended, drain: () => (draining ??= drain()) };
+}
+
+async function assemble(
+  { topology, stateDir, failpoint }: FanOutWorkerConfig,
+  { nc, js, jsm, inboxPrefix }: Nats,
+  leases: Leases,
+  owner: string,
+  lane: number,
+  log: Log,
+) {
+  const { created } = await jsm.streams.info(convStreamName(lane));
+  const state = new SqliteFanOutState({
+    path: join(stateDir, `lane-${lane}.sqlite`),
+    log: `${convStreamName(lane)} ${String(created)}`,
+  });
+  const writers = Array.from(
+    { length: topology.inboxStreams },
+    (_, inboxStream) =>
+      new JetstreamInboxWriter({
+        nc,
+        js,
+        jsm,
+        lane,
+        inboxStream,
+        inbox: `${inboxPrefix}.ingest.${lane}.${inboxStream}`,
+      }),
+  );
+  const runner = new LaneRunner({
+    lane,
+    topology,
+    owner,
+    leases,
+    source: new JetstreamLaneSource({ nc, jsm, convStream: lane, inbox: `${inboxPrefix}.pull.${lane}` }),
+    reader: new JetstreamLogReader({ js, jsm, convStream: lane }),
+    writers,
+    state,
+    deadLetters: new JetstreamDeadLetters(js),
+    views: new JetstreamViewServer(nc),
+    failpoints: failpoint ? dieAt(failpoint.step, failpoint.times) : noFailpoints,
+    log,
+  });
+  return {
+    runner,
+    close() {
+      for (const writer of writers) writer.stop();
+      state.close();
+    },
+  };
+}
