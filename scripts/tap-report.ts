@@ -52,10 +52,10 @@ export class TapReport {
       return;
     }
     const point = POINT.exec(line);
-    if (point) return this.#point(point);
     const bail = BAIL_OUT.exec(line);
-    if (bail) {
-      if (!this.bailedOut) this.#print(`✘ ${this.#open.join(' › ')}: bailed out: ${bail[1]}`);
+    if (point) this.#point(point);
+    else if (bail) {
+      if (!this.bailedOut) this.#print(`✘ ${[...this.#open, 'bailed out'].join(' › ')}: ${bail[1]}`);
       this.bailedOut = true;
     } else if (!SILENT.test(line)) {
       this.#print(line.trimEnd());
@@ -100,6 +100,8 @@ export class TapReport {
     else if (directive === undefined) this.passed += 1;
     else {
       this.skipped += 1;
+      // What --grep leaves out nobody wants listed.
+      if (reason.startsWith('filter: ')) return;
       this.#print(`- ${this.#open.join(' › ')} › ${name} (${directive.toLowerCase()}${reason && `: ${reason}`})`);
     }
   }
