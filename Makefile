@@ -3,13 +3,14 @@
 
 ARGS ?=
 
-.PHONY: help dev test bench check build clean
+.PHONY: help dev test bench check format build clean
 
 help:
 	@echo 'make dev     install what is missing, run everything, print the address to open'
 	@echo 'make test    install what is missing, run every test     (ARGS="test/domain" for some)'
 	@echo 'make bench   measure, beside the limits of the same run  (ARGS="--rows direct-1,group-500")'
 	@echo 'make check   types, lint, dependency rules'
+	@echo 'make format  put the code into its one form, and mend what lint can mend'
 	@echo 'make build   what is published, into dist/'
 	@echo 'make clean   remove what was installed and built (not data/)'
 
@@ -33,6 +34,9 @@ bench: node_modules/.installed
 
 check: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec npm run --silent check
+
+format: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node_modules/.bin/biome check --write .
 
 build: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec npm run --silent build
