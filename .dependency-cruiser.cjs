@@ -29,6 +29,30 @@ module.exports = {
       to: { dependencyTypes: ['core'] },
     },
     {
+      name: 'domain-and-ports-need-no-package',
+      severity: 'error',
+      from: { path: '^src/(domain|ports)/' },
+      to: { path: 'node_modules' },
+    },
+    {
+      name: 'what-is-published-stands-alone',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(scripts|test|bench)/' },
+    },
+    {
+      name: 'every-import-is-there',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-test-package-in-the-product',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'the-sdk-runs-in-browsers',
       severity: 'error',
       from: { path: '^src/sdk/', pathNot: '^src/sdk/node/' },
@@ -39,6 +63,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js'] },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'require', 'types'],
+    },
   },
 };
