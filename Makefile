@@ -39,6 +39,7 @@ format: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node_modules/.bin/biome check --write .
 
 build: node_modules/.installed
+	@rm -rf dist
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec npm run --silent build
 
 clean:
