@@ -32,7 +32,8 @@ export const msgpackCodec: Codec = {
 };
 
 const utf8 = new TextEncoder();
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+/** A byte order mark is part of the text: without `ignoreBOM` a body that begins with one would come out shorter. */
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * Bytes have no form of their own in JSON: `body` is written as `text` where it is UTF-8, else as `base64`. Both are read
