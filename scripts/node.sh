@@ -49,6 +49,10 @@ if [ ! -x "$home/bin/node" ]; then
     exit 1
   fi
   tar -xzf "$work"/*.tgz -C "$work"
+  if ! new_enough "$work/package/bin/node"; then
+    echo "rookery: $package@$version does not run on this system (it needs glibc); install Node 24 and try again" >&2
+    exit 1
+  fi
   # Another make may have been faster: its copy is as good.
   [ -x "$home/bin/node" ] || mv "$work/package" "$home" 2>/dev/null || [ -x "$home/bin/node" ]
 fi
