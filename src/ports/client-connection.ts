@@ -8,6 +8,8 @@ export interface ClientConnection {
    * The bytes may be shared by many connections: nobody changes them. After `close` it does nothing.
    */
   write(wire: Uint8Array): void;
+  /** Sends what is queued at once, for who knows that nothing more comes in this turn. */
+  flush(): void;
   /** Bytes taken by `write` that the kernel has not taken yet. */
   readonly bufferedBytes: number;
   /** One listener, called each time `bufferedBytes` has come down to 0 after the socket had pushed back. */

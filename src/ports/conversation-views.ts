@@ -26,6 +26,9 @@ export interface ConversationViews {
 /** The worker's side. */
 export interface ViewServer {
   /** Answers requests with what `view` gives, until `stop`. */
-  serve(lane: number, view: (conversation: ConversationId, intended?: Intended) => View): Promise<{ stop(): Promise<void> }>;
+  serve(
+    lane: number,
+    view: (conversation: ConversationId, intended?: Intended) => View,
+  ): Promise<{ stop(): Promise<void> }>;
   announceChange(conversation: ConversationId): void;
 }

@@ -8,7 +8,7 @@ export interface InboxStreamInfo {
   readonly lastSeq: number;
 }
 
-/** One stored message. `data` may be kept: it is the reader's own copy or immutable. */
+/** One stored message. `data` may be a view into a larger buffer: what is kept of it is copied. */
 export interface InboxMessage {
   readonly seq: number;
   /** `inbox` with the user's subject token in `key`; `pack`, `term`, `cp` with the lane in `key`. */
@@ -32,6 +32,8 @@ export interface InboxReader {
     onMessages: (messages: readonly InboxMessage[]) => void,
     onLost: (reason: string) => void,
   ): Promise<Tail>;
+  /** Tells the writers how far this gateway has read, so that they do not make the stream drop what it still needs. */
+  reportTailed(gateway: string, seq: number): void;
   /** The user's next message with a sequence ≥ `fromSeq`, or undefined. About 0.4 ms. */
   nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined>;
 }

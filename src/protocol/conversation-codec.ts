@@ -36,7 +36,13 @@ export function encodeView({ conversation, statePos, seenAt }: PackedView): Uint
 }
 
 export function decodeView(data: Uint8Array): PackedView {
-  const [id, lastIndex, statePos, roster, seenAt] = packr.unpack(data) as [ConversationId, number, number, Uint8Array, number | null];
+  const [id, lastIndex, statePos, roster, seenAt] = packr.unpack(data) as [
+    ConversationId,
+    number,
+    number,
+    Uint8Array,
+    number | null,
+  ];
   const view = { conversation: { id, lastIndex, roster: decodeRoster(roster) }, statePos };
   return seenAt === null ? view : { ...view, seenAt };
 }

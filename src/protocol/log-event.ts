@@ -78,4 +78,11 @@ export const encodeBlockEvent = (event: {
   readonly id: string;
   readonly user: UserId;
   readonly blocked: boolean;
-}): Uint8Array => packr.pack({ v: LOG_SCHEMA_VERSION, type: event.blocked ? 'userBlocked' : 'userUnblocked', by: event.by, id: event.id, user: event.user });
+}): Uint8Array =>
+  packr.pack({
+    v: LOG_SCHEMA_VERSION,
+    type: event.blocked ? 'userBlocked' : 'userUnblocked',
+    by: event.by,
+    id: event.id,
+    user: event.user,
+  });

@@ -86,7 +86,11 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       movedAt: 0,
       patienceMs: ANSWER_WITHIN_MS,
     }));
-    nc.subscribe(`${this.#inbox}.*.*`, { callback: (error, message) => error ?? this.#answer(message) });
+    nc.subscribe(`${this.#inbox}.*.*`, {
+      callback: (error, message) => {
+        if (!error) this.#answer(message);
+      },
+    });
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
     void this.#followConnection();
   }
@@ -121,7 +125,8 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
 
   #append(queue: Queue, subject: string, data: Uint8Array, about: MsgHdrs): Promise<Appended> {
     const { maxAppends, maxAppendBytes } = this.#limits;
-    if (this.#count >= maxAppends || this.#bytes + data.length > maxAppendBytes) return Promise.reject(this.#overloaded());
+    if (this.#count >= maxAppends || this.#bytes + data.length > maxAppendBytes)
+      return Promise.reject(this.#overloaded());
     return new Promise((resolve, reject) => {
       const now = performance.now();
       const pending: Pending = { subject, data, headers: about, since: now, sentAgain: false, resolve, reject };
@@ -159,7 +164,9 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     } else if (ack?.error && CONFLICTS.has(ack.error.err_code)) {
       pending.reject(new RookeryError('CONFLICT', 'another change came between'));
     } else {
-      pending.reject(new RookeryError('INTERNAL', `the log refused the event: ${ack?.error?.description ?? 'unreadable answer'}`));
+      pending.reject(
+        new RookeryError('INTERNAL', `the log refused the event: ${ack?.error?.description ?? 'unreadable answer'}`),
+      );
     }
   }
 

@@ -27,7 +27,13 @@ export class JetstreamConversationViews implements ConversationViews {
   async fetch(id: ConversationId, intended?: Intended): Promise<View | undefined> {
     try {
       const subject = viewSubject(convStreamOf(id, this.#topology));
-      return decodeView((await this.#nc.request(subject, encodeViewRequest(id, intended?.by, intended?.id), { timeout: ANSWER_WITHIN_MS })).data);
+      return decodeView(
+        (
+          await this.#nc.request(subject, encodeViewRequest(id, intended?.by, intended?.id), {
+            timeout: ANSWER_WITHIN_MS,
+          })
+        ).data,
+      );
     } catch {
       return undefined;
     }
@@ -49,7 +55,10 @@ export class JetstreamViewServer implements ViewServer {
     this.#nc = nc;
   }
 
-  async serve(lane: number, view: (id: ConversationId, intended?: Intended) => View): Promise<{ stop(): Promise<void> }> {
+  async serve(
+    lane: number,
+    view: (id: ConversationId, intended?: Intended) => View,
+  ): Promise<{ stop(): Promise<void> }> {
     const subscription = this.#nc.subscribe(viewSubject(lane), {
       callback: (error, message) => {
         if (error) return;

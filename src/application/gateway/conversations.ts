@@ -1,0 +1,166 @@
+/**
+ * What a client may do to a conversation, as the gateway decides it: on a view that may be stale, with the same code the
+ * fold decides with again. A refusal is never given on a stale view; an acceptance may be, the fold has the last word.
+ */
+import { LRUCache } from 'lru-cache';
+import {
+  type ConversationCommand,
+  type ConversationEvent,
+  eventOf,
+  type MessageContent,
+  refusalOf,
+} from '../../domain/conversation.ts';
+import { type ClientMsgId, type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Appended, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
+import type { ConversationViews, View } from '../../ports/conversation-views.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import type { Command, ConversationView } from '../../protocol/frames.ts';
+
+/** Views kept; the least recently used go first. */
+const MAX_VIEWS = 100_000;
+/** A view older than this is fetched anew, in case a notice of its change was lost. */
+const VIEW_TTL_MS = 30_000;
+/** A state command decides again so often when others change the conversation meanwhile; then CONFLICT. */
+const MAX_DECISIONS = 6;
+const FIRST_CONFLICT_PAUSE_MS = 5;
+
+export interface Address {
+  readonly conversation?: ConversationId;
+  /** The other user of a direct conversation. */
+  readonly to?: UserId;
+}
+
+export interface Sent extends Appended {
+  readonly conversation: ConversationId;
+  /** Milliseconds since 1970, by the gateway's clock. */
+  readonly at: number;
+}
+
+export interface ConversationsParts {
+  readonly log: ConversationLog & UserLog;
+  readonly views: ConversationViews;
+  readonly clock: Clock;
+}
+
+export class Conversations {
+  readonly #log: ConversationLog & UserLog;
+  readonly #views: ConversationViews;
+  readonly #clock: Clock;
+  readonly #cache = new LRUCache<ConversationId, View>({ max: MAX_VIEWS, ttl: VIEW_TTL_MS, ttlResolution: 1_000 });
+  /** Fetches under way: whoever wants to send to the conversation meanwhile waits behind it, in order. */
+  readonly #fetching = new Map<ConversationId, Promise<View | undefined>>();
+
+  constructor({ log, views, clock }: ConversationsParts) {
+    this.#log = log;
+    this.#views = views;
+    this.#clock = clock;
+    views.onChange((id) => this.#cache.delete(id));
+  }
+
+  /**
+   * Messages of one sender to one conversation are appended in the order of the calls.
+   * @throws RookeryError with a refusal's code, or as ConversationLog.append
+   */
+  send(by: UserId, id: ClientMsgId, { conversation, to }: Address, content: MessageContent): Promise<Sent> {
+    const target = to === undefined ? (conversation as ConversationId) : directConversationId(by, to);
+    const event: ConversationEvent = { type: 'messageSent', by, id, ...content };
+    const view = this.#fetching.has(target) ? undefined : this.#cache.get(target);
+    // Hot path: with a view at hand the event is appended in this very turn.
+    if (view && !refusalOf(view.conversation, event)) return this.#append(target, event);
+    return this.#sendOnFreshView(target, event);
+  }
+
+  /** @throws RookeryError with a refusal's code, CONFLICT, or as ConversationLog.append */
+  async command(by: UserId, id: ClientMsgId, command: Command): Promise<Appended> {
+    if ('user' in command) {
+      const blocked = command.type === 'blockUser';
+      // First the truth about people; the direct conversation repeats it. Whoever retries after a crash repeats both.
+      await this.#log.appendBlock({ by, id, user: command.user, blocked });
+      return this.#change(directConversationId(by, command.user), { type: command.type, by, id });
+    }
+    const { conversation, ...rest } = command;
+    const domainCommand = { ...rest, by, id } as ConversationCommand;
+    if (command.type === 'markRead') return this.#markRead(conversation, eventOf(domainCommand));
+    return this.#change(conversation, domainCommand);
+  }
+
+  /** What a member may see of a conversation. @throws RookeryError NOT_A_MEMBER, LOG_UNAVAILABLE */
+  async view(by: UserId, id: ConversationId): Promise<ConversationView> {
+    const view = await this.#views.fetch(id);
+    if (!view) throw new RookeryError('LOG_UNAVAILABLE', 'nobody answers for this conversation', { retryAfterMs: 500 });
+    const { roster, lastIndex } = view.conversation;
+    if (!roster.members.has(by) || roster.kind === 'none') throw refused('NOT_A_MEMBER');
+    return {
+      conversation: id,
+      kind: roster.kind,
+      name: roster.name,
+      members: [...roster.members].map(([user, role]) => ({ user, role })),
+      dissolved: roster.dissolved,
+      lastIndex,
+    };
+  }
+
+  async #sendOnFreshView(target: ConversationId, event: ConversationEvent): Promise<Sent> {
+    let view = await this.#fetch(target);
+    if (view && refusalOf(view.conversation, event)) {
+      // Before a refusal: has the log this very message already? Then it is a retry, and its first answer stands.
+      view = (await this.#views.fetch(target, event)) ?? view;
+      if (view.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
+      const refusal = refusalOf(view.conversation, event);
+      if (refusal) throw refused(refusal);
+    }
+    return this.#append(target, event);
+  }
+
+  async #append(target: ConversationId, event: ConversationEvent): Promise<Sent> {
+    return this.#sent(target, await this.#log.append(target, event));
+  }
+
+  #sent(conversation: ConversationId, { pos, duplicate }: Appended): Sent {
+    return { conversation, pos, duplicate, at: this.#clock.nowMs() };
+  }
+
+  /** Only whether the reader is a member is decided here: a cached view does not know the newest index. */
+  async #markRead(target: ConversationId, event: ConversationEvent): Promise<Appended> {
+    const view = this.#cache.get(target) ?? (await this.#fetch(target));
+    if (view && refusalOf(view.conversation, event) === 'NOT_A_MEMBER') throw refused('NOT_A_MEMBER');
+    return this.#log.append(target, event);
+  }
+
+  /** State events carry an optimistic lock: two admins who act at once are decided one after the other. */
+  async #change(target: ConversationId, command: ConversationCommand): Promise<Appended> {
+    const event = eventOf(command);
+    for (let attempt = 1; ; attempt++) {
+      const view = await this.#views.fetch(target, event);
+      if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
+      const refusal = view && refusalOf(view.conversation, event);
+      if (refusal) throw refused(refusal);
+      this.#cache.delete(target);
+      try {
+        // Without a view the fold decides alone.
+        return await this.#log.append(target, event, view ? { expectedStatePos: view.statePos } : {});
+      } catch (thrown) {
+        const error = asRookeryError(thrown);
+        if (error.code !== 'CONFLICT' || attempt === MAX_DECISIONS) throw error;
+        // The worker may not have folded the change that came between: give it the time.
+        await new Promise((resolve) => setTimeout(resolve, FIRST_CONFLICT_PAUSE_MS * 2 ** attempt));
+      }
+    }
+  }
+
+  #fetch(id: ConversationId): Promise<View | undefined> {
+    const underWay = this.#fetching.get(id);
+    if (underWay) return underWay;
+    const fetching = this.#views.fetch(id).then((view) => {
+      this.#fetching.delete(id);
+      if (view) this.#cache.set(id, view);
+      return view;
+    });
+    this.#fetching.set(id, fetching);
+    return fetching;
+  }
+}
+
+const refused = (code: ConstructorParameters<typeof RookeryError>[0]): RookeryError =>
+  new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);

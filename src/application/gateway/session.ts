@@ -1,0 +1,210 @@
+/**
+ * One connected device, from its hello frame to its end: reads frames, hands requests to `Conversations`, writes answers.
+ * What it is delivered does not pass here: `Delivery` writes to the connection by itself.
+ */
+import type { DeviceId, UserId } from '../../domain/ids.ts';
+import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Tokens } from '../../ports/tokens.ts';
+import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import type {
+  ClientFrame,
+  CommandFrame,
+  HelloFrame,
+  QueryFrame,
+  SendFrame,
+  ServerFrame,
+} from '../../protocol/frames.ts';
+import { parseClientFrame, requestIdOf } from '../../protocol/validation.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { Attachment } from '../delivery/parts.ts';
+import type { Conversations } from './conversations.ts';
+import type { RegisteredSession, Sessions } from './sessions.ts';
+
+/** A client that sends more frames than this that cannot be read is not ours. */
+const MAX_BAD_FRAMES = 16;
+/** What a session over its bound of unanswered requests is told to wait. */
+const IN_FLIGHT_RETRY_AFTER_MS = 50;
+
+export interface SessionLimits {
+  readonly maxBodyBytes: number;
+  readonly maxInFlight: number;
+  readonly heartbeatMs: number;
+}
+
+/** What all sessions of a gateway share. */
+export interface SessionParts {
+  readonly conversations: Conversations;
+  readonly delivery: Delivery;
+  readonly sessions: Sessions;
+  readonly tokens: Tokens;
+  readonly clock: Clock;
+  readonly frameOnWire: FrameOnWire;
+  readonly limits: SessionLimits;
+  readonly onRefused: (code: string) => void;
+}
+
+export class Session implements RegisteredSession {
+  readonly id = crypto.randomUUID();
+  readonly openedAt: number;
+  readonly connection: ClientConnection;
+  user: UserId | undefined;
+  device: DeviceId | undefined;
+  /** Milliseconds since 1970; Infinity until the hello. */
+  expiresAt = Number.POSITIVE_INFINITY;
+  readonly #parts: SessionParts;
+  #state: 'new' | 'greeting' | 'open' | 'ended' = 'new';
+  #attachment: Attachment | undefined;
+  #inFlight = 0;
+  #badFrames = 0;
+
+  constructor(connection: ClientConnection, parts: SessionParts) {
+    this.connection = connection;
+    this.#parts = parts;
+    this.openedAt = parts.clock.nowMs();
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** A WebSocket message. Never throws: what is wrong with it is answered. */
+  receive(data: Uint8Array, isBinary: boolean): void {
+    if (this.#state === 'ended') return;
+    let value: unknown;
+    try {
+      if (isBinary !== this.connection.codec.binary)
+        throw new RookeryError('BAD_FRAME', 'text and binary are mixed up');
+      value = this.connection.codec.decode(data);
+      this.#dispatch(parseClientFrame(value, this.#parts.limits.maxBodyBytes));
+    } catch (thrown) {
+      const error = asRookeryError(thrown);
+      this.#refuse(requestIdOf(value), error);
+      this.#badFrames += 1;
+      if (this.#badFrames > MAX_BAD_FRAMES) this.end('PROTOCOL_VIOLATION', 'too many frames that cannot be read');
+    }
+  }
+
+  /** Ends the session from our side. */
+  end(reason: CloseReason, text: string): void {
+    if (this.#state === 'ended') return;
+    this.closed();
+    this.connection.close(closeCodes[reason], text);
+  }
+
+  /** The socket is gone, or about to go. */
+  closed(): void {
+    this.#state = 'ended';
+    this.#attachment?.detach();
+    this.#attachment = undefined;
+    this.#parts.sessions.remove(this);
+  }
+
+  #dispatch(frame: ClientFrame): void {
+    if (frame.t === 'ping') return this.#write({ t: 'pong' });
+    if (frame.t === 'hello') return this.#greet(frame);
+    if (this.#state !== 'open') {
+      throw new RookeryError('HELLO_EXPECTED', 'the first frame must be a hello, and its welcome be awaited');
+    }
+    if (frame.t === 'confirm') return this.#attachment?.confirm(frame.seq);
+    if (this.#inFlight >= this.#parts.limits.maxInFlight) {
+      const retryAfterMs = IN_FLIGHT_RETRY_AFTER_MS;
+      this.#refuse(frame.id, new RookeryError('OVERLOADED', 'too many unanswered requests', { retryAfterMs }));
+      return;
+    }
+    this.#inFlight += 1;
+    const answering = this.#answer(frame);
+    answering.then(
+      (answer) => this.#answered(answer),
+      (thrown: unknown) => {
+        this.#inFlight -= 1;
+        this.#refuse(frame.id, asRookeryError(thrown));
+      },
+    );
+  }
+
+  #answered(answer: ServerFrame): void {
+    this.#inFlight -= 1;
+    this.#write(answer);
+  }
+
+  #answer(frame: SendFrame | CommandFrame | QueryFrame): Promise<ServerFrame> {
+    const user = this.user as UserId;
+    const { conversations } = this.#parts;
+    switch (frame.t) {
+      case 'send': {
+        const { t: _t, id, conversation, to, clientMsgId, ...content } = frame;
+        const address = to === undefined ? { conversation: conversation as never } : { to };
+        return conversations
+          .send(user, clientMsgId, address, content)
+          .then(({ conversation: target, pos, at, duplicate }) =>
+            duplicate
+              ? { t: 'sent', id, conversation: target, pos, at, duplicate }
+              : { t: 'sent', id, conversation: target, pos, at },
+          );
+      }
+      case 'command':
+        return conversations
+          .command(user, frame.clientMsgId, frame.command)
+          .then(({ pos, duplicate }) =>
+            duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
+          );
+      case 'query':
+        return conversations
+          .view(user, frame.query.conversation)
+          .then((result) => ({ t: 'result', id: frame.id, result }));
+    }
+  }
+
+  #greet(hello: HelloFrame): void {
+    if (this.#state !== 'new') throw new RookeryError('BAD_REQUEST', 'the session has begun already');
+    this.#state = 'greeting';
+    this.#parts.tokens.verify(hello.token).then(
+      ({ user, device, expiresAt }) => {
+        if (this.#state !== 'greeting') return;
+        if (device !== undefined && device !== hello.device) {
+          this.end('TOKEN_INVALID', 'the token is for another device');
+          return;
+        }
+        this.#begin(hello, user, expiresAt);
+      },
+      (thrown: unknown) => {
+        const error = asRookeryError(thrown);
+        this.#refuse(hello.id, error);
+        this.end(error.code === 'TOKEN_EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', error.message);
+      },
+    );
+  }
+
+  #begin({ id, device, resume }: HelloFrame, user: UserId, expiresAt: number): void {
+    const { sessions, delivery, clock, limits } = this.#parts;
+    this.user = user;
+    this.device = device;
+    this.expiresAt = expiresAt;
+    this.#state = 'open';
+    sessions.add(this);
+    this.#write({ t: 'welcome', id, session: this.id, user, device, serverTime: clock.nowMs(), limits });
+    this.#attachment = delivery.attach({ user, device, connection: this.connection }, resume);
+  }
+
+  #refuse(id: number | undefined, { code, message, retryable, retryAfterMs }: RookeryError): void {
+    this.#parts.onRefused(code);
+    this.#write({
+      t: 'error',
+      ...(id !== undefined && { id }),
+      code,
+      message,
+      ...(retryable && retryAfterMs !== undefined && { retryAfterMs }),
+    });
+  }
+
+  #write(frame: ServerFrame): void {
+    const { codec } = this.connection;
+    this.connection.write(this.#parts.frameOnWire(codec, codec.encode(frame)));
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * All sessions of a gateway: bounds, deadlines, and one session a device: the newer replaces the older, on this gateway and
+ * on every other. One sweep looks after all of them; nothing is set up per session.
+ */
+import type { DeviceId, UserId } from '../../domain/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { SessionNews } from '../../ports/session-news.ts';
+import type { CloseReason } from '../../protocol/close-codes.ts';
+
+/** How exactly a deadline (hello, token, heartbeat) is kept. */
+export const SWEEP_EVERY_MS = 1_000;
+
+export interface RegisteredSession {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly openedAt: number;
+  /** Undefined before the hello. */
+  readonly user: UserId | undefined;
+  readonly device: DeviceId | undefined;
+  /** Milliseconds since 1970; Infinity before the hello. */
+  readonly expiresAt: number;
+  readonly isOpen: boolean;
+  /** Requests not yet answered. */
+  readonly inFlight: number;
+  end(reason: CloseReason, text: string): void;
+}
+
+export class Sessions {
+  readonly #clock: Clock;
+  readonly #news: SessionNews;
+  readonly #helloTimeoutMs: number;
+  readonly #all = new Set<RegisteredSession>();
+  readonly #byDevice = new Map<UserId, Map<DeviceId, RegisteredSession>>();
+
+  constructor(clock: Clock, news: SessionNews, helloTimeoutMs: number) {
+    this.#clock = clock;
+    this.#news = news;
+    this.#helloTimeoutMs = helloTimeoutMs;
+    news.onAnnounced(({ user, device, session, openedAt }) => {
+      const ours = this.#byDevice.get(user)?.get(device);
+      // News of our own older sessions come back to us as well.
+      const isNewer = ours && ours.id !== session && openedAt >= ours.openedAt;
+      if (isNewer) ours.end('SESSION_REPLACED', 'the device has connected elsewhere');
+    });
+  }
+
+  get count(): number {
+    return this.#all.size;
+  }
+
+  /** A socket before its hello. */
+  admit(session: RegisteredSession): void {
+    this.#all.add(session);
+  }
+
+  /** A session after its hello: the older one of the same device ends. */
+  add(session: RegisteredSession): void {
+    const { user, device } = session;
+    if (user === undefined || device === undefined) return;
+    this.#byDevice.get(user)?.get(device)?.end('SESSION_REPLACED', 'the device has connected again');
+    let devices = this.#byDevice.get(user);
+    if (!devices) this.#byDevice.set(user, (devices = new Map()));
+    devices.set(device, session);
+    this.#news.announce({ user, device, session: session.id, openedAt: session.openedAt });
+  }
+
+  remove(session: RegisteredSession): void {
+    this.#all.delete(session);
+    const { user, device } = session;
+    if (user === undefined || device === undefined) return;
+    const devices = this.#byDevice.get(user);
+    if (devices?.get(device) !== session) return;
+    devices.delete(device);
+    if (devices.size === 0) this.#byDevice.delete(user);
+  }
+
+  /** Ends what is past its time. */
+  sweep(): void {
+    const now = this.#clock.nowMs();
+    for (const session of this.#all) {
+      if (session.expiresAt <= now) session.end('TOKEN_EXPIRED', 'the token has expired');
+      else if (!session.isOpen && now - session.openedAt > this.#helloTimeoutMs) {
+        session.end('HELLO_TIMEOUT', 'no hello came');
+      }
+    }
+  }
+
+  endAll(reason: CloseReason, text: string): void {
+    for (const session of this.#all) session.end(reason, text);
+  }
+
+  get inFlight(): number {
+    let count = 0;
+    for (const session of this.#all) count += session.inFlight;
+    return count;
+  }
+}

@@ -1,0 +1,15 @@
+/** Who a token speaks for. */
+import type { DeviceId, UserId } from '../domain/ids.ts';
+
+export interface Identity {
+  readonly user: UserId;
+  /** Only this device, where the token names one. */
+  readonly device?: DeviceId;
+  /** Milliseconds since 1970: the session ends then. */
+  readonly expiresAt: number;
+}
+
+export interface Tokens {
+  /** @throws RookeryError TOKEN_INVALID, TOKEN_EXPIRED */
+  verify(token: string): Promise<Identity>;
+}

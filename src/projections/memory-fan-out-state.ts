@@ -1,0 +1,32 @@
+/** The fold's state in memory, for a fold over a part of the log that is thrown away afterwards. */
+import { initialConversation } from '../domain/conversation.ts';
+import type { ConversationId, UserId } from '../domain/ids.ts';
+import { initialReadMark } from '../domain/read-mark.ts';
+import type { FanOutChanges, FanOutLookup, FoldedConversation, SeenEvent } from '../ports/fan-out-state.ts';
+
+const key = (...parts: string[]): string => parts.map((part) => `${part.length}:${part}`).join('');
+
+export class MemoryFanOutState implements FanOutLookup {
+  readonly #conversations = new Map<ConversationId, FoldedConversation>();
+  readonly #readMarks = new Map<string, number>();
+  readonly #seen = new Map<string, SeenEvent>();
+
+  folded(id: ConversationId): FoldedConversation {
+    return this.#conversations.get(id) ?? { conversation: initialConversation(id), statePos: 0 };
+  }
+
+  readMark(conversation: ConversationId, user: UserId): number {
+    return this.#readMarks.get(key(conversation, user)) ?? initialReadMark;
+  }
+
+  seen(conversation: ConversationId, by: UserId, id: string, at: number): number | undefined {
+    const event = this.#seen.get(key(conversation, by, id));
+    return event && event.expiresAt > at ? event.pos : undefined;
+  }
+
+  apply({ conversations, readMarks, seen }: FanOutChanges): void {
+    for (const [id, folded] of conversations) this.#conversations.set(id, folded);
+    for (const { conversation, user, upTo } of readMarks) this.#readMarks.set(key(conversation, user), upTo);
+    for (const event of seen) this.#seen.set(key(event.conversation, event.by, event.id), event);
+  }
+}
