@@ -1,0 +1,226 @@
+/**
+ * The door: an HTTP server whose `/v1/ws` becomes a WebSocket. It chooses the codec, bounds frames, and finds connections
+ * that are half-open; what frames mean is their handler's matter.
+ *
+ * Tens of thousands of idle connections are the normal case, so nothing is made per connection that all can share: the
+ * listeners are functions on the socket, the heartbeat is one sweep, and what the upgrade needed is let go of.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import websocket from '@fastify/websocket';
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import type { WebSocket } from 'ws';
+import type { ClientConnection } from '../../ports/client-connection.ts';
+import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
+import { type Codec, codecs } from '../../protocol/codec.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { MAX_FRAME_OVERHEAD_BYTES } from '../../protocol/limits.ts';
+import { WebSocketConnection } from './connection.ts';
+
+/** How long a peer may take to answer a close frame before the socket is destroyed. */
+const CLOSE_WITHIN_MS = 5_000;
+/** Fragments of one message: a client of ours sends a frame whole, a proxy may cut it. */
+const MAX_FRAGMENTS = 128;
+/** Base64 in a body over HTTP. */
+const BASE64_GROWTH = 4 / 3;
+const MS_PER_SECOND = 1_000;
+
+/** The application's side of one connection. */
+export interface ConnectionHandler {
+  /** One WebSocket message. `data` may be kept. Never throws. */
+  receive(data: Uint8Array, isBinary: boolean): void;
+  /** The socket is gone. Called once. */
+  closed(): void;
+}
+
+export interface ServerOptions {
+  readonly maxBodyBytes: number;
+  /** Unsent bytes at which a connection is read no further until they are gone: who does not read gets no answers. */
+  readonly maxBufferedBytes: number;
+  /** Silent for so long a connection is pinged, for twice as long it is closed. */
+  readonly heartbeatMs: number;
+  /** A connection with a codec; undefined refuses it with OVERLOADED. */
+  open(connection: ClientConnection): ConnectionHandler | undefined;
+}
+
+export interface Server {
+  readonly http: FastifyInstance;
+  /** Unsent bytes of all connections. */
+  readonly bufferedBytes: number;
+  /** Pings what is silent and closes what stays so. To be called several times a heartbeat. */
+  sweep(nowMs: number): void;
+}
+
+/** What hangs on a socket. */
+interface Attached {
+  readonly server: WebSocketServer;
+  readonly connection: WebSocketConnection;
+  readonly handler: ConnectionHandler;
+  heardAt: number;
+  pinged: boolean;
+}
+
+const attachedTo = Symbol('attached');
+type Held = WebSocket & { [attachedTo]?: Attached | undefined };
+
+export async function createServer(options: ServerOptions): Promise<Server> {
+  const http = Fastify({
+    bodyLimit: Math.ceil(options.maxBodyBytes * BASE64_GROWTH) + MAX_FRAME_OVERHEAD_BYTES,
+    // A field of the wrong type is told so, not bent into shape.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
+    logger: false,
+  });
+  http.setErrorHandler((error: FastifyError, _request, reply) => {
+    const { status, code, message, retryAfterMs } = errorOfHttp(error);
+    if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / MS_PER_SECOND));
+    return reply.code(status).send({ code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  });
+  http.setNotFoundHandler((_request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: 'no such path' }));
+  const ws = {
+    maxPayload: options.maxBodyBytes + MAX_FRAME_OVERHEAD_BYTES,
+    maxFragments: MAX_FRAGMENTS,
+    perMessageDeflate: false,
+    // The JSON codec checks it; here it would be a second pass over each frame.
+    skipUTF8Validation: true,
+    clientTracking: false,
+    autoPong: false,
+    // Not in ws's types.
+    closeTimeout: CLOSE_WITHIN_MS,
+    handleProtocols: chooseProtocol,
+  };
+  // Sessions end by themselves, after their answers; the plugin would close all at once.
+  await http.register(websocket, {
+    options: ws,
+    preClose: (done) => done(),
+    errorHandler: (_error, socket) => socket.terminate(),
+  });
+  const server = new WebSocketServer(http, options);
+  http.get('/v1/ws', { websocket: true }, (ws) => server.take(ws));
+  return server;
+}
+
+class WebSocketServer implements Server {
+  readonly http: FastifyInstance;
+  readonly #options: ServerOptions;
+  readonly #open = new Set<Attached>();
+  /** Of the last sweep: exact enough for heartbeats, and costs no clock on the path of a message. */
+  #nowMs = Date.now();
+
+  constructor(http: FastifyInstance, options: ServerOptions) {
+    this.http = http;
+    this.#options = options;
+  }
+
+  get bufferedBytes(): number {
+    let bytes = 0;
+    for (const { connection } of this.#open) bytes += connection.bufferedBytes;
+    return bytes;
+  }
+
+  sweep(nowMs: number): void {
+    this.#nowMs = nowMs;
+    const { heartbeatMs } = this.#options;
+    for (const attached of this.#open) {
+      const silentMs = nowMs - attached.heardAt;
+      if (silentMs >= 2 * heartbeatMs) {
+        attached.connection.close(closeCodes.HEARTBEAT_TIMEOUT, 'nothing was heard for two heartbeats');
+      } else if (silentMs >= heartbeatMs && !attached.pinged) {
+        attached.pinged = true;
+        attached.connection.ping();
+      }
+    }
+  }
+
+  take(ws: Held): void {
+    letGoOfUpgrade(ws);
+    const codec = codecOf(ws);
+    if (!codec) return refuse(ws, 'UNSUPPORTED_SUBPROTOCOL', 'offer rookery.v1.msgpack or rookery.v1.json');
+    const connection = new WebSocketConnection(ws, codec);
+    const handler = this.#options.open(connection);
+    if (!handler) return refuse(ws, 'OVERLOADED', 'too many connections');
+    const attached: Attached = { server: this, connection, handler, heardAt: this.#nowMs, pinged: false };
+    ws[attachedTo] = attached;
+    this.#open.add(attached);
+    ws.on('message', onMessage);
+    ws.on('ping', onPing);
+    ws.on('pong', onPong);
+    ws.on('close', onClose);
+  }
+
+  heard(attached: Attached): void {
+    attached.heardAt = this.#nowMs;
+    attached.pinged = false;
+    const { connection } = attached;
+    if (connection.bufferedBytes > this.#options.maxBufferedBytes) connection.pauseReading();
+  }
+
+  gone(attached: Attached): void {
+    this.#open.delete(attached);
+    attached.handler.closed();
+  }
+}
+
+function onMessage(this: Held, data: unknown, isBinary: boolean): void {
+  const attached = this[attachedTo];
+  if (!attached) return;
+  attached.server.heard(attached);
+  attached.handler.receive(data as Uint8Array, isBinary);
+}
+
+function onPing(this: Held, data: Buffer): void {
+  const attached = this[attachedTo];
+  if (!attached) return;
+  attached.server.heard(attached);
+  attached.connection.pong(data);
+}
+
+function onPong(this: Held): void {
+  const attached = this[attachedTo];
+  if (attached) attached.server.heard(attached);
+}
+
+function onClose(this: Held): void {
+  const attached = this[attachedTo];
+  if (!attached) return;
+  this[attachedTo] = undefined;
+  attached.server.gone(attached);
+}
+
+/** A broken frame, one too long, a reset: ws closes the socket by itself with the right code. */
+const ignoreError = (): void => undefined;
+
+/**
+ * Of those we know the more compact one. Where all are unknown the first is echoed: a client that gets none of what it
+ * offered ends the handshake by itself, and would never see the close code that tells it why.
+ */
+function chooseProtocol(offered: Set<string>): string | false {
+  for (const { subprotocol } of codecs) if (offered.has(subprotocol)) return subprotocol;
+  const [first = false] = offered;
+  return first;
+}
+
+const codecOf = ({ protocol }: WebSocket): Codec | undefined =>
+  codecs.find(({ subprotocol }) => subprotocol === protocol);
+
+function refuse(ws: WebSocket, reason: CloseReason, text: string): void {
+  ws.close(closeCodes[reason], text);
+}
+
+/** The plugin's listener and the response that Node hung on the socket would keep the whole request alive with it. */
+function letGoOfUpgrade(ws: WebSocket): void {
+  ws.removeAllListeners('error');
+  ws.on('error', ignoreError);
+  const socket = (ws as unknown as { _socket: Socket & { _httpMessage?: ServerResponse | null } })._socket;
+  socket._httpMessage?.detachSocket(socket);
+}
+
+/** Fastify's own refusals as codes of ours. */
+function errorOfHttp(error: FastifyError): RookeryError {
+  if (error.validation || error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new RookeryError('BAD_REQUEST', error.message);
+  }
+  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new RookeryError('FRAME_TOO_LARGE', 'the request is too long');
+  if (error.statusCode === 400) return new RookeryError('BAD_FRAME', 'the body is not valid JSON');
+  return asRookeryError(error);
+}
