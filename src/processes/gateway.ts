@@ -1,6 +1,152 @@
+/**
+ * The gateway: sockets and HTTP in front of the log.
+ *
+ * A message comes in through adapters/websocket, is read by application/gateway/session.ts, decided and appended by
+ * application/gateway/conversations.ts, and acked when JetStream has it. What the fan-out worker makes of it comes back
+ * through application/delivery, to every connected device of every recipient.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { registerRoutes } from '../adapters/http/routes.ts';
+import { connectNats } from '../adapters/jetstream/connect.ts';
+import { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
+import { JetstreamConversationViews } from '../adapters/jetstream/conversation-views.ts';
+import { JetstreamDeviceCursors } from '../adapters/jetstream/device-cursors.ts';
+import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
+import { JwtTokens, signDevToken } from '../adapters/jwt/tokens.ts';
+import { frameOnWire } from '../adapters/websocket/framing.ts';
+import { createServer } from '../adapters/websocket/server.ts';
+import { Delivery } from '../application/delivery/delivery.ts';
+import { Conversations } from '../application/gateway/conversations.ts';
+import { Session, type SessionParts } from '../application/gateway/session.ts';
+import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { GatewayConfig } from './configuration/gateway.ts';
-export declare function startGateway(
-  config: GatewayConfig,
-  log: Log,
-): Promise<{ address: string; drain(): Promise<void> }>;
+
+const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
+/** How long a drain waits for unanswered requests before the sockets are closed. */
+const ANSWER_WITHIN_MS = 3_000;
+
+export interface Gateway {
+  /** `http://host:port` */
+  readonly address: string;
+  drain(): Promise<void>;
+}
+
+const clock: Clock = { nowMs: () => Date.now() };
+
+export async function startGateway(config: GatewayConfig, log: Log): Promise<Gateway> {
+  const { limits, topology, auth } = config;
+  const name = crypto.randomUUID();
+  const tokens = new JwtTokens(auth);
+  const { nc, js, jsm, inboxPrefix } = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
+
+  // The way in: decide, append, ack.
+  const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
+  const conversations = new Conversations({
+    log: appender,
+    views: new JetstreamConversationViews(nc, topology),
+    clock,
+  });
+
+  // The way out: tail the inboxes, write to the sockets.
+  const delivery = new Delivery({
+    readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
+    logs: range(topology.convStreams, (convStream) => new JetstreamLogReader({ js, jsm, convStream })),
+    cursors: await JetstreamDeviceCursors.open(nc, log),
+    topology,
+    frameOnWire,
+    limits,
+    gateway: name,
+    log,
+  });
+
+  // Between them, the sessions.
+  const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
+  const { registry, refused } = metricsOf(sessions, appender, delivery);
+  const parts: SessionParts = {
+    conversations,
+    delivery,
+    sessions,
+    tokens,
+    clock,
+    frameOnWire,
+    limits: { maxBodyBytes: limits.maxBodyBytes, maxInFlight: limits.maxInFlight, heartbeatMs: limits.heartbeatMs },
+    onRefused: (code) => refused.inc({ code }),
+  };
+  const server = await createServer({
+    maxBodyBytes: limits.maxBodyBytes,
+    maxBufferedBytes: limits.maxBufferedBytes,
+    heartbeatMs: limits.heartbeatMs,
+    open(connection) {
+      if (sessions.count >= limits.maxSessions) return undefined;
+      const session = new Session(connection, parts);
+      sessions.admit(session);
+      return session;
+    },
+  });
+  registerRoutes(server.http, {
+    maxBodyBytes: limits.maxBodyBytes,
+    apiKeys: auth.apiKeys,
+    tokens,
+    isReady: () => delivery.ready && appender.connected && !sessions.draining,
+    metrics: () => registry.metrics(),
+    send: (by, id, address, content) => conversations.send(by, id, address, content),
+    ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
+  });
+
+  await delivery.start();
+  const address = await server.http.listen({ host: config.host, port: config.port });
+  const sweeper = setInterval(() => {
+    sessions.sweep();
+    server.sweep(clock.nowMs());
+  }, SWEEP_EVERY_MS);
+  log.info({ what: 'gateway started', address, name });
+
+  const drain = async (): Promise<void> => {
+    clearInterval(sweeper);
+    const deadline = clock.nowMs() + ANSWER_WITHIN_MS;
+    const closing = server.http.server.close();
+    closing.closeIdleConnections();
+    sessions.refuseRequests();
+    while (sessions.inFlight > 0 && clock.nowMs() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+    sessions.endAll('SHUTTING_DOWN', 'the gateway shuts down');
+    await server.http.close();
+    await delivery.drain();
+    await appender.drain();
+    await nc.drain();
+    log.info({ what: 'gateway drained', name });
+  };
+  let draining: Promise<void> | undefined;
+  return { address, drain: () => (draining ??= drain()) };
+}
+
+function metricsOf(sessions: Sessions, appender: JetstreamConversationLog, delivery: Delivery) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  gauge('rookery_sessions', 'open sessions', () => sessions.count);
+  gauge('rookery_appends_in_flight', 'appends not yet answered by the log', () => appender.inFlight);
+  gauge('rookery_requests_in_flight', 'requests not yet answered to their session', () => sessions.inFlight);
+  gauge('rookery_ring_bytes', 'inbox entries kept in memory', () => delivery.ringBytes);
+  const refused = new Counter({
+    name: 'rookery_refused_total',
+    help: 'requests answered with an error',
+    labelNames: ['code'],
+    registers: [registry],
+  });
+  return { registry, refused };
+}
+
+const range = <T>(count: number, make: (k: number) => T): T[] => Array.from({ length: count }, (_, k) => make(k));

@@ -9,7 +9,8 @@ import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/id
 export const PARTITIONS = 256;
 
 const utf8 = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+/** An id may begin with a byte order mark: it stays part of it. */
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**

@@ -8,7 +8,7 @@
  */
 import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
 import type { ConversationEvent } from '../../domain/conversation.ts';
-import type { ConversationId } from '../../domain/ids.ts';
+import { type ConversationId, directConversationId } from '../../domain/ids.ts';
 import type { Appended, AppendOptions, BlockEvent, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { encodeBlockEvent, encodeLogEvent } from '../../protocol/log-event.ts';
@@ -95,6 +95,11 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     void this.#followConnection();
   }
 
+  /** Whether what is appended now leaves at once. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
   /** Appends not yet answered, for metrics and drain. */
   get inFlight(): number {
     return this.#count;
@@ -112,7 +117,8 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
 
   appendBlock(event: BlockEvent): Promise<Appended> {
     const about = headers();
-    about.set('Nats-Msg-Id', messageIdOf('block' as ConversationId, event.by, event.id));
+    // An id is one command's within the pair's conversation: the same id may block somebody else.
+    about.set('Nats-Msg-Id', messageIdOf(directConversationId(event.by, event.user), event.by, event.id));
     const queue = this.#queues.at(-1) as Queue;
     return this.#append(queue, userSubject(event.by, 'block'), encodeBlockEvent(event), about);
   }

@@ -7,7 +7,7 @@ import type { ClientConnection, FrameOnWire } from '../../ports/client-connectio
 import type { Clock } from '../../ports/clock.ts';
 import type { Tokens } from '../../ports/tokens.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
-import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
 import type {
   ClientFrame,
   CommandFrame,
@@ -22,8 +22,9 @@ import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
 
-/** A client that sends more frames than this that cannot be read is not ours. */
+/** A client that sends more frames than this that cannot be read is not ours. A request that is refused does not count. */
 const MAX_BAD_FRAMES = 16;
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['BAD_FRAME', 'UNKNOWN_FRAME']);
 /** What a session over its bound of unanswered requests is told to wait. */
 const IN_FLIGHT_RETRY_AFTER_MS = 50;
 
@@ -85,7 +86,7 @@ export class Session implements RegisteredSession {
     } catch (thrown) {
       const error = asRookeryError(thrown);
       this.#refuse(requestIdOf(value), error);
-      this.#badFrames += 1;
+      if (UNREADABLE.has(error.code)) this.#badFrames += 1;
       if (this.#badFrames > MAX_BAD_FRAMES) this.end('PROTOCOL_VIOLATION', 'too many frames that cannot be read');
     }
   }
@@ -114,12 +115,11 @@ export class Session implements RegisteredSession {
     if (frame.t === 'confirm') return this.#attachment?.confirm(frame.seq);
     if (this.#inFlight >= this.#parts.limits.maxInFlight) {
       const retryAfterMs = IN_FLIGHT_RETRY_AFTER_MS;
-      this.#refuse(frame.id, new RookeryError('OVERLOADED', 'too many unanswered requests', { retryAfterMs }));
-      return;
+      throw new RookeryError('OVERLOADED', 'too many unanswered requests', { retryAfterMs });
     }
+    if (this.#parts.sessions.draining) throw new RookeryError('SHUTTING_DOWN', 'the gateway is about to stop');
     this.#inFlight += 1;
-    const answering = this.#answer(frame);
-    answering.then(
+    this.#answer(frame).then(
       (answer) => this.#answered(answer),
       (thrown: unknown) => {
         this.#inFlight -= 1;
@@ -176,7 +176,9 @@ export class Session implements RegisteredSession {
       (thrown: unknown) => {
         const error = asRookeryError(thrown);
         this.#refuse(hello.id, error);
-        this.end(error.code === 'TOKEN_EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', error.message);
+        // Where it could not be told (the key server is away), a new token would not help either: reconnect.
+        const { code } = error;
+        this.end(code === 'TOKEN_EXPIRED' || code === 'TOKEN_INVALID' ? code : 'INTERNAL', error.message);
       },
     );
   }

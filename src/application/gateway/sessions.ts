@@ -31,6 +31,7 @@ export class Sessions {
   readonly #helloTimeoutMs: number;
   readonly #all = new Set<RegisteredSession>();
   readonly #byDevice = new Map<UserId, Map<DeviceId, RegisteredSession>>();
+  #draining = false;
 
   constructor(clock: Clock, news: SessionNews, helloTimeoutMs: number) {
     this.#clock = clock;
@@ -39,7 +40,9 @@ export class Sessions {
     news.onAnnounced(({ user, device, session, openedAt }) => {
       const ours = this.#byDevice.get(user)?.get(device);
       // News of our own older sessions come back to us as well.
-      const isNewer = ours && ours.id !== session && openedAt >= ours.openedAt;
+      if (!ours || ours.id === session) return;
+      // Of two that opened in the same millisecond both gateways must choose the same one.
+      const isNewer = openedAt > ours.openedAt || (openedAt === ours.openedAt && session > ours.id);
       if (isNewer) ours.end('SESSION_REPLACED', 'the device has connected elsewhere');
     });
   }
@@ -83,6 +86,15 @@ export class Sessions {
         session.end('HELLO_TIMEOUT', 'no hello came');
       }
     }
+  }
+
+  /** From now on no request is begun: what is under way can be waited for. */
+  refuseRequests(): void {
+    this.#draining = true;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
   }
 
   endAll(reason: CloseReason, text: string): void {

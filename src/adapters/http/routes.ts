@@ -1,0 +1,128 @@
+/** HTTP beside the WebSocket: health, sending as a backend, tokens for development, metrics. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
+import type { MessageContent } from '../../domain/conversation.ts';
+import type { ClientMsgId, ConversationId } from '../../domain/ids.ts';
+import { parseClientMsgId, parseConversationId, parseUserId, type UserId } from '../../domain/ids.ts';
+import type { Tokens } from '../../ports/tokens.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { parseContent } from '../../protocol/validation.ts';
+
+export interface HttpParts {
+  readonly maxBodyBytes: number;
+  readonly apiKeys: readonly string[];
+  readonly tokens: Tokens;
+  readonly isReady: () => boolean;
+  readonly metrics: () => Promise<string>;
+  /** Absent outside development: then there is no such route. */
+  readonly devToken?: (user: string) => Promise<string>;
+  readonly send: (
+    by: UserId,
+    id: ClientMsgId,
+    address: { conversation: ConversationId } | { to: UserId },
+    content: MessageContent,
+  ) => Promise<{ conversation: ConversationId; pos: number; at: number; duplicate: boolean }>;
+}
+
+const messageBody = Type.Object(
+  {
+    from: Type.Optional(Type.String({ description: 'who sends; required with an API key, implied by a user token' })),
+    conversation: Type.Optional(Type.String({ description: 'id of a conversation; or `to`' })),
+    to: Type.Optional(Type.String({ description: 'the other user of a direct conversation; or `conversation`' })),
+    clientMsgId: Type.String({ description: 'idempotency key: the same id again is the same message' }),
+    contentType: Type.String({ default: 'text/plain' }),
+    text: Type.Optional(Type.String({ description: 'the body as text; or `base64`' })),
+    base64: Type.Optional(Type.String({ description: 'the body as base64; or `text`' })),
+    keyId: Type.Optional(Type.String()),
+    replyTo: Type.Optional(Type.Integer({ minimum: 0 })),
+    mentions: Type.Optional(Type.Array(Type.String())),
+    expiresAt: Type.Optional(Type.Integer({ minimum: 0, description: 'milliseconds since 1970' })),
+  },
+  { additionalProperties: false },
+);
+
+interface MessageBody extends Record<string, unknown> {
+  readonly from?: string;
+  readonly conversation?: string;
+  readonly to?: string;
+  readonly clientMsgId: string;
+  readonly text?: string;
+  readonly base64?: string;
+}
+
+export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
+  http.get('/healthz', async () => ({ status: 'ok' }));
+  http.get('/readyz', async (_request, reply) => {
+    const ready = parts.isReady();
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
+  });
+  http.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await parts.metrics()));
+  http.post('/v1/messages', { schema: { body: messageBody } }, async (request) => {
+    const body = request.body as MessageBody;
+    const by = await senderOf(request, body, parts);
+    const { conversation, pos, at, duplicate } = await parts.send(
+      by,
+      idOf(body),
+      addressOf(body),
+      contentOf(body, parts.maxBodyBytes),
+    );
+    return { conversation, pos, at, ...(duplicate && { duplicate }) };
+  });
+  const { devToken } = parts;
+  if (!devToken) return;
+  http.post('/v1/dev/token', { schema: { body: Type.Object({ user: Type.String() }) } }, async (request) => {
+    const user = parseUserId((request.body as { user: string }).user);
+    if (!user) throw new RookeryError('BAD_ID', '`user` must be an id');
+    return { token: await devToken(user) };
+  });
+}
+
+/** An API key may speak for anybody, a user's token for that user alone. */
+async function senderOf(
+  request: FastifyRequest,
+  { from }: MessageBody,
+  { apiKeys, tokens }: HttpParts,
+): Promise<UserId> {
+  const [scheme, credential = ''] = (request.headers.authorization ?? '').split(' ');
+  if (scheme !== 'Bearer')
+    throw new RookeryError('TOKEN_INVALID', 'an Authorization header with a Bearer token is needed');
+  if (apiKeys.some((key) => sameText(key, credential))) {
+    const user = parseUserId(from);
+    if (!user) throw new RookeryError('BAD_ID', '`from` must be an id');
+    return user;
+  }
+  const { user } = await tokens.verify(credential);
+  if (from !== undefined && from !== user)
+    throw new RookeryError('FORBIDDEN', 'a user token sends for its own user only');
+  return user;
+}
+
+/** Takes the same time wherever two texts of one length differ. */
+function sameText(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  return difference === 0;
+}
+
+function idOf({ clientMsgId }: MessageBody): ClientMsgId {
+  const id = parseClientMsgId(clientMsgId);
+  if (!id) throw new RookeryError('BAD_ID', '`clientMsgId` must be an id');
+  return id;
+}
+
+function addressOf({ conversation, to }: MessageBody): { conversation: ConversationId } | { to: UserId } {
+  if ((conversation === undefined) === (to === undefined))
+    throw new RookeryError('BAD_REQUEST', 'give `conversation` or `to`');
+  const user = parseUserId(to);
+  const id = parseConversationId(conversation);
+  if (user) return { to: user };
+  if (id) return { conversation: id };
+  throw new RookeryError('BAD_ID', '`conversation` or `to` must be an id');
+}
+
+function contentOf({ text, base64, ...rest }: MessageBody, maxBodyBytes: number): MessageContent {
+  if ((text === undefined) === (base64 === undefined)) throw new RookeryError('BAD_REQUEST', 'give `text` or `base64`');
+  const body = text === undefined ? Buffer.from(base64 as string, 'base64') : Buffer.from(text, 'utf8');
+  return parseContent({ ...rest, body }, maxBodyBytes);
+}

@@ -1,0 +1,124 @@
+/** JSON Web Tokens: HS256 with a shared secret, or the public keys of an identity provider. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { parseDeviceId, parseUserId } from '../../domain/ids.ts';
+import type { Identity, Tokens } from '../../ports/tokens.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+
+/** A reconnect storm brings the same tokens again: what was verified is remembered, by hash. */
+const MAX_REMEMBERED = 20_000;
+const MIN_SECRET_BYTES = 32;
+/** Only what a public key can verify: a token that names HS256 with a public key as its secret is the classic forgery. */
+const PUBLIC_KEY_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+];
+
+export interface TokenOptions {
+  readonly mode: 'secret' | 'jwks';
+  readonly secretFile: string;
+  /** URL or path of a JWKS. */
+  readonly jwks: string;
+  /** Empty: not checked. */
+  readonly issuer: string;
+  readonly audience: string;
+}
+
+type Verify = (token: string) => Promise<JWTPayload>;
+
+export class JwtTokens implements Tokens {
+  readonly #verify: Verify;
+  readonly #known = new LRUCache<string, Identity>({ max: MAX_REMEMBERED });
+
+  /** @throws RookeryError CONFIGURATION_INVALID */
+  constructor(options: TokenOptions) {
+    this.#verify = verifierOf(options);
+  }
+
+  async verify(token: string): Promise<Identity> {
+    const hash = createHash('sha256').update(token).digest('base64');
+    const known = this.#known.get(hash);
+    if (known) {
+      if (known.expiresAt <= Date.now()) throw new RookeryError('TOKEN_EXPIRED', 'the token has expired');
+      return known;
+    }
+    let claims: JWTPayload;
+    try {
+      claims = await this.#verify(token);
+    } catch (cause) {
+      if (cause instanceof errors.JWTExpired)
+        throw new RookeryError('TOKEN_EXPIRED', 'the token has expired', { cause });
+      if (isUnreachable(cause)) throw new RookeryError('INTERNAL', 'the keys cannot be had now', { cause });
+      throw new RookeryError('TOKEN_INVALID', 'the token is not valid', { cause });
+    }
+    const identity = identityOf(claims);
+    this.#known.set(hash, identity);
+    return identity;
+  }
+}
+
+/** A token as `rookery dev` and `rookery token` give it. */
+export function signDevToken(secretFile: string, user: string, lifetimeMs: number): Promise<string> {
+  const expires = Math.floor((Date.now() + lifetimeMs) / 1_000);
+  return new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(user)
+    .setExpirationTime(expires)
+    .sign(secretIn(secretFile));
+}
+
+/** The key server is away or answers nonsense: that is no judgement on the token. */
+const isUnreachable = (thrown: unknown): boolean =>
+  thrown instanceof errors.JWKSTimeout ||
+  thrown instanceof errors.JWKSInvalid ||
+  !(thrown instanceof errors.JOSEError) ||
+  thrown.code === 'ERR_JOSE_GENERIC';
+
+function identityOf({ sub, exp, device }: JWTPayload): Identity {
+  const user = parseUserId(sub);
+  if (!user || exp === undefined)
+    throw new RookeryError('TOKEN_INVALID', 'the token needs `sub`, a user id, and `exp`');
+  const identity = { user, expiresAt: exp * 1_000 };
+  if (device === undefined) return identity;
+  const parsed = parseDeviceId(device);
+  if (!parsed) throw new RookeryError('TOKEN_INVALID', "the token's `device` is no id");
+  return { ...identity, device: parsed };
+}
+
+function verifierOf({ mode, secretFile, jwks, issuer, audience }: TokenOptions): Verify {
+  const checks = { ...(issuer && { issuer }), ...(audience && { audience }), requiredClaims: ['sub', 'exp'] };
+  if (mode === 'secret') {
+    const secret = secretIn(secretFile);
+    return async (token) => (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload;
+  }
+  const keys = /^https?:/.test(jwks) ? createRemoteJWKSet(new URL(jwks)) : createLocalJWKSet(jsonIn(jwks));
+  return async (token) => (await jwtVerify(token, keys, { ...checks, algorithms: PUBLIC_KEY_ALGORITHMS })).payload;
+}
+
+function secretIn(file: string): Uint8Array {
+  try {
+    const secret = new Uint8Array(readFileSync(file));
+    if (secret.length < MIN_SECRET_BYTES) throw new Error(`shorter than ${MIN_SECRET_BYTES} bytes`);
+    return secret;
+  } catch (cause) {
+    throw new RookeryError('CONFIGURATION_INVALID', `auth.secretFile ${file}: ${String(cause)}`, { cause });
+  }
+}
+
+function jsonIn(file: string): Parameters<typeof createLocalJWKSet>[0] {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new RookeryError('CONFIGURATION_INVALID', `auth.jwks ${file}: ${String(cause)}`, { cause });
+  }
+}
