@@ -146,8 +146,15 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     });
   }
 
-  #send(queue: Queue, number: number, { subject, data, headers: about }: Pending): void {
-    this.#nc.publish(subject, data, { reply: `${this.#inbox}.${queue.name}.${number}`, headers: about });
+  #send(queue: Queue, number: number, pending: Pending): void {
+    const { subject, data, headers: about } = pending;
+    try {
+      this.#nc.publish(subject, data, { reply: `${this.#inbox}.${queue.name}.${number}`, headers: about });
+    } catch (cause) {
+      // Larger than this server takes, or a connection that was closed for good: sending again would not help.
+      this.#settle(queue, number, pending);
+      pending.reject(new RookeryError('INTERNAL', 'the event cannot be sent', { cause }));
+    }
   }
 
   #answer({ subject, data, headers: status }: Msg): void {
@@ -165,14 +172,15 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     queue.movedAt = performance.now();
     queue.patienceMs = ANSWER_WITHIN_MS;
     this.#settle(queue, number, pending);
-    if (ack?.seq !== undefined) {
-      pending.resolve({ pos: ack.seq, duplicate: ack.duplicate === true && !pending.sentAgain });
-    } else if (ack?.error && CONFLICTS.has(ack.error.err_code)) {
+    // The error first: a refusal carries `seq` as well, 0.
+    if (ack?.error && CONFLICTS.has(ack.error.err_code)) {
       pending.reject(new RookeryError('CONFLICT', 'another change came between'));
-    } else {
+    } else if (!ack || ack.error || !ack.seq) {
       pending.reject(
         new RookeryError('INTERNAL', `the log refused the event: ${ack?.error?.description ?? 'unreadable answer'}`),
       );
+    } else {
+      pending.resolve({ pos: ack.seq, duplicate: ack.duplicate === true && !pending.sentAgain });
     }
   }
 
