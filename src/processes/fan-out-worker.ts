@@ -57,6 +57,7 @@ async function assemble(
     path: join(stateDir, `lane-${lane}.sqlite`),
     log: `${convStreamName(lane)} ${String(created)}`,
   });
+  const failpoints = failpoint ? dieAt(failpoint.step, failpoint.times) : noFailpoints;
   const writers = Array.from(
     { length: topology.inboxStreams },
     (_, inboxStream) =>
@@ -67,6 +68,7 @@ async function assemble(
         lane,
         inboxStream,
         inbox: `${inboxPrefix}.ingest.${lane}.${inboxStream}`,
+        failpoints,
       }),
   );
   const runner = new LaneRunner({
@@ -80,7 +82,7 @@ async function assemble(
     state,
     deadLetters: new JetstreamDeadLetters(js),
     views: new JetstreamViewServer(nc),
-    failpoints: failpoint ? dieAt(failpoint.step, failpoint.times) : noFailpoints,
+    failpoints,
     log,
   });
   return {

@@ -29,6 +29,8 @@ export class FastIngest {
   readonly #nc: NatsConnection;
   readonly #options: FastIngestOptions;
   readonly #subscription: Subscription;
+  /** The server knows a batch by its id alone, whoever sends it: no two writers may ever use the same. */
+  readonly #instance = crypto.randomUUID().replaceAll('-', '');
   #batches = 0;
   #current: Batch | undefined;
 
@@ -44,7 +46,7 @@ export class FastIngest {
   begin(largestBytes: number): Batch {
     this.#current?.abandon('a new batch began');
     this.#batches += 1;
-    const prefix = `${this.#options.inbox}.${this.#batches}`;
+    const prefix = `${this.#options.inbox}.${this.#instance}-${this.#batches}`;
     const ackEvery = Math.max(1, Math.min(MAX_ACK_EVERY, Math.floor(BYTES_PER_ACK / Math.max(1, largestBytes))));
     this.#current = new Batch(
       this.#nc,

@@ -6,6 +6,7 @@
  */
 import { DeliverPolicy, JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
+import type { Failpoints } from '../../ports/failpoints.ts';
 import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/inbox-writer.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { decodeOrigin, encodeInboxRecord, type Origin, RecordKind, withOffset } from '../../protocol/inbox-record.ts';
@@ -34,6 +35,7 @@ export interface InboxWriterParts {
   readonly inboxStream: number;
   /** A subject below the connection's inbox prefix that is this writer's alone. */
   readonly inbox: string;
+  readonly failpoints: Failpoints<'halfEmitted'>;
 }
 
 export class JetstreamInboxWriter implements InboxWriter {
@@ -103,7 +105,14 @@ export class JetstreamInboxWriter implements InboxWriter {
       }
       batch.add(record.subject, encoded);
       if (batch.isFull) await batch.room();
+      if (this.#parts.failpoints.armed === 'halfEmitted' && offset === plan.length >> 1) await this.#dieHalfway();
     }
+  }
+
+  /** What was sent so far must have left the process, or nothing of it would be stored. */
+  async #dieHalfway(): Promise<void> {
+    await this.#parts.nc.flush();
+    this.#parts.failpoints.hit('halfEmitted');
   }
 
   #origin(kind: RecordKind, { from, to }: Span, offset: number): Origin {
