@@ -65,7 +65,8 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
-  const { registry, refused } = metricsOf(sessions, appender, delivery);
+  const { registry, refused } = metricsOf(sessions, appender, delivery, () => server.bufferedBytes);
+  const onRefused = (code: string): void => refused.inc({ code });
   const parts: SessionParts = {
     conversations,
     delivery,
@@ -74,12 +75,13 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     clock,
     frameOnWire,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxInFlight: limits.maxInFlight, heartbeatMs: limits.heartbeatMs },
-    onRefused: (code) => refused.inc({ code }),
+    onRefused,
   };
   const server = await createServer({
     maxBodyBytes: limits.maxBodyBytes,
     maxBufferedBytes: limits.maxBufferedBytes,
     heartbeatMs: limits.heartbeatMs,
+    onRefused,
     open(connection) {
       if (sessions.count >= limits.maxSessions) return undefined;
       const session = new Session(connection, parts);
@@ -123,7 +125,12 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   return { address, drain: () => (draining ??= drain()) };
 }
 
-function metricsOf(sessions: Sessions, appender: JetstreamConversationLog, delivery: Delivery) {
+function metricsOf(
+  sessions: Sessions,
+  appender: JetstreamConversationLog,
+  delivery: Delivery,
+  unsentBytes: () => number,
+) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -138,6 +145,7 @@ function metricsOf(sessions: Sessions, appender: JetstreamConversationLog, deliv
   };
   gauge('rookery_sessions', 'open sessions', () => sessions.count);
   gauge('rookery_appends_in_flight', 'appends not yet answered by the log', () => appender.inFlight);
+  gauge('rookery_unsent_bytes', 'bytes written to sockets and not yet taken by them', unsentBytes);
   gauge('rookery_requests_in_flight', 'requests not yet answered to their session', () => sessions.inFlight);
   gauge('rookery_ring_bytes', 'inbox entries kept in memory', () => delivery.ringBytes);
   const refused = new Counter({

@@ -24,6 +24,9 @@ export interface HttpParts {
   ) => Promise<{ conversation: ConversationId; pos: number; at: number; duplicate: boolean }>;
 }
 
+/** Metrics are for who watches this machine: a collector elsewhere comes through a proxy on it. */
+const LOOPBACK = /^(::ffff:)?127\.|^::1$/;
+
 const messageBody = Type.Object(
   {
     from: Type.Optional(Type.String({ description: 'who sends; required with an API key, implied by a user token' })),
@@ -32,7 +35,9 @@ const messageBody = Type.Object(
     clientMsgId: Type.String({ description: 'idempotency key: the same id again is the same message' }),
     contentType: Type.String({ default: 'text/plain' }),
     text: Type.Optional(Type.String({ description: 'the body as text; or `base64`' })),
-    base64: Type.Optional(Type.String({ description: 'the body as base64; or `text`' })),
+    base64: Type.Optional(
+      Type.String({ pattern: '^[A-Za-z0-9+/]*={0,2}$', description: 'the body as base64; or `text`' }),
+    ),
     keyId: Type.Optional(Type.String()),
     replyTo: Type.Optional(Type.Integer({ minimum: 0 })),
     mentions: Type.Optional(Type.Array(Type.String())),
@@ -56,7 +61,10 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
     const ready = parts.isReady();
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
   });
-  http.get('/metrics', async (_request, reply) => reply.type('text/plain; version=0.0.4').send(await parts.metrics()));
+  http.get('/metrics', async (request, reply) => {
+    if (!LOOPBACK.test(request.socket.remoteAddress ?? '')) throw new RookeryError('NOT_FOUND', 'no such path');
+    return reply.type('text/plain; version=0.0.4').send(await parts.metrics());
+  });
   http.post('/v1/messages', { schema: { body: messageBody } }, async (request) => {
     const body = request.body as MessageBody;
     const by = await senderOf(request, body, parts);

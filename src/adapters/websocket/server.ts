@@ -39,6 +39,8 @@ export interface ServerOptions {
   readonly maxBufferedBytes: number;
   /** Silent for so long a connection is pinged, for twice as long it is closed. */
   readonly heartbeatMs: number;
+  /** A request over HTTP was answered with this code. */
+  readonly onRefused: (code: string) => void;
   /** A connection with a codec; undefined refuses it with OVERLOADED. */
   open(connection: ClientConnection): ConnectionHandler | undefined;
 }
@@ -72,6 +74,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   });
   http.setErrorHandler((error: FastifyError, _request, reply) => {
     const { status, code, message, retryAfterMs } = errorOfHttp(error);
+    options.onRefused(code);
     if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / MS_PER_SECOND));
     return reply.code(status).send({ code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   });

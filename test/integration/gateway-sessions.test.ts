@@ -1,0 +1,179 @@
+/** How sessions begin and end on a real gateway: replaced, expired, half-open, too many, shut down. */
+import t from 'tap';
+import { closeCodes } from '../../src/protocol/close-codes.ts';
+import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
+import { RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
+import { eventually } from '../support/waiting.ts';
+
+const text = { contentType: 'text/plain', body: Buffer.from('hello') };
+let ids = 0;
+const message = (to: string): object => ({ t: 'send', clientMsgId: `m${++ids}`, ...text, to });
+
+t.test('the same device connecting again replaces its older session, here and on another gateway', async (t) => {
+  const { gateway, more, stop } = await startTestGateway();
+  t.teardown(stop);
+  const other = await more();
+  const first = await RawClient.greeted(gateway, 'alice', 'phone');
+  const laptop = await RawClient.greeted(other, 'alice', 'laptop');
+  const second = await RawClient.greeted(gateway, 'alice', 'phone');
+  t.equal(await first.closeCode(), closeCodes.SESSION_REPLACED);
+  const third = await RawClient.greeted(other, 'alice', 'phone');
+  t.equal(await second.closeCode(), closeCodes.SESSION_REPLACED);
+  t.match(await third.ask(message('bob')), { t: 'sent' });
+  t.match(await laptop.ask(message('bob')), { t: 'sent' }, "another device of the user is nobody's business");
+  t.same([third.closed, laptop.closed], [undefined, undefined]);
+  third.end();
+  laptop.end();
+});
+
+t.test('a session ends with its token, and the close code says to get a new one', async (t) => {
+  const { gateway, stop } = await startTestGateway();
+  t.teardown(stop);
+  const client = await RawClient.open(gateway);
+  const token = await tokenFor('alice', { lifetimeMs: 2_000 });
+  t.match(await client.ask({ t: 'hello', token, device: 'd', resume: 'latest' }), { t: 'welcome' });
+  t.equal(await client.closeCode(), closeCodes.TOKEN_EXPIRED);
+  const again = await RawClient.open(gateway);
+  again.send({ t: 'hello', id: 1, token, device: 'd', resume: 'latest' });
+  t.equal(await again.closeCode(), closeCodes.TOKEN_EXPIRED, 'a remembered token expires like any other');
+});
+
+t.test('a half-open connection is found; one that answers pings or speaks is kept', async (t) => {
+  const { gateway, stop } = await startTestGateway({ limits: { heartbeatMs: 1_000 } });
+  t.teardown(stop);
+  const deaf = await RawClient.greeted(gateway, 'deaf');
+  const quiet = await RawClient.greeted(gateway, 'quiet');
+  let pings = 0;
+  quiet.ws.on('ping', () => (pings += 1));
+  deaf.ws.pause();
+  await eventually(() => pings >= 4, 'the quiet one is pinged again and again');
+  t.equal(quiet.closed, undefined);
+  deaf.ws.resume();
+  t.equal(await deaf.closeCode(), closeCodes.HEARTBEAT_TIMEOUT);
+  quiet.end();
+});
+
+t.test('requests beyond what a session may have unanswered are refused one by one, the others answered', async (t) => {
+  const { gateway, stop } = await startTestGateway({ limits: { maxInFlight: 8 } });
+  t.teardown(stop);
+  const client = await RawClient.greeted(gateway, 'eager');
+  const answers = await Promise.all(Array.from({ length: 64 }, () => client.ask(message('bob'))));
+  const refused = answers.filter(({ t: type }) => type === 'error');
+  t.ok(refused.length > 0 && refused.length <= 56, `${refused.length} refused`);
+  t.ok(refused.every(({ code, retryAfterMs }) => code === 'OVERLOADED' && (retryAfterMs as number) > 0));
+  t.equal(answers.length - refused.length, answers.filter(({ t: type }) => type === 'sent').length);
+  t.match(await client.ask(message('bob')), { t: 'sent' }, 'and it goes on');
+  client.end();
+});
+
+t.test(
+  'messages of one session to one conversation stand in the order they were sent, with or without a view',
+  async (t) => {
+    const { gateway, stop } = await startTestGateway();
+    t.teardown(stop);
+    const client = await RawClient.greeted(gateway, 'alice');
+    for (let k = 0; k < 300; k++) {
+      client.send({ t: 'send', id: k, clientMsgId: `o${k}`, ...text, to: k % 3 === 0 ? 'carol' : 'bob' });
+      if (k % 60 === 59) await client.answer(k);
+    }
+    await eventually(() => client.entries.length === 300, 'all are delivered');
+    for (const [conversation, expected] of [
+      ['direct:alice:bob', (k: number) => k % 3 !== 0],
+      ['direct:alice:carol', (k: number) => k % 3 === 0],
+    ] as const) {
+      const entries = client.entries.filter((entry) => entry.conversation === conversation);
+      t.same(
+        entries.map(({ id }) => id),
+        Array.from({ length: 300 }, (_, k) => k)
+          .filter(expected)
+          .map((k) => `o${k}`),
+      );
+      t.same(
+        entries.map(({ n }) => n),
+        entries.map((_, k) => k + 1),
+      );
+    }
+    client.end();
+  },
+);
+
+t.test('who asks and does not read is read no further, and gets every answer once it reads', async (t) => {
+  const { gateway, stop } = await startTestGateway({ limits: { maxBufferedBytes: 65_536, maxInFlight: 2_000 } });
+  t.teardown(stop);
+  const client = await RawClient.greeted(gateway, 'asker', 'd', jsonCodec);
+  const members = Array.from({ length: 1_000 }, (_, k) => `member ${k} of a group with long names`);
+  const create = { type: 'createGroup', conversation: 'large', name: 'n', members };
+  t.match(await client.ask({ t: 'command', clientMsgId: 'c', command: create }), { t: 'done' });
+  const query = { t: 'query', query: { type: 'conversation', conversation: 'large' } };
+  await eventually(async () => (await client.ask(query)).t === 'result', 'the group is folded');
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${gateway.address}/metrics`)).text();
+    return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1]);
+  };
+  client.ws.pause();
+  // 60 KB each: far more than the buffers between us hold. In portions, so that the worker answers each in time.
+  const [ASKED, PORTION] = [800, 10];
+  for (let id = 10_000; id < 10_000 + ASKED; id++) {
+    client.send({ ...query, id });
+    if (id % PORTION === 0) {
+      await eventually(async () => (await metric('rookery_requests_in_flight')) === 0, 'they are answered');
+    }
+  }
+  const unsentBytes = await metric('rookery_unsent_bytes');
+  t.ok(unsentBytes > 0, 'it does not take everything');
+  t.ok(unsentBytes < 4_000_000, `${unsentBytes} bytes are kept for it, of 48 million`);
+  client.ws.resume();
+  await eventually(() => client.frames.filter(({ id = 0 }) => id >= 10_000).length === ASKED, 'all answers come');
+  client.end();
+});
+
+t.test('sockets beyond the bound are turned away, and let in when there is room', async (t) => {
+  const { gateway, stop } = await startTestGateway({ limits: { maxSessions: 2 } });
+  t.teardown(stop);
+  const [a, b] = [await RawClient.greeted(gateway, 'a'), await RawClient.greeted(gateway, 'b')];
+  const third = new RawClient(gateway, msgpackCodec.subprotocol);
+  t.equal(await third.closeCode(), closeCodes.OVERLOADED);
+  a.end();
+  await eventually(async () => {
+    const again = await RawClient.open(gateway);
+    again.send({ t: 'ping' });
+    await eventually(() => again.closed || again.frames.length > 0, 'an answer or an end');
+    again.end();
+    return again.closed === undefined;
+  }, 'there is room again');
+  b.end();
+});
+
+t.test(
+  'a draining gateway answers what is under way, refuses what comes, and closes with a code to reconnect',
+  async (t) => {
+    const { gateway, nats, stop } = await startTestGateway();
+    t.teardown(stop);
+    const client = await RawClient.greeted(gateway, 'alice');
+    await client.ask(message('bob'));
+    nats.server.signal('SIGSTOP');
+    client.send({ id: 1, ...message('bob') });
+    client.send({ t: 'ping' });
+    await client.frame('pong');
+    const drained = gateway.drain();
+    await eventually(async () => {
+      const answer = await client.ask(message('bob'));
+      return answer.code === 'SHUTTING_DOWN';
+    }, 'new requests are refused');
+    nats.server.signal('SIGCONT');
+    t.match(await client.answer(1), { t: 'sent' });
+    t.equal(await client.closeCode(), closeCodes.SHUTTING_DOWN);
+    await drained;
+    await t.rejects(fetch(`${gateway.address}/healthz`), 'it listens no more');
+  },
+);
+
+t.test('without a worker messages are taken all the same: the fold decides later', async (t) => {
+  const { gateway, stop } = await startTestGateway({ worker: false });
+  t.teardown(stop);
+  const client = await RawClient.greeted(gateway, 'alice');
+  t.match(await client.ask(message('bob')), { t: 'sent' });
+  const query = { t: 'query', query: { type: 'conversation', conversation: 'direct:alice:bob' } };
+  t.match(await client.ask(query), { code: 'LOG_UNAVAILABLE' });
+  client.end();
+});
