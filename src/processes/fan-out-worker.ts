@@ -12,6 +12,7 @@ import { JetstreamLeases } from '../adapters/jetstream/leases.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import { dieAt, noFailpoints } from '../adapters/system/failpoints.ts';
+import type { FanOutStep } from '../application/fan-out/lane.ts';
 import { LaneRunner } from '../application/fan-out/lane-runner.ts';
 import type { Leases } from '../ports/leases.ts';
 import type { Log } from '../ports/log.ts';
@@ -57,7 +58,7 @@ async function assemble(
     path: join(stateDir, `lane-${lane}.sqlite`),
     log: `${convStreamName(lane)} ${String(created)}`,
   });
-  const failpoints = failpoint ? dieAt(failpoint.step, failpoint.times) : noFailpoints;
+  const failpoints = failpoint ? dieAt(failpoint.step as FanOutStep, failpoint.times) : noFailpoints;
   const writers = Array.from(
     { length: topology.inboxStreams },
     (_, inboxStream) =>

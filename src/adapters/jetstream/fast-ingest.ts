@@ -40,6 +40,7 @@ export class FastIngest {
     this.#subscription = nc.subscribe(`${options.inbox}.>`, {
       callback: (error, message) => this.#current?.answered(error, message.subject, message.data),
     });
+    void this.#followConnection();
   }
 
   /** @param largestBytes of the messages to come: by it the server is told how often to confirm */
@@ -55,6 +56,12 @@ export class FastIngest {
       this.#options.timeoutMs,
     );
     return this.#current;
+  }
+
+  /** What was on its way when the connection was lost may have been stored or not: the batch is over, without waiting. */
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#nc.status())
+      if (type === 'disconnect') this.#current?.abandon('the connection was lost');
   }
 
   stop(): void {

@@ -55,6 +55,7 @@ export class JetstreamLaneSource implements LaneSource {
   constructor(parts: LaneSourceParts) {
     this.#parts = parts;
     this.#stream = convStreamName(parts.convStream);
+    void this.#followConnection();
   }
 
   async lastPos(): Promise<number> {
@@ -65,12 +66,12 @@ export class JetstreamLaneSource implements LaneSource {
     await this.close();
     this.#opened += 1;
     try {
-      await this.#parts.jsm.consumers.reset(this.#stream, FAN_OUT_DURABLE, pos);
+      const { delivered } = await this.#parts.jsm.consumers.reset(this.#stream, FAN_OUT_DURABLE, pos);
+      this.#lastDelivery = delivered.consumer_seq;
     } catch (cause) {
       throw new RookeryError('LOG_UNAVAILABLE', `cannot reset ${FAN_OUT_DURABLE} on ${this.#stream}`, { cause });
     }
     this.#lastPos = pos - 1;
-    this.#lastDelivery = 0;
     this.#heardAt = Date.now();
     this.#broken = undefined;
     this.#subscription = this.#parts.nc.subscribe(`${this.#parts.inbox}.${this.#opened}`, {
@@ -138,9 +139,9 @@ export class JetstreamLaneSource implements LaneSource {
       return;
     }
     this.#awaited = Math.max(0, this.#awaited - 1);
-    // Deliveries of a consumer are numbered: a number that is not ours means that somebody else reads it too.
-    if (this.#lastDelivery !== 0 && delivery.consumerSeq !== this.#lastDelivery + 1)
-      this.#break('a delivery is missing');
+    // Deliveries of a consumer are numbered, from the reset on: one that is missing went to somebody else, who may have been
+    // asking before us (a worker that was paused).
+    if (delivery.consumerSeq !== this.#lastDelivery + 1) this.#break('a delivery is missing');
     this.#lastDelivery = delivery.consumerSeq;
     // A redelivery of what is in work: its ack is still to come.
     if (delivery.streamSeq <= this.#lastPos) return;
@@ -182,6 +183,14 @@ export class JetstreamLaneSource implements LaneSource {
     };
     const subject = `$JS.API.CONSUMER.MSG.NEXT.${this.#stream}.${FAN_OUT_DURABLE}`;
     this.#parts.nc.publish(subject, JSON.stringify(request), { reply: this.#subscription.getSubject() });
+  }
+
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#parts.nc.status()) {
+      if (type !== 'disconnect') continue;
+      this.#break('the connection was lost');
+      this.#wake?.();
+    }
   }
 
   #break(reason: string, cause?: unknown): void {
