@@ -35,7 +35,7 @@ export interface InboxWriterParts {
   readonly inboxStream: number;
   /** A subject below the connection's inbox prefix that is this writer's alone. */
   readonly inbox: string;
-  readonly failpoints: Failpoints<'halfEmitted'>;
+  readonly failpoints: Failpoints<string>;
 }
 
 export class JetstreamInboxWriter implements InboxWriter {
