@@ -11,37 +11,45 @@ interface Running {
   drain(): Promise<void>;
 }
 
+interface ProcessOptions {
+  readonly config?: string;
+  /** A parent that is killed takes its end of our standard input with it: then we end too. */
+  readonly withParent?: true;
+}
+
 export function registerProcesses(program: Command): void {
   program
     .command('gateway')
     .description('run a gateway: WebSocket and HTTP in front of the log')
     .option('--config <file>', 'JSON file; see `rookery config check gateway`')
-    .action(async ({ config: file }: { config?: string }) => {
+    .option('--with-parent', 'end when standard input ends')
+    .action(async ({ config: file, withParent }: ProcessOptions) => {
       const { loadConfiguration } = await import('../processes/configuration/load.ts');
       const { gatewaySchema } = await import('../processes/configuration/gateway.ts');
       const { createLog } = await import('../adapters/system/log.ts');
       const { startGateway } = await import('../processes/gateway.ts');
       const { config } = loadConfiguration(gatewaySchema, { file });
       const log = createLog('gateway', config.logLevel);
-      await untilSignal(log, () => startGateway(config, log));
+      await untilSignal(log, withParent, () => startGateway(config, log));
     });
   program
     .command('fan-out-worker')
     .description('run a fan-out worker: from the log into the inboxes')
     .option('--config <file>', 'JSON file; see `rookery config check fan-out-worker`')
-    .action(async ({ config: file }: { config?: string }) => {
+    .option('--with-parent', 'end when standard input ends')
+    .action(async ({ config: file, withParent }: ProcessOptions) => {
       const { loadConfiguration } = await import('../processes/configuration/load.ts');
       const { fanOutWorkerSchema } = await import('../processes/configuration/fan-out-worker.ts');
       const { createLog } = await import('../adapters/system/log.ts');
       const { startFanOutWorker } = await import('../processes/fan-out-worker.ts');
       const { config } = loadConfiguration(fanOutWorkerSchema, { file });
       const log = createLog('fan-out-worker', config.logLevel);
-      await untilSignal(log, () => startFanOutWorker(config, log));
+      await untilSignal(log, withParent, () => startFanOutWorker(config, log));
     });
 }
 
 /** Runs until SIGINT or SIGTERM, then drains; a second signal, a stuck drain or the process's own end exits at once. */
-async function untilSignal(log: Log, start: () => Promise<Running>): Promise<void> {
+async function untilSignal(log: Log, withParent: true | undefined, start: () => Promise<Running>): Promise<void> {
   let running: Running | undefined;
   let signals = 0;
   const onSignal = (signal: string): void => {
@@ -56,6 +64,7 @@ async function untilSignal(log: Log, start: () => Promise<Running>): Promise<voi
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  if (withParent) process.stdin.resume().once('end', () => onSignal('parent ended'));
   try {
     running = await start();
     await running.ended;

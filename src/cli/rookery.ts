@@ -3,16 +3,22 @@
 import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';
 import { registerConfig } from './config.ts';
+import { registerDead } from './dead.ts';
+import { registerDev } from './dev.ts';
 import { registerProcesses } from './processes.ts';
 import { registerStreams } from './streams.ts';
+import { registerToken } from './token.ts';
 
 const program = new Command('rookery')
   .description('An event-sourced instant-messaging engine on NATS JetStream')
   .showHelpAfterError('(--help shows what there is)');
 
+registerDev(program);
+registerToken(program);
 registerProcesses(program);
 registerStreams(program);
 registerConfig(program);
+registerDead(program);
 
 // A reader that went away (`rookery … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
