@@ -209,7 +209,8 @@ class WindowDraft {
 
   #seenAt({ conversation, event, at }: LogEvent): number | undefined {
     const here = this.#seen.get(conversation)?.get(seenKey(event.by, event.id));
-    return here ? here.pos : this.#lookup.seen(conversation, event.by, event.id, at);
+    if (here) return here.expiresAt > at ? here.pos : undefined;
+    return this.#lookup.seen(conversation, event.by, event.id, at);
   }
 
   #remember({ conversation, event, at, pos }: LogEvent): void {

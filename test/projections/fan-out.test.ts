@@ -1,0 +1,324 @@
+import fc from 'fast-check';
+import t from 'tap';
+import type { ConversationEvent } from '../../src/domain/conversation.ts';
+import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
+import type { LogEvent } from '../../src/ports/conversation-log.ts';
+import type { ResumePoint, Span } from '../../src/ports/inbox-writer.ts';
+import { foldReadable, foldWindow, SEEN_HORIZON_MS } from '../../src/projections/fan-out.ts';
+import { MAX_COPIES, planFor } from '../../src/projections/fan-out-plan.ts';
+import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
+import { cutterFor } from '../../src/projections/window-cutter.ts';
+import { bytes, conversation, msgId, user, users } from '../support/given.ts';
+
+const [alice, bob, carol] = users('alice', 'bob', 'carol') as [UserId, UserId, UserId];
+const group = conversation('rooks');
+const direct = directConversationId(alice, bob);
+
+type Part = ConversationEvent extends infer E ? (E extends unknown ? Omit<E, 'id'> & { id?: string } : never) : never;
+
+/** A log of events at positions 1, 2, 3 …, one second apart. */
+function log(...parts: [ConversationId, Part, number?][]): LogEvent[] {
+  return parts.map(([to, part, at], i) => ({
+    pos: i + 1,
+    at: at ?? 1_000 * (i + 1),
+    conversation: to,
+    event: { ...part, id: msgId(part.id ?? `id${i + 1}`) } as ConversationEvent,
+  }));
+}
+const says = (by: UserId, id?: string): Part => ({
+  type: 'messageSent',
+  by,
+  contentType: 'text/plain',
+  body: bytes('hi'),
+  ...(id && { id }),
+});
+const creates = (...members: UserId[]): Part => ({ type: 'groupCreated', by: alice, name: 'Rooks', members });
+
+/** What each user's inbox holds after a fold in the given windows: `type` or code, and the index. */
+function inboxesOf(events: readonly LogEvent[], cuts: readonly number[] = []): Record<string, string[]> {
+  const state = new MemoryFanOutState();
+  const inboxes: Record<string, string[]> = {};
+  const bounds = [0, ...cuts.filter((cut) => cut > 0 && cut < events.length).sort((a, b) => a - b), events.length];
+  for (let i = 0; i + 1 < bounds.length; i++) {
+    const { runs, changes } = foldWindow(state, events.slice(bounds[i], bounds[i + 1]));
+    state.apply(changes);
+    for (const { audience, entries, conversation: of } of runs) {
+      for (const reader of audience) {
+        inboxes[reader] ??= [];
+        for (const entry of entries) {
+          const what = entry.type === 'rejected' ? entry.code : entry.type;
+          inboxes[reader].push(`${of}@${entry.pos} ${what}${'n' in entry ? ` ${entry.n}` : ''}`);
+        }
+      }
+    }
+  }
+  return inboxes;
+}
+
+t.test('every member sees exactly what lies between joining and leaving', async (t) => {
+  const inboxes = inboxesOf(
+    log(
+      [group, creates(bob)],
+      [group, says(alice)],
+      [group, { type: 'membersAdded', by: alice, members: [carol] }],
+      [group, says(bob)],
+      [group, { type: 'membersRemoved', by: alice, members: [bob] }],
+      [group, says(carol)],
+      [group, says(bob)],
+    ),
+  );
+  t.same(inboxes.carol, [
+    'rooks@3 membersAdded 3',
+    'rooks@4 message 4',
+    'rooks@5 membersRemoved 5',
+    'rooks@6 message 6',
+  ]);
+  t.same(inboxes.bob?.slice(-2), ['rooks@5 membersRemoved 5', 'rooks@7 NOT_A_MEMBER']);
+});
+
+t.test(
+  'a repeated id makes no second message, in the same window or long after, also once the sender may send no more',
+  async (t) => {
+    const events = log(
+      [group, creates(bob)],
+      [group, says(bob, 'x')],
+      [group, says(bob, 'x')],
+      [group, { type: 'membersRemoved', by: alice, members: [bob] }],
+      [group, says(bob, 'x')],
+    );
+    for (const cuts of [[], [2], [1, 2, 3, 4]]) {
+      const inboxes = inboxesOf(events, cuts);
+      t.same(inboxes.alice, ['rooks@1 groupCreated 1', 'rooks@2 message 2', 'rooks@4 membersRemoved 3']);
+      t.same(
+        inboxes.bob?.filter((line) => line.includes('duplicate')),
+        ['rooks@3 duplicate', 'rooks@5 duplicate'],
+      );
+    }
+  },
+);
+
+t.test('a UUIDv7 older than the horizon is refused, however new it is to the fold', async (t) => {
+  const made = 1_645_557_742_000;
+  const id = '017f22e2-79b0-7cc3-98c4-dc0c0c07398f';
+  t.same(inboxesOf(log([direct, says(alice, id), made + SEEN_HORIZON_MS])).alice, [`${direct}@1 MESSAGE_ID_EXPIRED`]);
+  t.same(inboxesOf(log([direct, says(alice, id), made + SEEN_HORIZON_MS - 1])).alice, [`${direct}@1 message 1`]);
+});
+
+t.test('an id may be used again by somebody else, elsewhere, or past the horizon', async (t) => {
+  const events = log(
+    [direct, says(alice, 'x'), 1],
+    [direct, says(bob, 'x'), 2],
+    [group, creates(bob), 3],
+    [group, says(alice, 'x'), 4],
+    [direct, says(alice, 'x'), 1 + SEEN_HORIZON_MS],
+  );
+  t.equal(inboxesOf(events).bob?.filter((line) => line.includes('message')).length, 4);
+});
+
+t.test('the blocked learn of the block by their own rejected message alone', async (t) => {
+  const inboxes = inboxesOf(
+    log([direct, { type: 'userBlocked', by: alice }], [direct, says(bob)], [direct, says(alice)]),
+  );
+  t.same(inboxes.bob, [`${direct}@2 BLOCKED`, `${direct}@3 message 1`]);
+  t.same(inboxes.alice, [`${direct}@1 userBlocked`, `${direct}@3 message 1`]);
+});
+
+t.test(
+  'a read mark goes to the reader’s devices and, in a direct conversation, to the other; only forwards',
+  async (t) => {
+    const read = (by: UserId, upTo: number): Part => ({ type: 'conversationRead', by, upTo });
+    const inboxes = inboxesOf(
+      log(
+        [direct, says(alice)],
+        [direct, says(alice)],
+        [direct, read(bob, 2)],
+        [direct, read(bob, 1)],
+        [direct, read(bob, 9)],
+      ),
+    );
+    t.same(inboxes.alice?.slice(2), [`${direct}@3 conversationRead`]);
+    t.same(inboxes.bob?.slice(2), [`${direct}@3 conversationRead`, `${direct}@5 INDEX_BEYOND_END`]);
+  },
+);
+
+t.test('an event that makes the fold throw stops nobody', async (t) => {
+  const broken = { type: 'membersAdded', by: alice, members: 7 } as unknown as Part;
+  const { runs, unreadable } = foldReadable(
+    new MemoryFanOutState(),
+    log([group, creates(bob)], [group, broken], [group, says(bob)]),
+  );
+  t.match(unreadable, [{ pos: 2, reason: /the fold failed/ }]);
+  t.equal(runs.flatMap(({ entries }) => entries).length, 2);
+});
+
+// ---- properties ----
+
+const people = users('u0', 'u1', 'u2', 'u3');
+const person = fc.constantFrom(...people);
+const place = fc.constantFrom(
+  conversation('g0'),
+  conversation('g1'),
+  directConversationId(people[0] as UserId, people[1] as UserId),
+);
+const anyPart: fc.Arbitrary<Part> = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ by: person, id: fc.nat(30) }).map(({ by, id }) => says(by, `m${id}`)) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .record({ by: person, members: fc.subarray(people) })
+      .map((p) => ({ type: 'groupCreated', name: 'x', ...p }) as Part),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ by: person, members: fc.subarray(people, { minLength: 1 }) })
+      .map((p) => ({ type: 'membersAdded', ...p }) as Part),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ by: person, members: fc.subarray(people, { minLength: 1 }) })
+      .map((p) => ({ type: 'membersRemoved', ...p }) as Part),
+  },
+  { weight: 1, arbitrary: person.map((by) => ({ type: 'memberLeft', by }) as Part) },
+  { weight: 1, arbitrary: person.map((by) => ({ type: 'userBlocked', by }) as Part) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ by: person, upTo: fc.nat(6) }).map((p) => ({ type: 'conversationRead', ...p }) as Part),
+  },
+);
+const anyLog = fc.array(fc.tuple(place, anyPart), { minLength: 1, maxLength: 60 }).map((parts) => log(...parts));
+const anyCuts = fc.array(fc.nat(60), { maxLength: 12 });
+
+/** The order across conversations within a window is not promised; within one it is. */
+function perConversation(inboxes: Record<string, string[]>): Record<string, string[]> {
+  const split: Record<string, string[]> = {};
+  for (const [reader, lines] of Object.entries(inboxes)) {
+    for (const line of lines) {
+      const key = `${reader} in ${line.split('@')[0]}`;
+      split[key] ??= [];
+      split[key].push(line);
+    }
+  }
+  return split;
+}
+
+const sorted = (record: Record<string, string[]>) => Object.fromEntries(Object.entries(record).sort());
+
+t.test('however the log is cut into windows, every inbox is the same', async (t) => {
+  fc.assert(
+    fc.property(anyLog, anyCuts, (events, cuts) => {
+      t.same(sorted(perConversation(inboxesOf(events, cuts))), sorted(perConversation(inboxesOf(events))));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+t.test(
+  'in every inbox a conversation’s indexes are gapless between joining and leaving, and positions only grow',
+  async (t) => {
+    fc.assert(
+      fc.property(anyLog, anyCuts, (events, cuts) => {
+        const all = new Map<string, number>();
+        for (const [key, lines] of Object.entries(perConversation(inboxesOf(events, cuts)))) {
+          let lastPos = 0;
+          let lastIndex = 0;
+          for (const line of lines) {
+            const [, pos = '', what = '', n = ''] = /@(\d+) (\w+) ?(\d*)/.exec(line) ?? [];
+            t.ok(Number(pos) > lastPos, `${key}: ${line}`);
+            lastPos = Number(pos);
+            if (!n) continue;
+            // A jump is right exactly where the reader joins again.
+            t.ok(
+              Number(n) === lastIndex + 1 || lastIndex === 0 || what === 'membersAdded',
+              `${key}: ${line} after ${lastIndex}`,
+            );
+            lastIndex = Number(n);
+            const at = `${key.split(' in ')[1]}#${n}`;
+            t.equal(all.get(at) ?? Number(pos), Number(pos), 'an index names one position, whoever sees it');
+            all.set(at, Number(pos));
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
+
+t.test(
+  'a plan gives each recipient each run once, in one INBOX stream, as a copy or as a pointer to a pack before it',
+  async (t) => {
+    const topology = { convStreams: 1, inboxStreams: 2 };
+    for (const size of [1, MAX_COPIES, 2 * MAX_COPIES, 200]) {
+      const members = Array.from({ length: size }, (_, i) => user(`m${i}`));
+      const { runs } = foldWindow(
+        new MemoryFanOutState(),
+        log([group, creates(...members)], [group, says(alice)], [group, says(alice)]),
+      );
+      const plans = [0, 1].map((k) => planFor(runs, 0, k, topology));
+      const inboxes = plans
+        .flat()
+        .filter(({ kind }) => kind !== 'pack')
+        .map(({ subject }) => subject);
+      t.equal(inboxes.length, size + 1);
+      t.equal(new Set(inboxes).size, size + 1);
+      for (const plan of plans) {
+        for (const { kind, body } of plan) {
+          if (kind !== 'pointer') continue;
+          const packOffset = new DataView(body.buffer, body.byteOffset).getUint32(0);
+          t.equal(plan[packOffset]?.kind, 'pack');
+        }
+      }
+    }
+  },
+);
+
+t.test('after a restart windows are cut so that what is stored in part is formed again exactly', async (t) => {
+  const span = fc
+    .record({ from: fc.integer({ min: 1, max: 40 }), length: fc.nat(10) })
+    .map(({ from, length }): Span => ({ from, to: from + length }));
+  const windows = fc.uniqueArray(span, {
+    minLength: 1,
+    maxLength: 3,
+    comparator: (a, b) => a.from <= b.to && b.from <= a.to,
+  });
+  fc.assert(
+    fc.property(
+      windows,
+      fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+      fc.integer({ min: 1, max: 30 }),
+      (spans, whole, most) => {
+        const points: ResumePoint[] = spans.map((window, i) => ({
+          window,
+          records: whole[i] ? Number.POSITIVE_INFINITY : 3,
+        }));
+        const cutter = cutterFor(points);
+        const formed: Span[] = [];
+        // A log of 60 events; windows begin where they may, so those stored in part are met at their beginning.
+        for (let from = 1; from <= 60; ) {
+          const { to, exact } = cutter.limit(from);
+          const end = exact ? to : Math.min(to, from + most - 1, 60);
+          formed.push({ from, to: end });
+          from = end + 1;
+        }
+        for (const [k, { window, records }] of points.entries()) {
+          const isPartial = records !== Number.POSITIVE_INFINITY;
+          const match = formed.find(({ from }) => from === window.from);
+          if (isPartial) t.same(match, window);
+          for (const one of formed) {
+            const stored = cutter.stored(k, one);
+            const expected =
+              one.to < window.from || (!isPartial && one.to <= window.to)
+                ? Number.POSITIVE_INFINITY
+                : one.from > window.to
+                  ? 0
+                  : records;
+            t.equal(stored, expected, `${JSON.stringify(one)} against ${JSON.stringify(window)}`);
+            t.notOk(one.from <= window.to && one.to > window.to, 'no window reaches across what is stored');
+          }
+        }
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
