@@ -1,0 +1,133 @@
+/** What the gateway decides on views that may be stale, and how retries and races end: on a real gateway and worker. */
+import t from 'tap';
+import { RawClient, startTestGateway } from '../support/gateway.ts';
+import { eventually } from '../support/waiting.ts';
+
+const { gateway, more, stop } = await startTestGateway();
+t.teardown(stop);
+const other = await more();
+
+const text = { contentType: 'text/plain', body: Buffer.from('hello') };
+let ids = 0;
+const message = (to: object): object => ({ t: 'send', clientMsgId: `m${++ids}`, ...text, ...to });
+const command = (fields: object, clientMsgId = `c${++ids}`): object => ({ t: 'command', clientMsgId, command: fields });
+
+async function groupOf(name: string, owner: RawClient, members: string[]): Promise<{ conversation: string }> {
+  const answer = await owner.ask(command({ type: 'createGroup', conversation: name, name, members }));
+  t.match(answer, { t: 'done' });
+  return { conversation: name };
+}
+
+t.test('a command sent again is answered with where it stands, at once, at the same time, and later', async (t) => {
+  const owner = await RawClient.greeted(gateway, 'owner');
+  const team = { conversation: 'team' };
+  const create = command({ type: 'createGroup', ...team, name: 'n', members: ['bob'] }, 'create');
+  const answers = await Promise.all(Array.from({ length: 5 }, () => owner.ask(create)));
+  t.same(new Set(answers.map((answer) => `${answer.t} ${answer.pos}`)).size, 1, 'all with one position');
+  for (const type of ['addMembers', 'removeMembers']) {
+    const change = command({ type, ...team, members: ['carol'] });
+    const first = await owner.ask(change);
+    t.match(first, { t: 'done' });
+    t.match(await owner.ask(change), { t: 'done', pos: first.pos, duplicate: true });
+  }
+  await eventually(() => owner.entries.length >= 3, 'all is folded');
+  t.match(await owner.ask(create), { t: 'done', pos: answers[0]?.pos, duplicate: true }, 'not CONVERSATION_EXISTS');
+  t.match(await owner.ask(command({ type: 'createGroup', ...team, name: 'n', members: [] })), {
+    code: 'CONVERSATION_EXISTS',
+  });
+  t.same(
+    owner.entries.map(({ type }) => type),
+    ['groupCreated', 'membersAdded', 'membersRemoved'],
+    'each happened once',
+  );
+  owner.end();
+});
+
+t.test('changes by two admins at once happen one after the other, each once', async (t) => {
+  const [owner, admin] = [await RawClient.greeted(gateway, 'o2'), await RawClient.greeted(other, 'a2')];
+  const group = await groupOf('race', owner, ['a2']);
+  t.match(await owner.ask(command({ type: 'changeRole', ...group, member: 'a2', role: 'admin' })), { t: 'done' });
+  const rename = (name: string): object => command({ type: 'renameGroup', ...group, name });
+  const answers = await Promise.all([0, 1, 2].flatMap((k) => [owner.ask(rename(`o${k}`)), admin.ask(rename(`a${k}`))]));
+  const done = answers.filter(({ t: type }) => type === 'done');
+  t.ok(done.length >= 1, 'somebody won');
+  for (const answer of answers) if (answer.t !== 'done') t.match(answer, { code: 'CONFLICT' });
+  await eventually(() => owner.entries.filter(({ type }) => type === 'groupRenamed').length >= done.length, 'folded');
+  t.same(
+    owner.entries.filter(({ type }) => type === 'groupRenamed').map(({ pos }) => pos),
+    done.map(({ pos }) => pos as number).sort((a, b) => a - b),
+    'what was done is what all see',
+  );
+  owner.end();
+  admin.end();
+});
+
+t.test('who was just added may speak, whatever view their gateway had', async (t) => {
+  const [owner, late] = [await RawClient.greeted(gateway, 'o3'), await RawClient.greeted(other, 'late')];
+  const group = await groupOf('late group', owner, []);
+  await eventually(() => owner.entries.length === 1, 'the group is folded');
+  t.match(await late.ask(message(group)), { code: 'NOT_A_MEMBER' }, 'the other gateway has a view without them');
+  t.match(await owner.ask(command({ type: 'addMembers', ...group, members: ['late'] })), { t: 'done' });
+  await eventually(() => late.entries.length === 1, 'they are told');
+  t.match(await late.ask(message(group)), { t: 'sent' });
+  await eventually(() => owner.entries.some(({ by, type }) => by === 'late' && type === 'message'), 'it arrives');
+  owner.end();
+  late.end();
+});
+
+t.test('who was removed is refused with one code, by the gateway or by the fold', async (t) => {
+  const [owner, gone] = [await RawClient.greeted(gateway, 'o4'), await RawClient.greeted(other, 'gone')];
+  const group = await groupOf('leaving', owner, ['gone']);
+  t.match(await gone.ask(message(group)), { t: 'sent' });
+  let refused: unknown;
+  const removing = owner.ask(command({ type: 'removeMembers', ...group, members: ['gone'] }));
+  const sent: unknown[] = [];
+  while (refused === undefined) {
+    const request = message(group) as { clientMsgId: string };
+    const answer = await gone.ask(request);
+    if (answer.t === 'error') refused = answer.code;
+    else sent.push(request.clientMsgId);
+  }
+  t.equal(refused, 'NOT_A_MEMBER');
+  t.match(await removing, { t: 'done' });
+  const outcome = (id: unknown) => gone.entries.find((entry) => entry.id === id);
+  await eventually(() => sent.every((id) => outcome(id)), 'each accepted message is seen or returned');
+  for (const id of sent) {
+    const entry = outcome(id);
+    if (entry?.type !== 'message') t.match(entry, { type: 'rejected', code: 'NOT_A_MEMBER' });
+  }
+  owner.end();
+  gone.end();
+});
+
+t.test('a block holds until it is taken back, and a second one changes nothing', async (t) => {
+  const [alice, mallory] = [await RawClient.greeted(gateway, 'alice'), await RawClient.greeted(other, 'mallory')];
+  t.match(await mallory.ask(message({ to: 'alice' })), { t: 'sent' });
+  const block = command({ type: 'blockUser', user: 'mallory' });
+  const blocked = await alice.ask(block);
+  t.match(blocked, { t: 'done' });
+  t.match(await alice.ask(block), { t: 'done', pos: blocked.pos, duplicate: true });
+  await eventually(async () => (await mallory.ask(message({ to: 'alice' }))).code === 'BLOCKED', 'it takes effect');
+  t.match(await alice.ask(command({ type: 'blockUser', user: 'mallory' })), { code: 'NO_CHANGE' });
+  t.match(await alice.ask(message({ to: 'mallory' })), { t: 'sent' }, 'who blocks may still write');
+  t.match(await alice.ask(command({ type: 'unblockUser', user: 'mallory' })), { t: 'done' });
+  await eventually(async () => (await mallory.ask(message({ to: 'alice' }))).t === 'sent', 'they may write again');
+  alice.end();
+  mallory.end();
+});
+
+t.test('a message sent again is one message, also while the first is under way', async (t) => {
+  const [alice, bob] = [await RawClient.greeted(gateway, 'a6'), await RawClient.greeted(gateway, 'b6')];
+  const once = message({ to: 'b6' });
+  const answers = await Promise.all([alice.ask(once), alice.ask(once), alice.ask(once)]);
+  t.equal(new Set(answers.map(({ pos }) => pos)).size, 1);
+  t.same(answers.map(({ duplicate }) => duplicate === true).sort(), [false, true, true]);
+  t.match(await alice.ask(message({ to: 'b6' })), { t: 'sent' });
+  await eventually(() => bob.entries.length >= 2, 'both are delivered');
+  t.same(
+    bob.entries.map(({ n }) => n),
+    [1, 2],
+  );
+  alice.end();
+  bob.end();
+});
