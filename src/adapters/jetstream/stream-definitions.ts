@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConsumerConfig, StreamConfig } from '@nats-io/jetstream';
+import { type Static, type TObject, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import { PARTITIONS, partitionsOfRange, type Topology } from '../../protocol/subjects.ts';
 
 export const STREAMS_DIR = join(import.meta.dirname, '..', '..', '..', 'streams');
@@ -9,40 +12,111 @@ export const STREAMS_DIR = join(import.meta.dirname, '..', '..', '..', 'streams'
 export interface Definitions {
   readonly streams: readonly Partial<StreamConfig>[];
   readonly consumers: readonly { readonly stream: string; readonly config: Partial<ConsumerConfig> }[];
+  /** Beginnings of the names that a topology numbers (`CONV_`): a stream of such a name that is not listed is left over. */
+  readonly families: readonly string[];
 }
 
 export interface Deployment {
   readonly topology: Topology;
+  /** Copies of each stream; 3 in a cluster of three. */
   readonly replicas: number;
 }
 
-type Template = Record<string, unknown> & { readonly range?: 'conv' | 'inbox' };
+const strict = { additionalProperties: false };
+/** A count or a size, or -1 for none. */
+const limit = Type.Integer({ minimum: -1 });
+const nanoseconds = Type.Integer({ minimum: 0 });
+/** Stands for as many streams as the topology has of it. */
+const range = Type.Optional(Type.Union([Type.Literal('conv'), Type.Literal('inbox')]));
 
+/** What a stream may say here. What it does not say is the server's default, and not compared. */
+const streamTemplate = Type.Object(
+  {
+    name: Type.String({ pattern: '^[A-Za-z_]+(<k>)?$' }),
+    range,
+    description: Type.String(),
+    subjects: Type.Array(Type.String(), { minItems: 1 }),
+    storage: Type.Union([Type.Literal('file'), Type.Literal('memory')]),
+    retention: Type.Union([Type.Literal('limits'), Type.Literal('interest'), Type.Literal('workqueue')]),
+    discard: Type.Union([Type.Literal('old'), Type.Literal('new')]),
+    max_age: nanoseconds,
+    max_bytes: limit,
+    max_msgs: limit,
+    max_msgs_per_subject: Type.Optional(limit),
+    max_msg_size: limit,
+    // Required: nats-server 2.15 caps a stream at 1,000 consumers unless the stream says otherwise.
+    max_consumers: Type.Integer({ minimum: 1 }),
+    duplicate_window: nanoseconds,
+    allow_direct: Type.Boolean(),
+    allow_batched: Type.Optional(Type.Boolean()),
+    allow_rollup_hdrs: Type.Optional(Type.Boolean()),
+    deny_delete: Type.Optional(Type.Boolean()),
+    deny_purge: Type.Optional(Type.Boolean()),
+  },
+  strict,
+);
+
+const consumerTemplate = Type.Object(
+  {
+    stream: Type.String({ pattern: '^[A-Za-z_]+(<k>)?$' }),
+    range,
+    durable_name: Type.String(),
+    description: Type.String(),
+    ack_policy: Type.Union([Type.Literal('explicit'), Type.Literal('all'), Type.Literal('none')]),
+    deliver_policy: Type.Union([Type.Literal('all'), Type.Literal('new'), Type.Literal('last')]),
+    replay_policy: Type.Union([Type.Literal('instant'), Type.Literal('original')]),
+    ack_wait: nanoseconds,
+    max_deliver: limit,
+    max_ack_pending: Type.Integer({ minimum: 1 }),
+    max_waiting: Type.Integer({ minimum: 1 }),
+    filter_subject: Type.Optional(Type.String()),
+  },
+  strict,
+);
+
+/** @throws RookeryError CONFIGURATION_INVALID that names the file and what is wrong in it */
 export function loadDefinitions({ topology, replicas }: Deployment, dir = STREAMS_DIR): Definitions {
-  const streams = templatesIn(dir).flatMap((template) =>
-    expand(template, topology).map((config) => ({ ...config, num_replicas: replicas })),
-  );
-  const consumers = templatesIn(join(dir, 'consumers')).flatMap((template) =>
-    expand(template, topology).map(({ stream, ...config }) => ({ stream: String(stream), config })),
-  );
-  return { streams, consumers };
+  const templates = read(dir, streamTemplate);
+  return {
+    streams: templates.flatMap((template) =>
+      expand(template, topology).map((config) => ({ ...config, num_replicas: replicas }) as Partial<StreamConfig>),
+    ),
+    consumers: read(join(dir, 'consumers'), consumerTemplate).flatMap((template) =>
+      expand(template, topology).map(({ stream, ...config }) => ({
+        stream,
+        config: config as Partial<ConsumerConfig>,
+      })),
+    ),
+    families: templates.flatMap(({ name, range }) => (range ? [name.replace('<k>', '')] : [])),
+  };
 }
 
-const templatesIn = (dir: string): Template[] =>
-  readdirSync(dir)
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .map((name) => JSON.parse(readFileSync(join(dir, name), 'utf8')) as Template);
+function read<Schema extends TObject>(dir: string, schema: Schema): Static<Schema>[] {
+  const names = readdirSync(dir).filter((name) => name.endsWith('.json'));
+  return names.sort().map((name) => {
+    const path = join(dir, name);
+    try {
+      const template: unknown = JSON.parse(readFileSync(path, 'utf8'));
+      const [problem] = Value.Errors(schema, template);
+      if (problem) throw new Error(`${problem.instancePath || 'the whole'} ${problem.message}`);
+      return template as Static<Schema>;
+    } catch (cause) {
+      throw new RookeryError('CONFIGURATION_INVALID', `${path}: ${(cause as Error).message}`, { cause });
+    }
+  });
+}
 
-function expand({ range, ...template }: Template, topology: Topology): Record<string, unknown>[] {
+/** The template once, or once for each stream of its range. */
+function expand<Template extends { readonly range?: 'conv' | 'inbox'; readonly subjects?: readonly string[] }>(
+  { range, ...template }: Template,
+  topology: Topology,
+): Omit<Template, 'range'>[] {
   if (!range) return [template];
   const count = range === 'conv' ? topology.convStreams : topology.inboxStreams;
   return Array.from({ length: count }, (_, k) => {
-    const config = JSON.parse(JSON.stringify(template).replaceAll('<k>', String(k))) as Record<string, unknown>;
-    const subjects = config.subjects as string[] | undefined;
-    return subjects
-      ? { ...config, subjects: subjects.flatMap((subject) => subjectsOfRange(subject, k, count)) }
-      : config;
+    const config = JSON.parse(JSON.stringify(template).replaceAll('<k>', String(k))) as Omit<Template, 'range'>;
+    if (!template.subjects) return config;
+    return { ...config, subjects: config.subjects?.flatMap((subject) => subjectsOfRange(subject, k, count)) };
   });
 }
 

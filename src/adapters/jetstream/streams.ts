@@ -15,36 +15,43 @@ export interface FieldChange {
   readonly to: unknown;
   /** Why this change would lose data; absent for a harmless one. */
   readonly loses?: string;
+  /** Why no permission helps: the server has no such change. */
+  readonly impossible?: string;
 }
 
 export interface Difference {
   /** `CONV_0`, or `CONV_0/fan-out` for a consumer. */
   readonly name: string;
-  readonly change: 'create' | 'update';
+  readonly change: 'create' | 'update' | 'delete';
   readonly fields: readonly FieldChange[];
 }
 
-/** Limits where less, or a bound where there was none, makes the server delete or refuse. */
-const LIMITS = new Set(['max_age', 'max_bytes', 'max_msgs', 'max_msgs_per_subject']);
+/** The server refuses a subject that another stream still has: that other one may be about to give it up. */
+const SUBJECTS_OVERLAP = 10065;
 
 /** What would have to change, stream by stream; nothing for what stands as the files say. */
 export async function diffStreams(jsm: JetStreamManager, wanted: Definitions): Promise<Difference[]> {
   const differences: Difference[] = [];
+  for (const name of await leftOver(jsm, wanted)) {
+    const loses = 'the topology has no such stream: with it go its messages';
+    differences.push({ name, change: 'delete', fields: [{ field: 'name', from: name, to: undefined, loses }] });
+  }
   for (const config of wanted.streams) {
-    const found = await streamConfig(jsm, config.name ?? '');
-    push(differences, config.name ?? '', found, config);
+    const found = await unlessMissing(async () => (await jsm.streams.info(config.name ?? '')).config);
+    differences.push(...difference(config.name ?? '', found, config, streamVerdict));
   }
   for (const { stream, config } of wanted.consumers) {
-    const found = await consumerConfig(jsm, stream, config.durable_name ?? '');
-    push(differences, `${stream}/${config.durable_name}`, found, config);
+    const durable = config.durable_name ?? '';
+    const found = await unlessMissing(async () => (await jsm.consumers.info(stream, durable)).config);
+    differences.push(...difference(`${stream}/${durable}`, found, config, consumerVerdict));
   }
   return differences;
 }
 
 /**
  * Creates and updates what differs, and says what it did.
- * @throws RookeryError STREAM_CHANGE_REFUSED when a change would lose data and `allowDataLoss` is not set; then nothing was
- *   changed. Also where the server itself refuses a change.
+ * @throws RookeryError STREAM_CHANGE_REFUSED when a change is impossible, or would lose data and `allowDataLoss` is not
+ *   set: then nothing was changed. Also where the server itself refuses one: what came before it in the list is done.
  */
 export async function applyStreams(
   jsm: JetStreamManager,
@@ -52,25 +59,39 @@ export async function applyStreams(
   { allowDataLoss = false }: { readonly allowDataLoss?: boolean } = {},
 ): Promise<Difference[]> {
   const differences = await diffStreams(jsm, wanted);
-  const losses = differences.flatMap(({ name, fields }) =>
-    fields.filter(({ loses }) => loses).map(({ field, loses }) => `${name}.${field}: ${loses}`),
-  );
-  if (losses.length > 0 && !allowDataLoss) {
-    throw new RookeryError('STREAM_CHANGE_REFUSED', `this would lose data (--allow-data-loss): ${losses.join('; ')}`);
-  }
-  for (const { name, change } of differences) {
+  refuse('the server has no such change', differences, ({ impossible }) => impossible);
+  if (!allowDataLoss) refuse('this would lose data (--allow-data-loss)', differences, ({ loses }) => loses);
+  const waiting = [...differences];
+  for (let postponed = 0; waiting.length > 0; ) {
+    const next = waiting.shift() as Difference;
     try {
-      await applyOne(jsm, wanted, name, change);
+      await applyOne(jsm, wanted, next);
+      postponed = 0;
     } catch (cause) {
-      throw new RookeryError('STREAM_CHANGE_REFUSED', `${name}: the server refuses: ${String(cause)}`, { cause });
+      waiting.push(next);
+      postponed += 1;
+      if (mayWait(cause) && postponed < waiting.length) continue;
+      throw new RookeryError('STREAM_CHANGE_REFUSED', `${next.name}: the server refuses: ${String(cause)}`, { cause });
     }
   }
   return differences;
 }
 
-async function applyOne(jsm: JetStreamManager, wanted: Definitions, name: string, change: string): Promise<void> {
+function refuse(
+  reason: string,
+  differences: readonly Difference[],
+  verdict: (change: FieldChange) => string | undefined,
+): void {
+  const found = differences.flatMap(({ name, fields }) =>
+    fields.filter(verdict).map((change) => `${name}.${change.field}: ${verdict(change)}`),
+  );
+  if (found.length > 0) throw new RookeryError('STREAM_CHANGE_REFUSED', `${reason}: ${found.join('; ')}`);
+}
+
+async function applyOne(jsm: JetStreamManager, wanted: Definitions, { name, change }: Difference): Promise<void> {
   const stream = wanted.streams.find((config) => config.name === name);
   const consumer = wanted.consumers.find((one) => `${one.stream}/${one.config.durable_name}` === name);
+  if (change === 'delete') await jsm.streams.delete(name);
   if (stream && change === 'create') await jsm.streams.add(stream as StreamConfig);
   if (stream && change === 'update') await jsm.streams.update(name, stream);
   if (consumer && change === 'create') await jsm.consumers.add(consumer.stream, consumer.config);
@@ -79,72 +100,113 @@ async function applyOne(jsm: JetStreamManager, wanted: Definitions, name: string
   }
 }
 
-function push(differences: Difference[], name: string, found: object | undefined, wanted: object): void {
-  const fields = changesBetween(found ?? {}, wanted);
-  if (!found)
-    differences.push({ name, change: 'create', fields: fields.map(({ field, from, to }) => ({ field, from, to })) });
-  else if (fields.length > 0) differences.push({ name, change: 'update', fields });
+/** Streams the topology once numbered and no longer has. */
+async function leftOver(jsm: JetStreamManager, { streams, families }: Definitions): Promise<string[]> {
+  const names: string[] = [];
+  for await (const name of jsm.streams.names()) names.push(name);
+  const isNumbered = (name: string): boolean =>
+    families.some((family) => name.startsWith(family) && /^\d+$/.test(name.slice(family.length)));
+  return names.filter((name) => isNumbered(name) && !streams.some((config) => config.name === name)).sort();
 }
 
-/** Only what the file states counts: what the server adds of its own is its business. */
-function changesBetween(found: object, wanted: object): FieldChange[] {
-  const before = found as Record<string, unknown>;
-  return Object.entries(wanted)
-    .filter(([field, to]) => field !== 'stream' && !same(before[field], to))
-    .map(([field, to]) => {
-      const loses = lossOf(field, before[field], to);
-      return loses ? { field, from: before[field], to, loses } : { field, from: before[field], to };
-    });
+type Config = Partial<StreamConfig> | Partial<ConsumerConfig>;
+type Verdict = (field: string, from: unknown, to: unknown) => Pick<FieldChange, 'loses' | 'impossible'>;
+
+/** Only what the file states counts: what the server adds of its own (defaults, `_nats.*` metadata) is its business. */
+function difference(name: string, found: Config | undefined, wanted: Config, verdict: Verdict): Difference[] {
+  const before = (found ?? {}) as Record<string, unknown>;
+  const fields = Object.entries(wanted)
+    .filter(([field, to]) => !same(before[field], to))
+    .map(([field, to]) => ({ field, from: before[field], to, ...(found && verdict(field, before[field], to)) }));
+  if (!found) return [{ name, change: 'create', fields }];
+  return fields.length > 0 ? [{ name, change: 'update', fields }] : [];
 }
 
-/** The server leaves out what is zero or false. */
+/** The server leaves out what is zero, false or unbounded, and keeps subjects in an order of its own. */
 function same(found: unknown, wanted: unknown): boolean {
-  if (Array.isArray(wanted))
-    return JSON.stringify([...wanted].sort()) === JSON.stringify([...((found as []) ?? [])].sort());
+  if (Array.isArray(wanted)) {
+    return JSON.stringify([...wanted].sort()) === JSON.stringify([...((found as string[] | undefined) ?? [])].sort());
+  }
   return found === wanted || (found === undefined && (wanted === 0 || wanted === false || wanted === -1));
 }
 
-function lossOf(field: string, from: unknown, to: unknown): string | undefined {
-  if (LIMITS.has(field)) {
-    const [before, after] = [unbounded(from), unbounded(to)];
-    return after < before ? `a lower limit (${String(from)} → ${String(to)}) deletes what is beyond it` : undefined;
+function streamVerdict(field: string, from: unknown, to: unknown): ReturnType<Verdict> {
+  switch (field) {
+    case 'max_age':
+    case 'max_bytes':
+    case 'max_msgs':
+    case 'max_msgs_per_subject':
+      return bound(to) < bound(from) ? { loses: 'a lower limit deletes what is beyond it' } : {};
+    case 'subjects':
+      return subjectsVerdict((from as string[] | undefined) ?? [], to as string[]);
+    case 'storage':
+      return { impossible: 'a stream keeps its kind of storage; make another and copy' };
+    case 'retention':
+      return from === 'workqueue' || to === 'workqueue'
+        ? { impossible: 'a stream cannot become a work queue, nor cease to be one' }
+        : { loses: 'messages that no consumer waits for are deleted' };
+    case 'discard':
+      return to === 'old' ? { loses: 'a full stream would drop its oldest messages instead of refusing new ones' } : {};
+    case 'deny_delete':
+    case 'deny_purge':
+      return to === false ? { impossible: 'a stream that forbids it forbids it for ever' } : {};
+    case 'num_replicas':
+      return Number(to) < Number(from) ? { loses: 'fewer copies survive fewer failures' } : {};
+    default:
+      return {};
   }
-  if (field === 'subjects') {
-    const gone = ((from as string[] | undefined) ?? []).filter((subject) => !(to as string[]).includes(subject));
-    return gone.length > 0
-      ? `${gone.length} subject(s) would belong to no stream: ${gone.slice(0, 3).join(', ')}`
-      : undefined;
-  }
-  if (field === 'storage' || field === 'retention') return 'the server cannot change it on a stream that exists';
-  if (field === 'num_replicas' && Number(to) < Number(from)) return 'fewer replicas';
-  return undefined;
 }
 
-const unbounded = (limit: unknown): number =>
-  typeof limit === 'number' && limit > 0 ? limit : Number.POSITIVE_INFINITY;
+/** What nats-server checks in `checkConfigUpdate` of consumer.go. */
+function consumerVerdict(field: string, from: unknown, to: unknown): ReturnType<Verdict> {
+  switch (field) {
+    case 'deliver_policy':
+    case 'ack_policy':
+    case 'replay_policy':
+    case 'max_waiting':
+      return { impossible: 'a consumer keeps it for life; delete the consumer and apply again' };
+    case 'max_deliver':
+      return bound(to) < bound(from) ? { loses: 'what was delivered so often is given up' } : {};
+    default:
+      return {};
+  }
+}
 
-async function streamConfig(jsm: JetStreamManager, name: string): Promise<StreamConfig | undefined> {
+function subjectsVerdict(from: readonly string[], to: readonly string[]): ReturnType<Verdict> {
+  const gone = from.filter((subject) => !to.some((wider) => covers(wider, subject)));
+  if (gone.length === 0) return {};
+  const some = gone.slice(0, 3).join(', ');
+  return { loses: `what it holds of ${gone.length} subject(s) would be read there by nobody: ${some}` };
+}
+
+/** Whether every subject that `subject` matches is matched by `wider`. */
+function covers(wider: string, subject: string): boolean {
+  const outer = wider.split('.');
+  const inner = subject.split('.');
+  for (const [i, token] of outer.entries()) {
+    if (token === '>') return inner.length > i;
+    if (inner[i] === undefined || inner[i] === '>') return false;
+    if (token !== '*' && token !== inner[i]) return false;
+  }
+  return outer.length === inner.length;
+}
+
+/** Nothing, 0 and -1 are no bound. */
+const bound = (limit: unknown): number => (typeof limit === 'number' && limit > 0 ? limit : Number.POSITIVE_INFINITY);
+
+/** Another stream has the subjects still, or the consumer's stream is among those to come. */
+const mayWait = (cause: unknown): boolean =>
+  cause instanceof JetStreamApiError &&
+  (cause.code === SUBJECTS_OVERLAP || cause.code === JetStreamApiCodes.StreamNotFound);
+
+async function unlessMissing<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
-    return (await jsm.streams.info(name)).config;
+    return await ask();
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    const isMissing =
+      error instanceof JetStreamApiError &&
+      (error.code === JetStreamApiCodes.StreamNotFound || error.code === JetStreamApiCodes.ConsumerNotFound);
+    if (isMissing) return undefined;
     throw error;
   }
 }
-
-async function consumerConfig(
-  jsm: JetStreamManager,
-  stream: string,
-  name: string,
-): Promise<ConsumerConfig | undefined> {
-  try {
-    return (await jsm.consumers.info(stream, name)).config;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
-
-const isMissing = (error: unknown): boolean =>
-  error instanceof JetStreamApiError &&
-  (error.code === JetStreamApiCodes.StreamNotFound || error.code === JetStreamApiCodes.ConsumerNotFound);
