@@ -16,7 +16,7 @@ import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
 import { JwtTokens, signDevToken } from '../adapters/jwt/tokens.ts';
 import { frameOnWire } from '../adapters/websocket/framing.ts';
-import { createServer } from '../adapters/websocket/server.ts';
+import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
@@ -45,43 +45,27 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   // The way in: decide, append, ack.
   const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
-  const conversations = new Conversations({
-    log: appender,
-    views: new JetstreamConversationViews(nc, topology),
-    clock,
-  });
+  const views = new JetstreamConversationViews(nc, topology);
+  const conversations = new Conversations({ log: appender, views, clock });
 
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
     readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
     logs: range(topology.convStreams, (convStream) => new JetstreamLogReader({ js, jsm, convStream })),
     cursors: await JetstreamDeviceCursors.open(nc, log),
-    topology,
-    frameOnWire,
-    limits,
+    ...{ topology, frameOnWire, limits, log },
     gateway: name,
-    log,
   });
 
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
   const { registry, refused } = metricsOf(sessions, appender, delivery, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
-  const parts: SessionParts = {
-    conversations,
-    delivery,
-    sessions,
-    tokens,
-    clock,
-    frameOnWire,
-    limits: { maxBodyBytes: limits.maxBodyBytes, maxInFlight: limits.maxInFlight, heartbeatMs: limits.heartbeatMs },
-    onRefused,
-  };
+  const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
+  const shared = { conversations, delivery, sessions, tokens, clock, frameOnWire, onRefused };
+  const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
   const server = await createServer({
-    maxBodyBytes: limits.maxBodyBytes,
-    maxBufferedBytes: limits.maxBufferedBytes,
-    heartbeatMs: limits.heartbeatMs,
-    onRefused,
+    ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused },
     open(connection) {
       if (sessions.count >= limits.maxSessions) return undefined;
       const session = new Session(connection, parts);
@@ -90,7 +74,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     },
   });
   registerRoutes(server.http, {
-    maxBodyBytes: limits.maxBodyBytes,
+    maxBodyBytes,
     apiKeys: auth.apiKeys,
     tokens,
     isReady: () => delivery.ready && appender.connected && !sessions.draining,
@@ -107,22 +91,26 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   }, SWEEP_EVERY_MS);
   log.info({ what: 'gateway started', address, name });
 
-  const drain = async (): Promise<void> => {
+  let draining: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    await endSessions(server, sessions);
     clearInterval(sweeper);
-    const deadline = clock.nowMs() + ANSWER_WITHIN_MS;
-    const closing = server.http.server.close();
-    closing.closeIdleConnections();
-    sessions.refuseRequests();
-    while (sessions.inFlight > 0 && clock.nowMs() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
-    sessions.endAll('SHUTTING_DOWN', 'the gateway shuts down');
-    await server.http.close();
     await delivery.drain();
     await appender.drain();
     await nc.drain();
     log.info({ what: 'gateway drained', name });
   };
-  let draining: Promise<void> | undefined;
-  return { address, drain: () => (draining ??= drain()) };
+  return { address, drain: () => (draining ??= stop()) };
+}
+
+/** Nobody comes in any more, what is under way is answered, then the sockets are closed. */
+async function endSessions({ http }: Server, sessions: Sessions): Promise<void> {
+  const deadline = clock.nowMs() + ANSWER_WITHIN_MS;
+  http.server.close().closeIdleConnections();
+  sessions.refuseRequests();
+  while (sessions.inFlight > 0 && clock.nowMs() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+  sessions.endAll('SHUTTING_DOWN', 'the gateway shuts down');
+  await http.close();
 }
 
 function metricsOf(
