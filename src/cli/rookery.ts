@@ -2,6 +2,7 @@
 /** The `rookery` command. Each subcommand lives in a file of its own, loaded only when it is called. */
 import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';
+import { registerChat } from './chat.ts';
 import { registerConfig } from './config.ts';
 import { registerDead } from './dead.ts';
 import { registerDev } from './dev.ts';
@@ -14,6 +15,7 @@ const program = new Command('rookery')
   .showHelpAfterError('(--help shows what there is)');
 
 registerDev(program);
+registerChat(program);
 registerToken(program);
 registerProcesses(program);
 registerStreams(program);
