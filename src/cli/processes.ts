@@ -1,7 +1,7 @@
 /** `rookery gateway` and `rookery fan-out-worker`: one process each, as an operator runs them. */
 import type { Command } from 'commander';
 import type { Log } from '../ports/log.ts';
-import { asRookeryError } from '../protocol/error-codes.ts';
+import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 
 /** A drain that takes longer is stuck: what it would have saved is in the log and comes back at the next start. */
 const DRAIN_WITHIN_MS = 15_000;
@@ -13,43 +13,54 @@ interface Running {
 
 interface ProcessOptions {
   readonly config?: string;
-  /** A parent that is killed takes its end of our standard input with it: then we end too. */
+  readonly set: readonly string[];
   readonly withParent?: true;
 }
 
 export function registerProcesses(program: Command): void {
-  program
-    .command('gateway')
-    .description('run a gateway: WebSocket and HTTP in front of the log')
-    .option('--config <file>', 'JSON file; see `rookery config check gateway`')
+  processCommand(program, 'gateway', 'run a gateway: WebSocket and HTTP in front of the log', [
+    'rookery gateway --config gateway.json',
+    'rookery gateway --set port=7701 --set limits.maxSessions=100000',
+  ]).action(async (options: ProcessOptions) => {
+    const { gatewaySchema } = await import('../processes/configuration/gateway.ts');
+    const { startGateway } = await import('../processes/gateway.ts');
+    const { loadConfiguration, flagsOf } = await import('../processes/configuration/load.ts');
+    const { createLog } = await import('../adapters/system/log.ts');
+    const { config } = loadConfiguration(gatewaySchema, { file: options.config, flags: flagsOf(options.set) });
+    const log = createLog('gateway', config.logLevel);
+    await untilSignal(log, options, () => startGateway(config, log));
+  });
+  processCommand(program, 'fan-out-worker', 'run a fan-out worker: from the log into the inboxes', [
+    'rookery fan-out-worker --config fan-out-worker.json',
+    'rookery fan-out-worker --set stateDir=/var/lib/rookery/fan-out',
+  ]).action(async (options: ProcessOptions) => {
+    const { fanOutWorkerSchema } = await import('../processes/configuration/fan-out-worker.ts');
+    const { startFanOutWorker } = await import('../processes/fan-out-worker.ts');
+    const { loadConfiguration, flagsOf } = await import('../processes/configuration/load.ts');
+    const { createLog } = await import('../adapters/system/log.ts');
+    const { config } = loadConfiguration(fanOutWorkerSchema, { file: options.config, flags: flagsOf(options.set) });
+    const log = createLog('fan-out-worker', config.logLevel);
+    await untilSignal(log, options, () => startFanOutWorker(config, log));
+  });
+}
+
+function processCommand(program: Command, name: string, description: string, examples: readonly string[]): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option('--config <file>', `JSON file; see \`rookery config check ${name}\``)
+    .option(
+      '--set <field=value>',
+      'set one field, over file and environment; may be repeated',
+      (text: string, before: readonly string[]) => [...before, text],
+      [] as readonly string[],
+    )
     .option('--with-parent', 'end when standard input ends')
-    .action(async ({ config: file, withParent }: ProcessOptions) => {
-      const { loadConfiguration } = await import('../processes/configuration/load.ts');
-      const { gatewaySchema } = await import('../processes/configuration/gateway.ts');
-      const { createLog } = await import('../adapters/system/log.ts');
-      const { startGateway } = await import('../processes/gateway.ts');
-      const { config } = loadConfiguration(gatewaySchema, { file });
-      const log = createLog('gateway', config.logLevel);
-      await untilSignal(log, withParent, () => startGateway(config, log));
-    });
-  program
-    .command('fan-out-worker')
-    .description('run a fan-out worker: from the log into the inboxes')
-    .option('--config <file>', 'JSON file; see `rookery config check fan-out-worker`')
-    .option('--with-parent', 'end when standard input ends')
-    .action(async ({ config: file, withParent }: ProcessOptions) => {
-      const { loadConfiguration } = await import('../processes/configuration/load.ts');
-      const { fanOutWorkerSchema } = await import('../processes/configuration/fan-out-worker.ts');
-      const { createLog } = await import('../adapters/system/log.ts');
-      const { startFanOutWorker } = await import('../processes/fan-out-worker.ts');
-      const { config } = loadConfiguration(fanOutWorkerSchema, { file });
-      const log = createLog('fan-out-worker', config.logLevel);
-      await untilSignal(log, withParent, () => startFanOutWorker(config, log));
-    });
+    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`);
 }
 
 /** Runs until SIGINT or SIGTERM, then drains; a second signal, a stuck drain or the process's own end exits at once. */
-async function untilSignal(log: Log, withParent: true | undefined, start: () => Promise<Running>): Promise<void> {
+async function untilSignal(log: Log, { withParent }: ProcessOptions, start: () => Promise<Running>): Promise<void> {
   let running: Running | undefined;
   let signals = 0;
   const onSignal = (signal: string): void => {
@@ -64,14 +75,18 @@ async function untilSignal(log: Log, withParent: true | undefined, start: () => 
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  if (withParent) process.stdin.resume().once('end', () => onSignal('parent ended'));
+  // The parent was killed, and takes nats-server with it: there is nothing to drain into.
+  if (withParent) process.stdin.resume().once('end', () => process.exit(1));
   try {
     running = await start();
     await running.ended;
     if (!running.ended) await new Promise(() => undefined);
   } catch (thrown) {
-    const { code, message } = asRookeryError(thrown);
-    log.error({ what: 'process ended', code, reason: code === 'INTERNAL' ? String(thrown) : message });
+    const error = asRookeryError(isPortInUse(thrown) ? new RookeryError('PORT_IN_USE', thrown.message) : thrown);
+    const reason = error.code === 'INTERNAL' ? String(thrown) : error.message;
+    log.error({ what: 'process ended', code: error.code, reason });
     process.exit(1);
   }
 }
+
+const isPortInUse = (thrown: unknown): thrown is Error => (thrown as NodeJS.ErrnoException).code === 'EADDRINUSE';

@@ -10,9 +10,18 @@ import { registerProcesses } from './processes.ts';
 import { registerStreams } from './streams.ts';
 import { registerToken } from './token.ts';
 
+const EXAMPLES = `
+Examples:
+  rookery dev                          everything on this machine
+  rookery chat --as alice --to bob     chat in a terminal
+  rookery token --user alice           a token for development
+  rookery config check gateway         what is in force and where it came from
+  rookery streams diff                 the server's streams against the files`;
+
 const program = new Command('rookery')
   .description('An event-sourced instant-messaging engine on NATS JetStream')
-  .showHelpAfterError('(--help shows what there is)');
+  .showHelpAfterError('(--help shows what there is)')
+  .addHelpText('after', EXAMPLES);
 
 registerDev(program);
 registerChat(program);
@@ -22,8 +31,14 @@ registerStreams(program);
 registerConfig(program);
 registerDead(program);
 
-// A reader that went away (`rookery … | head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+// A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
+let readerIsGone = false;
+process.stdout.on('error', () => {
+  if (readerIsGone) return;
+  readerIsGone = true;
+  if (process.listenerCount('SIGTERM') === 0) process.exit(0);
+  process.kill(process.pid, 'SIGTERM');
+});
 
 try {
   await program.parseAsync();

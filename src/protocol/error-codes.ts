@@ -39,6 +39,8 @@ export const errorCodes = {
   INTERNAL: { status: 500, retry: true },
   // What an operator meets at the command line or in the log.
   CONFIGURATION_INVALID: { status: 500, retry: false },
+  ALREADY_RUNNING: { status: 409, retry: false },
+  PORT_IN_USE: { status: 409, retry: false },
   NATS_SERVER_NOT_FOUND: { status: 500, retry: false },
   NATS_SERVER_FAILED: { status: 500, retry: true },
   STREAM_CHANGE_REFUSED: { status: 409, retry: false },

@@ -33,7 +33,7 @@ export async function startNats({
 } = {}): Promise<TestNats> {
   const { path: binary } = await findNatsServer();
   const dataDir = mkdtempSync(join(tmpdir(), 'rookery-test-'));
-  const server = await NatsServer.start({ binary, dataDir, port: await freePort(), profile, log: quiet });
+  const server = await NatsServer.start({ binary, dataDir, port: await freePort(), profile, topology, log: quiet });
   const connections: Nats[] = [];
   const connect = async (role: Role): Promise<Nats> => {
     const access = { servers: [server.url], credentialsFile: server.credentialsFile };

@@ -1,28 +1,33 @@
 /**
- * nats-server as a child process. It is restarted when it dies; it does not outlive its parent: on Linux and macOS alike a
- * parent killed with -9 can do nothing, so its pid file tells the next start whom to stop first.
+ * nats-server as a child process of `rookery dev` and of tests. It is started again when it dies, and ends with its parent.
+ * Where even its watchdog was killed, the pid file tells the next start whom to stop first: two servers on one store would
+ * destroy it.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import type { Topology } from '../../protocol/subjects.ts';
 import { type DurabilityProfile, prepareNats } from './nats-configuration.ts';
+import { isPortFree } from './ports.ts';
+import { SupervisedProcess } from './supervised-process.ts';
 
 /** A store of some GB recovers in seconds (5 s/GB after a kill); longer than this something is wrong. */
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 25;
-/** After SIGTERM the server writes what is in memory; then it is killed. */
-const STOP_WITHIN_MS = 15_000;
-const FIRST_RESTART_MS = 200;
-const MAX_RESTART_MS = 5_000;
+/** How long a server without a parent may take to end before it is killed. */
+const ORPHAN_ENDS_WITHIN_MS = 15_000;
+const PROBE_TIMEOUT_MS = 1_000;
 
 export interface NatsServerOptions {
   readonly binary: string;
   readonly dataDir: string;
   readonly port: number;
   readonly profile: DurabilityProfile;
+  readonly topology: Topology;
   readonly log: Log;
   /** Whether a server that dies is started again. */
   readonly restart?: boolean;
@@ -32,47 +37,53 @@ export class NatsServer {
   readonly url: string;
   readonly credentialsFile: string;
   readonly #options: NatsServerOptions;
-  readonly #configFile: string;
-  #child: ChildProcess | undefined;
-  #stopping = false;
+  readonly #process: SupervisedProcess;
   #wasReady = false;
-  #restartMs = FIRST_RESTART_MS;
 
-  /** @throws RookeryError NATS_SERVER_FAILED when the port is taken or the server does not get ready */
+  /** @throws RookeryError PORT_IN_USE, NATS_SERVER_FAILED when the server does not get ready */
   static async start(options: NatsServerOptions): Promise<NatsServer> {
-    const { configFile, credentialsFile } = prepareNats(options.dataDir, options.port, options.profile);
+    const { dataDir, port, profile, topology } = options;
+    const { configFile, credentialsFile } = prepareNats({ dataDir, port, profile, topology });
+    await stopOrphan(pidFileIn(dataDir), configFile);
+    if (!(await isPortFree(port))) throw new RookeryError('PORT_IN_USE', `port ${port}, for nats-server, is taken`);
     const server = new NatsServer(options, configFile, credentialsFile);
-    await stopOrphan(server.#pidFile);
-    if (await answers(options.port)) {
-      throw new RookeryError('NATS_SERVER_FAILED', `port ${options.port} is taken by another process`);
+    server.#process.start();
+    try {
+      await server.ready();
+    } catch (error) {
+      await server.stop();
+      throw error;
     }
-    server.#spawn();
-    await server.ready();
     return server;
   }
 
   private constructor(options: NatsServerOptions, configFile: string, credentialsFile: string) {
+    const { binary, dataDir, log, restart = false } = options;
     this.#options = options;
-    this.#configFile = configFile;
     this.credentialsFile = credentialsFile;
     this.url = `nats://127.0.0.1:${options.port}`;
+    this.#process = new SupervisedProcess({
+      name: 'nats-server',
+      command: binary,
+      args: ['-c', configFile],
+      logFile: join(dataDir, 'logs', 'nats-server.log'),
+      log,
+      restart,
+      endsWithInput: false,
+    });
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#process.pid;
   }
 
-  get #pidFile(): string {
-    return join(this.#options.dataDir, 'nats-server.pid');
-  }
-
-  /** Resolves when the server takes connections, after a start or a restart. */
+  /** Resolves when the server takes connections, after a start or a restart: it does so once its streams are recovered. */
   async ready(): Promise<void> {
     const deadline = Date.now() + READY_WITHIN_MS;
     while (!(await answers(this.#options.port))) {
-      const died = this.#child?.exitCode !== null && !(this.#options.restart && this.#wasReady);
-      if (died || Date.now() > deadline) {
-        throw new RookeryError('NATS_SERVER_FAILED', `nats-server did not start; see ${this.#logFile}`);
+      const isGone = !this.#process.isRunning && !(this.#options.restart && this.#wasReady);
+      if (isGone || Date.now() > deadline) {
+        throw new RookeryError('NATS_SERVER_FAILED', `nats-server did not start:\n${this.#process.tail()}`);
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
@@ -81,94 +92,77 @@ export class NatsServer {
 
   /** For tests: what an operator's mishap does. */
   signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+    this.#process.signal(signal);
+  }
+
+  /** For tests: starts again after `signal`, where it does not do so by itself. */
+  async respawn(): Promise<void> {
+    await this.#process.gone();
+    this.#process.start();
+    await this.ready();
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
-    const child = this.#child;
-    if (child && child.exitCode === null && child.signalCode === null) {
-      const exited = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      const killer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
-      await exited;
-      clearTimeout(killer);
-    }
-    rmSync(this.#pidFile, { force: true });
+    await this.#process.stop();
+    rmSync(pidFileIn(this.#options.dataDir), { force: true });
   }
 
-  get #logFile(): string {
-    return join(this.#options.dataDir, 'logs', 'nats-server.log');
-  }
-
-  #spawn(): void {
-    const { binary, log, restart } = this.#options;
-    mkdirSync(join(this.#options.dataDir, 'logs'), { recursive: true });
-    // A process group of its own: Ctrl-C in the terminal must not reach it before its clients have drained.
-    const child = spawn(binary, ['-c', this.#configFile], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-    const output = createWriteStream(this.#logFile, { flags: 'w' });
-    child.stdout.pipe(output, { end: false });
-    child.stderr.pipe(output, { end: false });
-    child.once('close', () => output.end());
-    this.#child = child;
-    if (child.pid) writeFileSync(this.#pidFile, String(child.pid));
-    const startedAt = Date.now();
-    child.once('error', (error) => log.error({ what: 'nats-server not started', reason: String(error) }));
-    child.once('exit', (code, signal) => {
-      if (this.#stopping) return;
-      log.warn({ what: 'nats-server died', code, signal });
-      if (!restart) return;
-      if (Date.now() - startedAt > READY_WITHIN_MS) this.#restartMs = FIRST_RESTART_MS;
-      setTimeout(() => this.#stopping || this.#spawn(), this.#restartMs);
-      this.#restartMs = Math.min(2 * this.#restartMs, MAX_RESTART_MS);
-    });
-  }
-
-  /** For tests: starts again after `signal`. */
-  async respawn(): Promise<void> {
-    this.#spawn();
-    await this.ready();
+  /** At once: the log is as after a kill -9. */
+  kill(): void {
+    this.#process.kill();
   }
 }
 
-/** A server whose parent was killed still holds the store: it is stopped before a new one opens it. */
-async function stopOrphan(pidFile: string): Promise<void> {
-  if (!existsSync(pidFile)) return;
-  const pid = Number(readFileSync(pidFile, 'utf8'));
-  const isOurs = (): boolean => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('nats-server');
-    } catch {
-      return process.platform === 'darwin' && isAlive(pid);
-    }
-  };
-  const deadline = Date.now() + STOP_WITHIN_MS;
-  for (let signal: NodeJS.Signals = 'SIGTERM'; pid > 1 && isAlive(pid) && isOurs(); ) {
-    process.kill(pid, signal);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+/** Written by the server itself, as its configuration says. */
+const pidFileIn = (dataDir: string): string => join(dataDir, 'nats-server.pid');
+
+async function stopOrphan(pidFile: string, configFile: string): Promise<void> {
+  const pid = pidIn(pidFile);
+  const deadline = Date.now() + ORPHAN_ENDS_WITHIN_MS;
+  let signal: NodeJS.Signals = 'SIGTERM';
+  // The number may be another's by now: only a process that was started with our configuration is stopped.
+  while (pid !== undefined && (await commandLineOf(pid)).includes(configFile)) {
     if (Date.now() > deadline) signal = 'SIGKILL';
+    try {
+      process.kill(pid, signal);
+    } catch {
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 4 * POLL_MS));
   }
   rmSync(pidFile, { force: true });
 }
 
-function isAlive(pid: number): boolean {
+function pidIn(file: string): number | undefined {
   try {
-    process.kill(pid, 0);
-    return true;
+    const pid = Number(readFileSync(file, 'utf8'));
+    return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
   } catch {
-    return false;
+    return undefined;
+  }
+}
+
+/** Empty where there is no such process. */
+async function commandLineOf(pid: number): Promise<string> {
+  try {
+    // Linux; a small container may have no `ps`.
+    if (existsSync('/proc/self/cmdline')) return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+    return (await promisify(execFile)('ps', ['-ww', '-o', 'command=', '-p', String(pid)])).stdout;
+  } catch {
+    return '';
   }
 }
 
 const answers = (port: number): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connectTcp({ host: '127.0.0.1', port });
-    // The server speaks first: a listening port alone may belong to anybody.
-    socket.once('data', (data) => done(data.toString().startsWith('INFO')));
-    socket.once('error', () => done(false));
-    socket.setTimeout(1_000, () => done(false));
     const done = (answer: boolean): void => {
       socket.destroy();
       resolve(answer);
     };
+    // The server speaks first: a listening port alone may belong to anybody.
+    socket.once('data', (data) => done(data.toString().startsWith('INFO')));
+    socket.once('error', () => done(false));
+    socket.once('close', () => done(false));
+    socket.setTimeout(PROBE_TIMEOUT_MS, () => done(false));
   });

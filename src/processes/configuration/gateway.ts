@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { DEFAULT_MAX_BODY_BYTES } from '../../protocol/limits.ts';
-import { logLevelField, natsFields, topologyFields } from './shared.ts';
+import { logLevelField, natsFields, strict, topologyFields } from './shared.ts';
 
 const authFields = Type.Object(
   {
@@ -21,10 +21,11 @@ const authFields = Type.Object(
     }),
     apiKeys: Type.Array(Type.String({ minLength: 32 }), {
       default: [],
+      secret: true,
       description: 'keys with which a backend may send as any user',
     }),
   },
-  { default: {} },
+  { ...strict, default: {} },
 );
 
 const limitFields = Type.Object(
@@ -88,23 +89,26 @@ const limitFields = Type.Object(
       description: 'of the log read for one resync; beyond: TOO_FAR_BEHIND',
     }),
   },
-  { default: {} },
+  { ...strict, default: {} },
 );
 
-export const gatewaySchema = Type.Object({
-  nats: natsFields,
-  topology: topologyFields,
-  logLevel: logLevelField,
-  host: Type.String({ default: '127.0.0.1', description: 'address to listen at' }),
-  port: Type.Integer({
-    default: 7700,
-    minimum: 0,
-    maximum: 65_535,
-    description: 'port to listen at; 0 takes a free one',
-  }),
-  auth: authFields,
-  limits: limitFields,
-});
+export const gatewaySchema = Type.Object(
+  {
+    nats: natsFields,
+    topology: topologyFields,
+    logLevel: logLevelField,
+    host: Type.String({ default: '127.0.0.1', description: 'address to listen at' }),
+    port: Type.Integer({
+      default: 7700,
+      minimum: 0,
+      maximum: 65_535,
+      description: 'port to listen at; 0 takes a free one',
+    }),
+    auth: authFields,
+    limits: limitFields,
+  },
+  strict,
+);
 
 export type GatewayConfig = Static<typeof gatewaySchema>;
 export type GatewayLimits = GatewayConfig['limits'];

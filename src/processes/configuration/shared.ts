@@ -1,6 +1,9 @@
 /** Fields that several processes have. Each has a description with its unit, and a default. */
 import { Type } from 'typebox';
 
+/** A field that is not there is a mistake in writing, never ignored. */
+export const strict = { additionalProperties: false };
+
 export const natsFields = Type.Object(
   {
     servers: Type.Array(Type.String(), {
@@ -12,7 +15,7 @@ export const natsFields = Type.Object(
       description: 'JSON file with a NATS user and password per role',
     }),
   },
-  { default: {} },
+  { ...strict, default: {} },
 );
 
 export const topologyFields = Type.Object(
@@ -30,7 +33,7 @@ export const topologyFields = Type.Object(
       description: 'INBOX streams that share the users',
     }),
   },
-  { default: {} },
+  { ...strict, default: {} },
 );
 
 export const logLevelField = Type.Union(

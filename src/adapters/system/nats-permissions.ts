@@ -1,0 +1,91 @@
+/**
+ * What each role may do on NATS, and no more. `allow` is all there is; `deny` takes out of it what wildcards bring along.
+ *
+ * A role that reads a stream does so by ordered consumers, whose names are random: so it may create, pull and delete
+ * consumers on that stream, but never the durable `fan-out`, which is the fan-out worker's place in the log.
+ */
+import { convStreamName, inboxStreamName, type Topology } from '../../protocol/subjects.ts';
+
+export const natsRoles = ['gateway', 'fan-out-worker', 'operator'] as const;
+export type NatsRole = (typeof natsRoles)[number];
+
+interface Rule {
+  readonly allow: readonly string[];
+  readonly deny?: readonly string[];
+}
+
+export interface Permissions {
+  readonly publish: Rule;
+  readonly subscribe: Rule;
+}
+
+export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
+  const conv = numbered(topology.convStreams, convStreamName);
+  const inbox = numbered(topology.inboxStreams, inboxStreamName);
+  switch (role) {
+    case 'gateway':
+      return {
+        publish: {
+          allow: [
+            ...['conv.>', 'user.>', 'view.*', 'tailed.*', 'session.*.*'],
+            ...[...conv, ...inbox].flatMap(reading),
+            ...bucket('cursors'),
+          ],
+          deny: [...api('CREATE'), ...api('MSG.NEXT'), ...api('DELETE')],
+        },
+        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*'] },
+      };
+    case 'fan-out-worker':
+      return {
+        publish: {
+          allow: [
+            ...['inbox.>', 'pack.>', 'term.>', 'cp.>', 'dead.>', 'notice.*'],
+            // The answers to view requests. (`allow_responses` would keep a table of every reply subject seen, and each
+            // message of a pull carries one: too dear at 100,000 a second.)
+            '_INBOX_gateway.>',
+            ...[...conv, ...inbox].flatMap(reading),
+            ...conv.flatMap(lane),
+            // Marker and checkpoint are asked of the leader, not of a copy that may be behind.
+            ...inbox.map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
+            ...bucket('leases'),
+          ],
+          deny: [...api('CREATE'), ...api('DELETE')],
+        },
+        subscribe: { allow: ['_INBOX_fan-out-worker.>', 'view.*', 'tailed.*'] },
+      };
+    case 'operator':
+      return { publish: { allow: ['>'] }, subscribe: { allow: ['>'] } };
+  }
+}
+
+const numbered = (count: number, nameOf: (k: number) => string): string[] =>
+  Array.from({ length: count }, (_, k) => nameOf(k));
+
+const directGet = (stream: string): string[] => [`$JS.API.DIRECT.GET.${stream}`, `$JS.API.DIRECT.GET.${stream}.>`];
+
+const reading = (stream: string): string[] => [
+  `$JS.API.STREAM.INFO.${stream}`,
+  ...directGet(stream),
+  `$JS.API.CONSUMER.CREATE.${stream}.>`,
+  `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+  `$JS.API.CONSUMER.INFO.${stream}.*`,
+  `$JS.API.CONSUMER.DELETE.${stream}.*`,
+];
+
+/** What running a lane takes beyond reading: to set the durable's place, and to ack. */
+const lane = (stream: string): string[] => [
+  `$JS.API.CONSUMER.RESET.${stream}.fan-out`,
+  `$JS.ACK.${stream}.fan-out.>`,
+  // With domain and account hash in front (ADR-15).
+  `$JS.ACK.*.*.${stream}.fan-out.>`,
+];
+
+const bucket = (name: string): string[] => [
+  `$JS.API.STREAM.INFO.KV_${name}`,
+  `$JS.API.STREAM.MSG.GET.KV_${name}`,
+  ...directGet(`KV_${name}`),
+  `$KV.${name}.>`,
+];
+
+/** One verb of the consumer API on the durable `fan-out`, in both forms of its subject. */
+const api = (verb: string): string[] => [`$JS.API.CONSUMER.${verb}.*.fan-out`, `$JS.API.CONSUMER.${verb}.*.fan-out.>`];
