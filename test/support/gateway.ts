@@ -20,7 +20,7 @@ export interface TestGateways {
   readonly nats: TestNats;
   readonly gateway: Gateway;
   /** Another gateway on the same log. */
-  more(limits?: Partial<GatewayLimits>): Promise<Gateway>;
+  more(limits?: Partial<GatewayLimits>, port?: number): Promise<Gateway>;
   stop(): Promise<void>;
 }
 
@@ -38,8 +38,8 @@ export async function startTestGateway({
   const secretFile = join(nats.dataDir, 'jwt-secret');
   writeFileSync(secretFile, SECRET);
   const running: { drain(): Promise<void> }[] = [];
-  const more = async (limits: Partial<GatewayLimits> = {}): Promise<Gateway> => {
-    const flags = { nats: access, port: 0, auth: { secretFile, apiKeys: [API_KEY], ...auth }, limits };
+  const more = async (limits: Partial<GatewayLimits> = {}, port = 0): Promise<Gateway> => {
+    const flags = { nats: access, port, auth: { secretFile, apiKeys: [API_KEY], ...auth }, limits };
     const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, quiet);
     running.push(gateway);
     return gateway;

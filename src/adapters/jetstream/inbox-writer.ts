@@ -11,6 +11,7 @@ import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { decodeOrigin, encodeInboxRecord, type Origin, RecordKind, withOffset } from '../../protocol/inbox-record.ts';
 import { checkpointSubject, inboxStreamName, termSubject } from '../../protocol/subjects.ts';
+import { answered } from './answered.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
 import { type StreamRoom, watchStreamRoom } from './stream-room.ts';
 
@@ -121,7 +122,10 @@ export class JetstreamInboxWriter implements InboxWriter {
 
   async #last(subject: string): Promise<Stored | undefined> {
     // Not a direct get: with replicas that may be answered by a follower that is behind.
-    const message = await this.#parts.jsm.streams.getMessage(this.#stream, { last_by_subj: subject });
+    const message = await answered(
+      this.#stream,
+      this.#parts.jsm.streams.getMessage(this.#stream, { last_by_subj: subject }),
+    );
     return message ? { seq: message.seq, origin: decodeOrigin(message.data) } : undefined;
   }
 
@@ -163,10 +167,13 @@ export class JetstreamInboxWriter implements InboxWriter {
     toSeq: number,
   ): AsyncGenerator<{ readonly seq: number; readonly data: Uint8Array }> {
     if (fromSeq > toSeq) return;
-    const consumer = await this.#parts.js.consumers.get(this.#stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: fromSeq,
-    });
+    const consumer = await answered(
+      this.#stream,
+      this.#parts.js.consumers.get(this.#stream, {
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: fromSeq,
+      }),
+    );
     try {
       for await (const message of await consumer.consume()) {
         // Where the stream has dropped its beginning, the first message stands behind `fromSeq`; the marker itself ends it.
@@ -174,7 +181,7 @@ export class JetstreamInboxWriter implements InboxWriter {
         if (message.seq >= toSeq) return;
       }
     } finally {
-      await consumer.delete();
+      await consumer.delete().catch(() => false);
     }
   }
 }

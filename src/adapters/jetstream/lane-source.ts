@@ -9,6 +9,7 @@ import type { LogRecord } from '../../ports/conversation-log.ts';
 import type { LaneSource, TakeBound } from '../../ports/lane-source.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
+import { answered } from './answered.ts';
 import { parseDelivery } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
 
@@ -59,18 +60,15 @@ export class JetstreamLaneSource implements LaneSource {
   }
 
   async lastPos(): Promise<number> {
-    return (await this.#parts.jsm.streams.info(this.#stream)).state.last_seq;
+    return (await answered(this.#stream, this.#parts.jsm.streams.info(this.#stream))).state.last_seq;
   }
 
   async open(pos: number): Promise<void> {
     await this.close();
     this.#opened += 1;
-    try {
-      const { delivered } = await this.#parts.jsm.consumers.reset(this.#stream, FAN_OUT_DURABLE, pos);
-      this.#lastDelivery = delivered.consumer_seq;
-    } catch (cause) {
-      throw new RookeryError('LOG_UNAVAILABLE', `cannot reset ${FAN_OUT_DURABLE} on ${this.#stream}`, { cause });
-    }
+    const resetting = this.#parts.jsm.consumers.reset(this.#stream, FAN_OUT_DURABLE, pos);
+    const { delivered } = await answered(`${FAN_OUT_DURABLE} on ${this.#stream}`, resetting);
+    this.#lastDelivery = delivered.consumer_seq;
     this.#lastPos = pos - 1;
     this.#heardAt = Date.now();
     this.#broken = undefined;

@@ -6,6 +6,8 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { inboxStreamName, tailedSubject } from '../../protocol/subjects.ts';
 
+import { answered } from './answered.ts';
+
 /** A stream is asked for its size at most this often. */
 const INFO_EVERY_MS = 1_000;
 /** A gateway that has not reported for so long is gone: what it missed it will notice as older than the retention. */
@@ -50,7 +52,7 @@ export function watchStreamRoom(nc: NatsConnection, jsm: JetStreamManager, inbox
 
   const sizeNow = async (): Promise<Size> => {
     if (size && Date.now() - size.at < INFO_EVERY_MS) return size;
-    const { state, config } = await jsm.streams.info(stream);
+    const { state, config } = await answered(stream, jsm.streams.info(stream));
     size = {
       at: Date.now(),
       firstSeq: state.first_seq,

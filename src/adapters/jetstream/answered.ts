@@ -1,0 +1,16 @@
+import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import { RookeryError } from '../../protocol/error-codes.ts';
+
+/**
+ * What the server answers, its errors in our terms: a stream that is not there is STREAM_MISSING, all else (a timeout, a lost
+ * connection, no leader now) is LOG_UNAVAILABLE and passes by itself.
+ */
+export async function answered<T>(name: string, request: Promise<T>): Promise<T> {
+  try {
+    return await request;
+  } catch (cause) {
+    if (cause instanceof RookeryError) throw cause;
+    const isMissing = cause instanceof JetStreamApiError && cause.code === JetStreamApiCodes.StreamNotFound;
+    throw new RookeryError(isMissing ? 'STREAM_MISSING' : 'LOG_UNAVAILABLE', `${name}: ${String(cause)}`, { cause });
+  }
+}
