@@ -1,7 +1,7 @@
 /** The one way to NATS: as one of the roles, with an inbox prefix of its own, and never giving up. */
 import { readFileSync } from 'node:fs';
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, errors, type NatsConnection } from '@nats-io/transport-node';
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 
@@ -27,7 +27,7 @@ export interface Nats {
   readonly inboxPrefix: string;
 }
 
-/** @throws RookeryError CONFIGURATION_INVALID without credentials, LOG_UNAVAILABLE when no server answers at first */
+/** @throws RookeryError CONFIGURATION_INVALID without credentials or with wrong ones, LOG_UNAVAILABLE when no server answers at first */
 export async function connectNats(access: NatsAccess, role: Role, name: string, log: Log): Promise<Nats> {
   const { user, password } = credentialsOf(access.credentialsFile, role);
   const inboxPrefix = `_INBOX_${role}.${crypto.randomUUID().replaceAll('-', '')}`;
@@ -48,9 +48,10 @@ export async function connectNats(access: NatsAccess, role: Role, name: string, 
       noEcho: false,
     });
   } catch (cause) {
-    throw new RookeryError('LOG_UNAVAILABLE', `cannot reach NATS at ${access.servers.join(', ')} as ${role}`, {
-      cause,
-    });
+    const isRefused = cause instanceof errors.AuthorizationError;
+    const reason = isRefused ? `${access.credentialsFile} is not of this server` : (cause as Error).message;
+    const message = `cannot connect to NATS at ${access.servers.join(', ')} as ${role}: ${reason}`;
+    throw new RookeryError(isRefused ? 'CONFIGURATION_INVALID' : 'LOG_UNAVAILABLE', message, { cause });
   }
   void follow(nc, log, () => (attempts = 0));
   const jsm = await jetstreamManager(nc, { checkAPI: false });

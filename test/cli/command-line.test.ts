@@ -1,0 +1,98 @@
+/** The `rookery` command as a person or a script meets it. */
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { JwtTokens } from '../../src/adapters/jwt/tokens.ts';
+import { startNats } from '../support/nats.ts';
+
+const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
+const dir = mkdtempSync(join(tmpdir(), 'rookery-cli-'));
+t.teardown(() => rmSync(dir, { recursive: true }));
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function rookery(args: readonly string[], environment: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, ...environment };
+    execFile(process.execPath, [CLI, ...args], { cwd: dir, env }, (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === 'number' ? error.code : error ? -1 : 0, stdout, stderr }),
+    );
+  });
+}
+
+t.test('an error is its code and a text, and exit code 1', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['config', 'check', 'nothing'], /^CONFIGURATION_INVALID: there is no process nothing/],
+    [['config', 'check', 'gateway', '--config', 'nowhere.json'], /^CONFIGURATION_INVALID: nowhere\.json: /],
+    [['token', '--user', 'x'.repeat(1_000)], /^BAD_ID: /],
+    [['token', '--user', 'alice', '--secret-file', 'nowhere'], /^CONFIGURATION_INVALID: /],
+    [['streams', 'diff'], /^CONFIGURATION_INVALID: .*nats-credentials\.json/],
+    [['streams', 'diff', '--replicas', '9'], /1 to 5/],
+    [['dev', '--port', 'http'], /^CONFIGURATION_INVALID: port: must be integer/],
+    [['dev', '--profile', 'fast'], /^CONFIGURATION_INVALID: profile: must be default or sync/],
+  ];
+  for (const [args, expected] of cases) {
+    t.match(await rookery(args), { code: 1, stderr: expected, stdout: '' }, args.join(' ').slice(0, 60));
+  }
+});
+
+t.test('help is there for every command, with examples', async (t) => {
+  for (const command of [[], ['dev'], ['gateway'], ['fan-out-worker'], ['streams'], ['config', 'check']]) {
+    t.match(await rookery([...command, '--help']), { code: 0, stdout: /Examples:/ }, command.join(' '));
+  }
+});
+
+t.test('a token opens the door it was made for', async (t) => {
+  const secretFile = join(dir, 'secret');
+  writeFileSync(secretFile, 'a secret of at least thirty-two bytes');
+  const { stdout } = await rookery(['token', '--user', '陈晨', '--secret-file', secretFile]);
+  const tokens = new JwtTokens({ mode: 'secret', secretFile, jwks: '', issuer: '', audience: '' });
+  t.equal((await tokens.verify(stdout.trim())).user, '陈晨');
+});
+
+t.test('config check shows what is in force and hides what is secret', async (t) => {
+  const { stdout, stderr } = await rookery(['config', 'check', 'gateway'], {
+    ROOKERY_AUTH__API_KEYS: 'an-api-key-of-at-least-32-characters',
+    ROOKERY_NATS__SERVERS: 'nats://me:hush@127.0.0.1:4222',
+    ROOKERY_PROT: '1',
+  });
+  t.match(stdout, /auth\.apiKeys +\(set\) +environment/);
+  t.match(stdout, /nats\.servers +\["nats:\/\/\(set\)@127\.0\.0\.1:4222"\] +environment/);
+  t.match(stdout, /limits\.maxInFlight +512 +default +unanswered requests/);
+  t.match(stderr, /ROOKERY_PROT .* no process has such a field/);
+  t.notMatch(stdout, /an-api-key|hush/);
+  t.match(await rookery(['config', 'check']), { code: 0, stdout: /fan-out-worker\n.*\ndev\n/s });
+});
+
+t.test('streams are compared and applied from the command line', async (t) => {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const config = join(dir, 'operator.json');
+  const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
+  writeFileSync(config, JSON.stringify({ nats: access }));
+  t.match(await rookery(['streams', 'diff', '--config', config]), { code: 0, stdout: 'no difference\n' });
+
+  const { jsm } = await nats.connect('operator');
+  await jsm.streams.update('INBOX_0', { max_age: 30 * 86_400e9 });
+  const diff = await rookery(['streams', 'diff', '--config', config]);
+  t.match(diff.stdout, /would update INBOX_0\n {2}max_age: 2592000000000000 → 604800000000000 {3}LOSES DATA/);
+  const apply = ['streams', 'apply', '--config', config];
+  t.match(await rookery(apply), { code: 1, stderr: /^STREAM_CHANGE_REFUSED: .*INBOX_0\.max_age/ });
+  t.match(await rookery([...apply, '--allow-data-loss']), { code: 0, stdout: /^updated INBOX_0\n/ });
+});
+
+t.test('a reader that goes away is no error', async (t) => {
+  const child = spawn(process.execPath, [CLI, 'config', 'check'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.stdout.destroy();
+  let stderr = '';
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  t.equal(code, 0);
+  t.equal(stderr, '');
+});
