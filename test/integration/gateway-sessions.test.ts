@@ -3,6 +3,7 @@ import t from 'tap';
 import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
 import { RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
+import { stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
 
 const text = { contentType: 'text/plain', body: Buffer.from('hello') };
@@ -152,6 +153,7 @@ t.test(
     const client = await RawClient.greeted(gateway, 'alice');
     await client.ask(message('bob'));
     nats.server.signal('SIGSTOP');
+    await stopped(nats.server.pid);
     client.send({ id: 1, ...message('bob') });
     client.send({ t: 'ping' });
     await client.frame('pong');

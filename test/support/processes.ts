@@ -1,7 +1,8 @@
 /** Processes of ours as a test runs them: real ones, that can be killed. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from './waiting.ts';
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
 
@@ -49,4 +50,10 @@ export function startProcess(command: string, configuration: object, dir: string
       });
     },
   };
+}
+
+/** Resolves when a process that was sent SIGSTOP has really stopped: the signal takes its time on a busy machine. */
+export async function stopped(pid: number | undefined): Promise<void> {
+  const state = (): string => execFileSync('ps', ['-o', 'state=', '-p', String(pid)]).toString();
+  await eventually(() => state().startsWith('T'), 'the process stops');
 }
