@@ -1,15 +1,20 @@
 /**
  * Which records of an INBOX stream count. A record is void when its term is older than its lane's newest marker before it:
- * a writer that was paused and wakes doubles nothing. A record before the oldest marker that is kept cannot be judged; it
+ * a writer that was paused and wakes doubles nothing. A record before the oldest marker that is known cannot be judged; it
  * is beyond the retention.
  */
 import type { Origin } from '../protocol/inbox-record.ts';
 
 export type Verdict = 'valid' | 'void' | 'beyond retention';
 
+interface Marker {
+  readonly seq: number;
+  readonly term: number;
+}
+
 export class LaneTerms {
   /** By lane, in the order of the stream. There are few: one a start of a worker, and some a day. */
-  readonly #markers = new Map<number, { readonly seq: number; readonly term: number }[]>();
+  readonly #markers = new Map<number, Marker[]>();
 
   /** Markers must come in the order of the stream; one that is known already changes nothing. */
   observeMarker({ lane, term }: Pick<Origin, 'lane' | 'term'>, seq: number): void {
@@ -18,18 +23,20 @@ export class LaneTerms {
     if (seq > (markers.at(-1)?.seq ?? 0)) markers.push({ seq, term });
   }
 
-  /** Forgets the markers below `firstSeq`, but for those of what is still kept. */
+  /** Forgets what judges nothing that is still kept: of a lane's markers below `firstSeq` only the newest still does. */
   dropBelow(firstSeq: number): void {
-    for (const [lane, markers] of this.#markers) {
-      const kept = markers.filter(({ seq }) => seq >= firstSeq);
-      if (kept.length < markers.length && kept.length > 0) this.#markers.set(lane, kept);
+    for (const markers of this.#markers.values()) {
+      const judging = markers.findLastIndex(({ seq }) => seq < firstSeq);
+      if (judging > 0) markers.splice(0, judging);
     }
   }
 
+  /** Hot path: nearly always the newest marker is the one. */
   judge({ lane, term }: Pick<Origin, 'lane' | 'term'>, seq: number): Verdict {
-    const markers = this.#markers.get(lane) ?? [];
+    const markers = this.#markers.get(lane);
+    if (!markers) return 'beyond retention';
     for (let i = markers.length - 1; i >= 0; i--) {
-      const marker = markers[i] as { seq: number; term: number };
+      const marker = markers[i] as Marker;
       if (marker.seq < seq) return marker.term === term ? 'valid' : 'void';
     }
     return 'beyond retention';
