@@ -4,6 +4,7 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { DeviceCursors } from '../../ports/device-cursors.ts';
 import type { Log } from '../../ports/log.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import type { Cursor } from '../../protocol/frames.ts';
 import { tokenOf } from '../../protocol/subjects.ts';
 
@@ -30,18 +31,27 @@ export class JetstreamDeviceCursors implements DeviceCursors {
     this.#timer = setInterval(() => this.#flush(), WRITE_EVERY_MS);
   }
 
+  /** @throws RookeryError LOG_UNAVAILABLE */
   async get(user: UserId, device: DeviceId): Promise<Cursor | undefined> {
-    const entry = await this.#kv.get(keyOf(user, device));
-    return entry?.operation === 'PUT' ? entry.json<Cursor>() : undefined;
+    try {
+      const entry = await this.#kv.get(keyOf(user, device));
+      return entry?.operation === 'PUT' ? entry.json<Cursor>() : undefined;
+    } catch (cause) {
+      throw new RookeryError('LOG_UNAVAILABLE', 'cannot read the cursors', { cause });
+    }
   }
 
   confirm(user: UserId, device: DeviceId, cursor: Cursor): void {
     const key = keyOf(user, device);
-    if (this.#pending.size < MAX_PENDING || this.#pending.has(key)) this.#pending.set(key, cursor);
+    const pending = this.#pending.get(key);
+    const isOlder = pending?.epoch === cursor.epoch && pending.seq >= cursor.seq;
+    if (!isOlder && (pending || this.#pending.size < MAX_PENDING)) this.#pending.set(key, cursor);
   }
 
   async drain(): Promise<void> {
     clearInterval(this.#timer);
+    // What was confirmed while a write was under way is not in that one.
+    await this.#flush();
     await this.#flush();
   }
 
@@ -50,17 +60,31 @@ export class JetstreamDeviceCursors implements DeviceCursors {
     return this.#writing;
   }
 
+  /** Stops at the first portion that fails: what it leaves is written next time, or confirmed anew. */
   async #write(): Promise<void> {
     const batch = [...this.#pending];
-    this.#pending.clear();
     for (let i = 0; i < batch.length; i += MAX_WRITES) {
       const portion = batch.slice(i, i + MAX_WRITES);
-      const results = await Promise.allSettled(
-        portion.map(([key, cursor]) => this.#kv.put(key, JSON.stringify(cursor))),
-      );
+      const results = await Promise.allSettled(portion.map((entry) => this.#put(entry)));
       const failed = results.find((result) => result.status === 'rejected');
-      if (failed) this.#log.warn({ what: 'cursors not stored', reason: String(failed.reason) });
+      if (!failed) continue;
+      this.#log.warn({ what: 'cursors not stored', reason: String(failed.reason) });
+      for (const [key] of portion) this.#putBack(key);
+      return;
     }
+  }
+
+  async #put([key, cursor]: [string, Cursor]): Promise<void> {
+    await this.#kv.put(key, JSON.stringify(cursor));
+    if (this.#pending.get(key) === cursor) this.#pending.delete(key);
+  }
+
+  /** To the end of the line, so that one that can never be written does not keep all others from it. */
+  #putBack(key: string): void {
+    const cursor = this.#pending.get(key);
+    if (!cursor) return;
+    this.#pending.delete(key);
+    this.#pending.set(key, cursor);
   }
 }
 

@@ -24,30 +24,51 @@ export class JetstreamLogReader implements LogReader {
   }
 
   async lastPos(): Promise<number> {
-    return (await this.#parts.jsm.streams.info(this.#stream)).state.last_seq;
+    return (await this.#bounds()).last;
   }
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {
-    if (from > to) return;
-    const consumer = await this.#parts.js.consumers.get(this.#stream, {
-      deliver_policy: DeliverPolicy.StartSequence,
-      opt_start_seq: from,
-    });
+    const { first, last } = await this.#bounds();
+    const end = Math.min(to, last);
+    // Of a span that holds nothing no message would ever come.
+    if (from > end || first > end) return;
+    const consumer = await this.#parts.js.consumers
+      .get(this.#stream, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from })
+      .catch((cause: unknown) => {
+        throw this.#unavailable(cause);
+      });
     try {
       for await (const message of await consumer.consume({ max_messages: MAX_READ_AHEAD_MESSAGES })) {
-        if (message.seq > to) return;
+        if (message.seq > end) return;
         yield logRecordOf(message.subject, message.seq, message.time.getTime(), message.data);
-        if (message.seq >= to) return;
+        if (message.seq >= end) return;
       }
     } catch (cause) {
-      throw new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#stream}`, { cause });
+      throw this.#unavailable(cause);
     } finally {
       await consumer.delete().catch(() => undefined);
     }
   }
 
   async at(pos: number): Promise<LogRecord | undefined> {
-    const message = await this.#parts.jsm.direct.getMessage(this.#stream, { seq: pos });
-    return message ? logRecordOf(message.subject, message.seq, message.time.getTime(), message.data) : undefined;
+    try {
+      const message = await this.#parts.jsm.direct.getMessage(this.#stream, { seq: pos });
+      return message ? logRecordOf(message.subject, message.seq, message.time.getTime(), message.data) : undefined;
+    } catch (cause) {
+      throw this.#unavailable(cause);
+    }
+  }
+
+  async #bounds(): Promise<{ readonly first: number; readonly last: number }> {
+    try {
+      const { state } = await this.#parts.jsm.streams.info(this.#stream);
+      return { first: state.first_seq, last: state.last_seq };
+    } catch (cause) {
+      throw this.#unavailable(cause);
+    }
+  }
+
+  #unavailable(cause: unknown): RookeryError {
+    return new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#stream}`, { cause });
   }
 }

@@ -1,0 +1,190 @@
+/**
+ * The tail of an INBOX stream: every message once and in order, across reconnects and restarts of the server.
+ *
+ * Sequences of an INBOX stream have no holes but the dropped beginning. So a message that is not the one expected says that
+ * something is wrong, whatever the consumer believes: the tail stops, asks the stream, and goes on behind the last message
+ * it has passed on, or says that this is not possible any more.
+ */
+import {
+  type ConsumerMessages,
+  type ConsumerNotification,
+  DeliverPolicy,
+  type JetStreamClient,
+  type JetStreamManager,
+  type JsMsg,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
+import type { InboxMessage, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
+import type { Log } from '../../ports/log.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { inboxStreamName } from '../../protocol/subjects.ts';
+
+/** Messages the server may send ahead; nats.js asks for more when a quarter is used up. It has no useful bound in bytes. */
+const TAIL_MESSAGES = 8_192;
+/** The server says it is alive this often while there is nothing; twice missed, the tail makes sure. */
+const HEARTBEAT_MS = 5_000;
+/** After a failed attempt to go on with a tail. */
+const RETRY_MS = 200;
+
+/** After these nats.js would go on in its own time, or on a stream that may be another one. */
+const TROUBLE: ReadonlySet<ConsumerNotification['type']> = new Set([
+  'consumer_deleted',
+  'consumer_not_found',
+  'heartbeats_missed',
+  'ordered_consumer_recreated',
+  'stream_not_found',
+]);
+
+export interface InboxReaderParts {
+  readonly nc: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly stream: number;
+  readonly log: Log;
+}
+
+interface TailParts {
+  readonly epoch: string;
+  readonly fromSeq: number;
+  readonly onMessages: (messages: readonly InboxMessage[]) => void;
+  readonly onLost: (reason: string) => void;
+  readonly info: () => Promise<InboxStreamInfo>;
+}
+
+export class StreamTail implements Tail {
+  readonly #js: JetStreamClient;
+  readonly #log: Log;
+  readonly #name: string;
+  readonly #parts: TailParts;
+  /** The sequence expected next. */
+  #next: number;
+  #turn: InboxMessage[] = [];
+  #messages: ConsumerMessages | undefined;
+  #stopped = false;
+  /** While it finds out how to go on. */
+  #recovery: Promise<void> | undefined;
+
+  constructor({ js, stream, log }: InboxReaderParts, parts: TailParts) {
+    this.#js = js;
+    this.#log = log;
+    this.#name = inboxStreamName(stream);
+    this.#parts = parts;
+    this.#next = parts.fromSeq;
+  }
+
+  /** @throws RookeryError LOG_UNAVAILABLE */
+  async open(): Promise<void> {
+    try {
+      const consumer = await this.#js.consumers.get(this.#name, {
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: this.#next,
+      });
+      if (this.#stopped) return;
+      // Not `this.#messages`: what an older consumer of ours still brings must be told from the new one's.
+      const messages: ConsumerMessages = await consumer.consume({
+        max_messages: TAIL_MESSAGES,
+        idle_heartbeat: HEARTBEAT_MS,
+        callback: (message) => {
+          if (messages === this.#messages) this.#received(message);
+        },
+      });
+      this.#messages = messages;
+      void this.#follow(messages);
+    } catch (cause) {
+      throw new RookeryError('LOG_UNAVAILABLE', `cannot tail ${this.#name}`, { cause });
+    }
+  }
+
+  /** Its consumer ends by itself when nobody asks it for more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#close();
+    await this.#recovery;
+  }
+
+  /** Hot path. All that one read of the socket brought is passed on together, right behind it. */
+  #received(message: JsMsg): void {
+    const { seq } = message;
+    if (seq !== this.#next) {
+      if (seq > this.#next) this.#recover(seq);
+      return;
+    }
+    this.#next = seq + 1;
+    if (this.#turn.push(toInboxMessage(message.subject, seq, message.data)) === 1) setImmediate(() => this.#passOn());
+  }
+
+  #passOn(): void {
+    const turn = this.#turn;
+    this.#turn = [];
+    if (!this.#stopped) this.#parts.onMessages(turn);
+  }
+
+  async #follow(messages: ConsumerMessages): Promise<void> {
+    for await (const { type } of messages.status()) {
+      if (messages === this.#messages && TROUBLE.has(type)) this.#recover();
+    }
+    if (messages === this.#messages) this.#recover();
+  }
+
+  /** @param sawSeq the message that came instead of the expected one */
+  #recover(sawSeq?: number): void {
+    if (this.#stopped || this.#recovery) return;
+    this.#close();
+    this.#recovery = this.#goOn(sawSeq).finally(() => (this.#recovery = undefined));
+  }
+
+  async #goOn(sawSeq: number | undefined): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const lost = await this.#loss();
+        if (this.#stopped) return;
+        if (lost !== undefined) {
+          this.#stopped = true;
+          this.#parts.onLost(lost);
+          return;
+        }
+        // Nothing was dropped, so there was a hole: deleted by hand. Nobody can bring it back.
+        if (sawSeq !== undefined) this.#next = Math.max(this.#next, sawSeq);
+        return await this.open();
+      } catch (error) {
+        this.#log.warn({ what: 'inbox tail interrupted', stream: this.#name, reason: String(error) });
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  /** Why the tail cannot go on from where it is, if so. @throws RookeryError LOG_UNAVAILABLE when it cannot be told now */
+  async #loss(): Promise<string | undefined> {
+    try {
+      const { epoch, firstSeq, lastSeq } = await this.#parts.info();
+      if (epoch !== this.#parts.epoch) return 'the stream is another one';
+      if (firstSeq > this.#next) return 'the stream has dropped what was not read';
+      if (lastSeq < this.#next - 1) return 'the stream has lost its end';
+      return undefined;
+    } catch (error) {
+      if (error instanceof RookeryError && error.code === 'STREAM_MISSING') return 'the stream is gone';
+      throw error;
+    }
+  }
+
+  #close(): void {
+    const messages = this.#messages;
+    this.#messages = undefined;
+    messages?.stop();
+  }
+}
+
+/** Subjects are `inbox.<p>.<token>`, `pack.<k>.<lane>`, `term.<k>.<lane>`, `cp.<k>.<lane>`. */
+export function toInboxMessage(subject: string, seq: number, data: Uint8Array): InboxMessage {
+  const key = subject.slice(subject.lastIndexOf('.') + 1);
+  switch (subject.charCodeAt(0)) {
+    case 0x69: // i
+      return { seq, kind: 'inbox', key, data };
+    case 0x70: // p
+      return { seq, kind: 'pack', key, data };
+    case 0x74: // t
+      return { seq, kind: 'term', key, data };
+    default:
+      return { seq, kind: 'cp', key, data };
+  }
+}
