@@ -1,5 +1,5 @@
 /**
- * A user's records below the ring, one by one from the stream: 0.4 ms each, bounded in number, and by so many devices at a
+ * A user's records below the ring, one by one from the stream: 0.4 ms each, bounded in number, and for so many devices at a
  * time that the server has time for others.
  */
 import { unpack } from 'msgpackr';
@@ -12,96 +12,98 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 import type { DeliverFrame, Entry, ResyncReason } from '../../protocol/frames.ts';
 import { pointerBodyOf } from '../../protocol/inbox-record.ts';
 import { convStreamOf } from '../../protocol/subjects.ts';
-import type { InboxDecoder } from './inbox-decoder.ts';
+import type { Device } from './device.ts';
+import type { LiveInbox } from './live-inbox.ts';
 import type { DeliveryParts } from './parts.ts';
 import { Run } from './run.ts';
 import { Turns } from './turns.ts';
 
-/** Devices that read at the same time; the others wait. */
-const MAX_READERS = 16;
+/** Devices that read at the same time. */
+const MAX_READERS = 32;
+/** Devices that wait for that; one more is turned away with OVERLOADED and comes back with its cursor. */
 const MAX_WAITING = 10_000;
-/** After so many records the device gets a cursor, and its socket is given time to drain. */
-const RECORDS_PER_CURSOR = 64;
-const DRAIN_POLL_MS = 20;
+/** After so many records it is made sure that nothing was dropped meanwhile, and the device gets a cursor. */
+const PORTION_RECORDS = 64;
+/** Events of one pointer asked of the log at the same time. */
+const MAX_LOG_READS = 32;
 
-export interface ColdReading {
-  isWanted(): boolean;
-  /** The ring holds everything from this sequence on; it moves while we read. */
-  until(): number;
-  /** The next run of the user, and the sequence up to which all has been written with it. */
-  write(run: Run, seq: number): void;
-  /** Nothing more for the user up to `seq`. */
-  advance(seq: number): void;
-  cursor(): void;
-}
-
-interface ColdDevice {
-  readonly token: string;
-  readonly at: number;
-  readonly connection: { readonly bufferedBytes: number };
-}
+/** `reached`: the ring has the rest. `full`: the socket must drain first. */
+export type ColdOutcome = 'reached' | 'full' | 'gone' | ResyncReason;
 
 export class ColdReader {
   readonly #reader: InboxReader;
-  readonly #decoder: InboxDecoder;
   readonly #parts: DeliveryParts;
   readonly #turns = new Turns(MAX_READERS, MAX_WAITING);
 
-  constructor(reader: InboxReader, decoder: InboxDecoder, parts: DeliveryParts) {
+  constructor(reader: InboxReader, parts: DeliveryParts) {
     this.#reader = reader;
-    this.#decoder = decoder;
     this.#parts = parts;
   }
 
-  /** Until the ring takes over, or why it cannot. @throws RookeryError OVERLOADED, LOG_UNAVAILABLE */
-  read(device: ColdDevice, reading: ColdReading): Promise<'reached' | 'gone' | ResyncReason> {
-    return this.#turns.take(() => this.#read(device, reading));
+  /**
+   * Writes what the user has between the device's place and the ring. A device whose socket is full gives up its turn, so
+   * that slow ones never keep the others waiting.
+   * @throws RookeryError OVERLOADED, LOG_UNAVAILABLE
+   */
+  read(device: Device, inbox: LiveInbox): Promise<ColdOutcome> {
+    return this.#turns.take(async () => {
+      for (;;) {
+        if (device.isGone) return 'gone';
+        if (device.isFull) return 'full';
+        if (device.coldEntries >= this.#parts.limits.maxColdEntries) return 'TOO_FAR_BEHIND';
+        const before = device.at;
+        const found = await this.#readPortion(device, inbox);
+        if (found === 'beyond retention') return 'CURSOR_TOO_OLD';
+        // Only now is it known that nothing was dropped before it was read. Without the cursor the device takes it all anew.
+        const { epoch, firstSeq } = await this.#reader.info();
+        if (epoch !== device.epoch) return 'EPOCH_CHANGED';
+        if (firstSeq > before + 1) return 'CURSOR_TOO_OLD';
+        device.writeCursor();
+        if (found === 'all') return 'reached';
+      }
+    });
   }
 
-  async #read(device: ColdDevice, reading: ColdReading): Promise<'reached' | 'gone' | ResyncReason> {
-    let { at } = device;
-    for (let count = 0; ; count++) {
-      if (!reading.isWanted()) return 'gone';
-      if (count >= this.#parts.limits.maxColdEntries) return 'TOO_FAR_BEHIND';
-      if (count % RECORDS_PER_CURSOR === 0) {
-        if (count > 0) reading.cursor();
-        const { firstSeq } = await this.#reader.info();
-        if (at + 1 < firstSeq) return 'CURSOR_TOO_OLD';
-        await this.#drained(device, reading);
-      }
+  async #readPortion(device: Device, inbox: LiveInbox): Promise<'all' | 'more' | 'beyond retention'> {
+    for (let count = 0; count < PORTION_RECORDS && !device.isGone; count++) {
       // Before the read: what leaves the ring meanwhile is not covered by its answer.
-      const until = reading.until();
-      const message = await this.#reader.nextFor(device.token, at + 1);
+      const until = inbox.ring.coveredFrom;
+      const message = await this.#reader.nextFor(device.token, device.at + 1);
       if (!message || message.seq >= until) {
-        reading.advance(Math.max(at, until - 1));
-        return 'reached';
+        device.moveTo(device.epoch, Math.max(device.at, until - 1));
+        return 'all';
       }
-      at = message.seq;
-      const decoded = this.#decoder.decode(message);
-      if (decoded) reading.write('run' in decoded ? decoded.run : await this.#fromLog(decoded.pointer), at);
+      const decoded = inbox.decoder.decode(message);
+      if (decoded && !(decoded instanceof Run) && decoded.why === 'beyond retention') return decoded.why;
+      const run = decoded && !(decoded instanceof Run) ? await this.#packOf(decoded.pointer, inbox) : decoded;
+      const { connection } = device;
+      if (run) connection.write(run.wire(connection.codec));
+      device.moveTo(device.epoch, message.seq);
+      device.coldEntries += 1;
     }
-  }
-
-  async #drained({ connection }: ColdDevice, reading: ColdReading): Promise<void> {
-    while (connection.bufferedBytes > this.#parts.limits.maxBufferedBytes && reading.isWanted()) {
-      await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
-    }
+    return 'more';
   }
 
   /** The pack is too far away to look for; the pointer says where its messages stand in the log. */
-  async #fromLog(pointer: Uint8Array): Promise<Run> {
+  async #packOf(pointer: Uint8Array, inbox: LiveInbox): Promise<Run> {
     const [conversation, first, steps] = unpack(pointerBodyOf(pointer)) as [ConversationId, number, number[]];
     const log = this.#parts.logs[convStreamOf(conversation, this.#parts.topology)];
-    let pos = 0;
-    const positions = steps.map((step) => (pos += step));
-    const entries = await Promise.all(
-      positions.map(async (position, i): Promise<Entry> => {
-        const record = await log?.at(position);
-        if (!record || isUnreadable(record)) throw new RookeryError('LOG_UNAVAILABLE', `no event at ${position}`);
-        return timelineEntry(record, first + i);
-      }),
-    );
+    const read = async (pos: number, n: number): Promise<Entry> => {
+      const record = await log?.at(pos);
+      if (!record || isUnreadable(record)) throw new RookeryError('LOG_UNAVAILABLE', `no event at ${pos}`);
+      return timelineEntry(record, n);
+    };
+    let last = 0;
+    const positions = steps.map((step) => (last += step));
+    const entries: Entry[] = [];
+    for (let i = 0; i < positions.length; i += MAX_LOG_READS) {
+      const portion = positions.slice(i, i + MAX_LOG_READS);
+      entries.push(...(await Promise.all(portion.map((pos, j) => read(pos, first + i + j)))));
+    }
     const frame: DeliverFrame = { t: 'deliver', conversation, entries };
-    return new Run(msgpackCodec.encode(frame), this.#parts.frameOnWire);
+    const run = new Run(msgpackCodec.encode(frame), this.#parts.frameOnWire);
+    // The other members of the group come with pointers to the same pack.
+    inbox.decoder.keepPack(pointer, run);
+    return run;
   }
 }

@@ -11,7 +11,7 @@ export class Delivery {
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
-    const replay = new Replay(parts.logs, parts.limits.maxReplayEvents);
+    const replay = new Replay(parts);
     this.#streams = parts.readers.map((reader) => new StreamDelivery(reader, replay, parts));
   }
 

@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache';
 import type { FrameOnWire } from '../../ports/client-connection.ts';
 import type { InboxMessage } from '../../ports/inbox-reader.ts';
+import type { Log } from '../../ports/log.ts';
 import { LaneTerms } from '../../projections/lane-terms.ts';
 import { bodyOf, decodeOrigin, type Origin, packKey, packOffsetOf, RecordKind } from '../../protocol/inbox-record.ts';
 import { Run } from './run.ts';
@@ -12,43 +13,61 @@ import { Run } from './run.ts';
 /** Packs kept for the pointers behind them, in bytes: they come within the same window, or a restarted worker's next. */
 const MAX_PACK_BYTES = 32 * 1_024 * 1_024;
 
-/** A record for a user: its run, or a pointer whose pack is not at hand. */
-export type Decoded = { readonly run: Run } | { readonly pointer: Uint8Array };
+/** A record for a user that cannot become a run here. */
+export type Unresolved =
+  | { readonly why: 'pack not at hand'; readonly pointer: Uint8Array }
+  /** No marker of its lane before it is kept, so nobody can say whether it counts. */
+  | { readonly why: 'beyond retention' };
+
+const BEYOND_RETENTION: Unresolved = { why: 'beyond retention' };
 
 export class InboxDecoder {
   readonly terms = new LaneTerms();
   readonly #frameOnWire: FrameOnWire;
+  readonly #log: Log;
   readonly #packs = new LRUCache<string, Run>({ maxSize: MAX_PACK_BYTES, sizeCalculation: (run) => run.bytes });
   #lastRun: Run | undefined;
   #lastPack: { readonly origin: Origin; readonly offset: number; readonly run: Run } | undefined;
 
-  constructor(frameOnWire: FrameOnWire) {
+  constructor(frameOnWire: FrameOnWire, log: Log) {
     this.#frameOnWire = frameOnWire;
+    this.#log = log;
   }
 
   /**
    * Hot path. What a message of the stream means for the user it names; undefined for what is for nobody (packs, markers,
-   * checkpoints) and for what is void.
+   * checkpoints), for what is void, and for what no code of ours wrote: that is logged, and the others go on.
    */
-  decode({ seq, kind, data }: InboxMessage): Decoded | undefined {
+  decode({ seq, kind, data }: InboxMessage): Run | Unresolved | undefined {
     if (kind === 'cp') return undefined;
-    const origin = decodeOrigin(data);
-    if (kind === 'term') {
-      this.terms.observeMarker(origin, seq);
-      return undefined;
+    try {
+      const origin = decodeOrigin(data);
+      if (kind === 'inbox') return this.#forUser(origin, seq, data);
+      if (kind === 'term') this.terms.observeMarker(origin, seq);
+      else if (this.terms.judge(origin, seq) === 'valid') {
+        this.#packs.set(packKey(origin, origin.offset), new Run(bodyOf(data), this.#frameOnWire));
+      }
+    } catch (error) {
+      this.#log.error({ what: 'inbox record unreadable', kind, seq, reason: String(error) });
     }
-    if (this.terms.judge(origin, seq) !== 'valid') return undefined;
-    if (kind === 'pack') {
-      this.#packs.set(packKey(origin, origin.offset), new Run(bodyOf(data), this.#frameOnWire));
-      return undefined;
-    }
+    return undefined;
+  }
+
+  /** Makes the pack of a pointer be at hand for the pointers of others. */
+  keepPack(pointer: Uint8Array, run: Run): void {
+    this.#packs.set(packKey(decodeOrigin(pointer), packOffsetOf(pointer)), run);
+  }
+
+  #forUser(origin: Origin, seq: number, data: Uint8Array): Run | Unresolved | undefined {
+    const verdict = this.terms.judge(origin, seq);
+    if (verdict !== 'valid') return verdict === 'void' ? undefined : BEYOND_RETENTION;
     if (origin.kind === RecordKind.pointer) return this.#resolve(origin, data);
     const body = bodyOf(data);
     if (!this.#lastRun?.hasBody(body)) this.#lastRun = new Run(body, this.#frameOnWire);
-    return { run: this.#lastRun };
+    return this.#lastRun;
   }
 
-  #resolve(origin: Origin, data: Uint8Array): Decoded {
+  #resolve(origin: Origin, data: Uint8Array): Run | Unresolved {
     const offset = packOffsetOf(data);
     const last = this.#lastPack;
     if (
@@ -58,11 +77,11 @@ export class InboxDecoder {
       last.origin.to === origin.to &&
       last.origin.lane === origin.lane
     ) {
-      return last;
+      return last.run;
     }
     const run = this.#packs.get(packKey(origin, offset));
-    if (!run) return { pointer: new Uint8Array(data) };
+    if (!run) return { why: 'pack not at hand', pointer: new Uint8Array(data) };
     this.#lastPack = { origin, offset, run };
-    return this.#lastPack;
+    return run;
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The newest part of an INBOX stream in memory, for all users, connected or not: so that most resumes touch no NATS.
  *
- * A ring of entries, each linked to the same user's entry before it. Bounded in entries and in bytes of runs; the oldest go
- * first. `coveredFrom` says from which sequence on nothing is missing.
+ * A ring of entries, each linked to the same user's entries before and behind it. Bounded in entries and in bytes of runs;
+ * the oldest go first. `coveredFrom` says from which sequence on nothing is missing.
  */
 import type { Run } from './run.ts';
 
@@ -11,23 +11,30 @@ export interface RingLimits {
   readonly maxBytes: number;
 }
 
-/** An entry and its run weigh this beside the run's bytes. */
+/** What an entry weighs beside the bytes of its run. */
 const ENTRY_BYTES = 40;
+const NONE = -1;
 
-export interface RingEntry {
+/** Some of a user's entries, in order. */
+export interface RingPortion {
+  readonly runs: readonly Run[];
+  /** Sequence and ring position of the last of them; of where it began when there is none. */
   readonly seq: number;
-  readonly run: Run;
+  readonly position: number;
+  /** Whether the user has entries behind it. */
+  readonly more: boolean;
 }
 
 export class Ring {
   readonly #capacity: number;
   readonly #maxBytes: number;
   readonly #seqs: Float64Array;
-  /** Ring position of the same user's entry before; -1 for none. */
-  readonly #before: Float64Array;
+  /** How many positions before and behind stands the same user's entry; 0 for none. */
+  readonly #back: Uint32Array;
+  readonly #ahead: Uint32Array;
   readonly #runs: (Run | undefined)[];
   readonly #users: string[];
-  /** By user: ring position of the newest entry. */
+  /** By user: position of the newest entry. */
   readonly #newest = new Map<string, number>();
   /** Positions only grow; a position's slot is `position % capacity`. */
   #head = 0;
@@ -39,7 +46,8 @@ export class Ring {
     this.#capacity = Math.max(1, maxEntries);
     this.#maxBytes = maxBytes;
     this.#seqs = new Float64Array(this.#capacity);
-    this.#before = new Float64Array(this.#capacity);
+    this.#back = new Uint32Array(this.#capacity);
+    this.#ahead = new Uint32Array(this.#capacity);
     this.#runs = new Array<Run | undefined>(this.#capacity);
     this.#users = new Array<string>(this.#capacity);
     this.#coveredFrom = coveredFrom;
@@ -62,10 +70,20 @@ export class Ring {
     if (this.#head - this.#tail === this.#capacity) this.#evict();
     const position = this.#head++;
     const slot = position % this.#capacity;
+    const before = this.#newest.get(user);
+    this.#ahead[slot] = 0;
+    if (before === undefined) {
+      this.#back[slot] = 0;
+      this.#users[slot] = user;
+    } else {
+      const slotBefore = before % this.#capacity;
+      this.#back[slot] = position - before;
+      this.#ahead[slotBefore] = position - before;
+      // One string a user, not one an entry.
+      this.#users[slot] = this.#users[slotBefore] as string;
+    }
     this.#seqs[slot] = seq;
-    this.#before[slot] = this.#newest.get(user) ?? -1;
     this.#runs[slot] = run;
-    this.#users[slot] = user;
     this.#newest.set(user, position);
     this.#bytes += ENTRY_BYTES + (run.lastRingPosition < this.#tail ? run.bytes : 0);
     run.lastRingPosition = position;
@@ -83,23 +101,44 @@ export class Ring {
     return seq + 1 >= this.#coveredFrom;
   }
 
-  /** The user's entries behind `seq`, oldest first, up to about `maxBytes` of runs (one at least). */
-  after(user: string, seq: number, maxBytes: number): RingEntry[] {
-    const positions: number[] = [];
-    let position = this.#newest.get(user) ?? -1;
-    while (position >= this.#tail && (this.#seqs[position % this.#capacity] as number) > seq) {
-      positions.push(position);
-      position = this.#before[position % this.#capacity] as number;
-    }
-    const found: RingEntry[] = [];
-    let bytes = 0;
-    for (let i = positions.length - 1; i >= 0 && (bytes < maxBytes || found.length === 0); i--) {
-      const slot = (positions[i] as number) % this.#capacity;
+  /**
+   * The user's entries behind `seq`, oldest first, up to about `maxBytes` of runs (one at least).
+   *
+   * @param position where the portion before ended, so that the next is found without a walk; -1 where nobody knows
+   */
+  after(user: string, seq: number, maxBytes: number, position = NONE): RingPortion {
+    const runs: Run[] = [];
+    let lastSeq = seq;
+    let last = position;
+    let next = position >= this.#tail ? this.#behind(position) : this.#firstAfter(user, seq);
+    for (let bytes = 0; next !== NONE && (bytes < maxBytes || runs.length === 0); next = this.#behind(next)) {
+      const slot = next % this.#capacity;
       const run = this.#runs[slot] as Run;
       bytes += run.bytes;
-      found.push({ seq: this.#seqs[slot] as number, run });
+      runs.push(run);
+      lastSeq = this.#seqs[slot] as number;
+      last = next;
+    }
+    return { runs, seq: lastSeq, position: last, more: next !== NONE };
+  }
+
+  #firstAfter(user: string, seq: number): number {
+    let found = NONE;
+    let position = this.#newest.get(user) ?? NONE;
+    while (position >= this.#tail) {
+      const slot = position % this.#capacity;
+      if ((this.#seqs[slot] as number) <= seq) break;
+      found = position;
+      const back = this.#back[slot] as number;
+      if (back === 0) break;
+      position -= back;
     }
     return found;
+  }
+
+  #behind(position: number): number {
+    const ahead = this.#ahead[position % this.#capacity] as number;
+    return ahead === 0 ? NONE : position + ahead;
   }
 
   #evict(): void {

@@ -1,5 +1,4 @@
 /** Entries of one conversation as they go to sockets: encoded and framed once a codec, the same bytes for every device. */
-
 import type { FrameOnWire } from '../../ports/client-connection.ts';
 import { type Codec, jsonCodec, msgpackCodec } from '../../protocol/codec.ts';
 
@@ -8,7 +7,8 @@ export class Run {
   readonly #msgpackWire: Uint8Array;
   readonly #bodyAt: number;
   readonly #frameOnWire: FrameOnWire;
-  #jsonWire: Uint8Array | undefined;
+  /** Weak, so that all devices of one turn share it and the ring's bound in bytes holds nevertheless. */
+  #jsonWire: WeakRef<Uint8Array> | undefined;
   /** Position in the ring of the newest entry that refers to it; the ring's own. */
   lastRingPosition = -1;
 
@@ -29,8 +29,11 @@ export class Run {
 
   wire(codec: Codec): Uint8Array {
     if (codec === msgpackCodec) return this.#msgpackWire;
-    this.#jsonWire ??= this.#frameOnWire(jsonCodec, jsonCodec.encode(msgpackCodec.decode(this.body) as object));
-    return this.#jsonWire;
+    const kept = this.#jsonWire?.deref();
+    if (kept) return kept;
+    const wire = this.#frameOnWire(jsonCodec, jsonCodec.encode(msgpackCodec.decode(this.body) as object));
+    this.#jsonWire = new WeakRef(wire);
+    return wire;
   }
 
   /** Whether another record's body is the same, byte by byte: copies of one run differ in nothing else. */

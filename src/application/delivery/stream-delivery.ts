@@ -1,392 +1,327 @@
 /**
  * One INBOX stream and the devices whose users live in it.
  *
- * A device is live (it is written to as the tail brings entries) or catching up (from the ring, or below it from the stream,
- * or from the log). It goes live in the very turn in which nothing is left to catch up with, so there is no gap; a socket
- * that takes too little leaves the live tail and catches up when it has drained, so nobody waits for it.
+ * A device is live (the tail writes to it) or on its way there: out of the ring, below it from the stream, or, where its
+ * cursor means nothing any more, from the log. It goes live in the very turn in which nothing is left to catch up with, so
+ * there is no gap; a socket that takes too little leaves the live tail and catches up when it has drained, so nobody waits
+ * for it. However a device comes off its way (a full socket, a lost tail, a stream made anew), it keeps its place, and
+ * `#goOn` finds the way from there.
  */
-import type { ClientConnection } from '../../ports/client-connection.ts';
-import type { InboxMessage, InboxReader, Tail } from '../../ports/inbox-reader.ts';
-import type { Codec } from '../../protocol/codec.ts';
-import type { Resume, ResyncReason, ServerFrame } from '../../protocol/frames.ts';
-import { ColdReader } from './cold-reader.ts';
-import { InboxDecoder } from './inbox-decoder.ts';
-import { joinRuns, sameRuns } from './joined-runs.ts';
+import type { InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
+import { closeCodes } from '../../protocol/close-codes.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import type { Resume, ResyncReason } from '../../protocol/frames.ts';
+import { type ColdOutcome, ColdReader } from './cold-reader.ts';
+import { Device } from './device.ts';
+import { joinRuns } from './joined-runs.ts';
+import { LiveInbox } from './live-inbox.ts';
 import type { Attachment, ConnectedDevice, DeliveryParts } from './parts.ts';
 import type { Replay } from './replay.ts';
-import { Ring } from './ring.ts';
-import type { Run } from './run.ts';
 
 /** Written to a device that catches up before others get their turn. */
 const CATCH_UP_CHUNK_BYTES = 256 * 1_024;
-/** How much of the stream's end the ring is warmed with at start. */
+/** For how long devices that catch up are written to before the live tail gets its turn. */
+const CATCH_UP_TURN_MS = 4;
+/** How much of the stream's end the ring is warmed with at start, and how long that may hold up the start. */
 const WARM_MESSAGES = 200_000;
-/** How often the stream's bounds are looked at, the writers told of the tail, and quiet devices of their cursor. */
+const WARM_WITHIN_MS = 10_000;
+/** Of a stream that drops its oldest: this share of it may go before the tail has begun. */
+const WARM_MARGIN_SHARE = 1 / 8;
+/** How often the writers are told of the tail while it moves; and of so many times, when it does not, and the stream looked at. */
 const REPORT_EVERY_MS = 250;
 const LOOK_EVERY_REPORTS = 8;
+/** A device that nothing came for gets a cursor this often. */
 const QUIET_CURSOR_MS = 15_000;
 const RESTART_PAUSE_MS = 250;
-
-/** A device's place in its inbox. */
-class Device implements Attachment {
-  readonly connection: ClientConnection;
-  readonly token: string;
-  readonly whose: ConnectedDevice;
-  /** All of the user's entries up to it have been written. */
-  at = 0;
-  cursorAt = 0;
-  live = false;
-  catchingUp = false;
-  detached = false;
-  /** What the tick brought for it. */
-  readonly tick: Run[] = [];
-  readonly #owner: StreamDelivery;
-
-  constructor(whose: ConnectedDevice, token: string, owner: StreamDelivery) {
-    this.whose = whose;
-    this.connection = whose.connection;
-    this.token = token;
-    this.#owner = owner;
-  }
-
-  confirm(seq: number): void {
-    this.#owner.confirm(this, seq);
-  }
-
-  detach(): void {
-    this.#owner.detach(this);
-  }
-}
+/** A device whose replay takes longer than the inbox is kept would begin again and again: it is turned away. */
+const MAX_RESYNCS = 3;
 
 export class StreamDelivery {
   readonly #reader: InboxReader;
   readonly #replay: Replay;
+  readonly #cold: ColdReader;
   readonly #parts: DeliveryParts;
-  readonly #live = new Map<string, Device[]>();
   readonly #devices = new Set<Device>();
-  #decoder: InboxDecoder;
-  #ring: Ring;
-  #cold: ColdReader;
+  /** Devices that wait for their next portion out of the ring, first come, first served. */
+  readonly #queue = new Set<Device>();
+  #turnPlanned = false;
+  /** Devices that wait for their socket to drain. */
+  readonly #full = new Set<Device>();
+  readonly #jobs = new Set<Promise<void>>();
+  /** Undefined while there is no tail. */
+  #inbox: LiveInbox | undefined;
   #tail: Tail | undefined;
-  #epoch = '';
-  #firstSeq = 1;
-  #tailSeq = 0;
+  #info: InboxStreamInfo = { epoch: '', firstSeq: 1, lastSeq: 0 };
   #reported = 0;
   #reports = 0;
-  #ready = false;
-  #stopped = false;
+  #quiet: Iterator<Device> | undefined;
   #reporter: ReturnType<typeof setInterval> | undefined;
+  #stopped = false;
 
   constructor(reader: InboxReader, replay: Replay, parts: DeliveryParts) {
     this.#reader = reader;
     this.#replay = replay;
     this.#parts = parts;
-    this.#decoder = new InboxDecoder(parts.frameOnWire);
-    this.#ring = this.#newRing(1);
-    this.#cold = new ColdReader(reader, this.#decoder, parts);
+    this.#cold = new ColdReader(reader, parts);
   }
 
   get ready(): boolean {
-    return this.#ready;
+    return this.#inbox !== undefined;
   }
 
   get ringBytes(): number {
-    return this.#ring.bytes;
+    return this.#inbox?.ring.bytes ?? 0;
   }
 
   async start(): Promise<void> {
-    const { epoch, firstSeq, lastSeq } = await this.#reader.info();
-    const from = Math.max(firstSeq, lastSeq - WARM_MESSAGES + 1);
-    this.#epoch = epoch;
-    this.#firstSeq = firstSeq;
-    this.#decoder = new InboxDecoder(this.#parts.frameOnWire);
-    this.#cold = new ColdReader(this.#reader, this.#decoder, this.#parts);
-    for (const { kind, key, seq, data } of await this.#reader.markers()) this.#decoder.decode({ kind, key, seq, data });
-    this.#ring = this.#newRing(from);
-    this.#tailSeq = from - 1;
-    const warm = new Promise<void>((resolve) => {
-      if (this.#tailSeq >= lastSeq) resolve();
-      else this.#onWarm = () => this.#tailSeq >= lastSeq && resolve();
-    });
-    this.#tail = await this.#reader.tail(
-      from,
-      (messages) => this.#received(messages),
-      (reason) => void this.#restart(reason),
-    );
-    await warm;
-    this.#onWarm = undefined;
-    this.#ready = true;
-    this.#reporter ??= setInterval(() => void this.#report(), REPORT_EVERY_MS);
+    await this.#begin();
+    this.#reporter = setInterval(() => this.#report(), REPORT_EVERY_MS);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#ready = false;
+    this.#inbox = undefined;
     clearInterval(this.#reporter);
+    for (const device of this.#devices) this.#detach(device);
     await this.#tail?.stop();
+    await Promise.all(this.#jobs);
   }
 
   attach(whose: ConnectedDevice, token: string, resume: Resume): Attachment {
-    const device = new Device(whose, token, this);
+    const device = new Device(whose, token, resume, this.#parts);
     this.#devices.add(device);
-    device.connection.onDrain(() => this.#catchUp(device));
-    if (resume === 'latest') {
-      device.at = this.#tailSeq;
-      this.#catchUp(device);
-    } else if (resume === 'everything') {
-      // Nothing dropped yet: the stream itself is everything.
-      if (this.#firstSeq <= 1) this.#catchUp(device);
-      else void this.#resync(device, 'CURSOR_TOO_OLD');
-    } else if (resume.epoch !== this.#epoch) {
-      void this.#resync(device, 'EPOCH_CHANGED');
-    } else if (resume.seq + 1 < this.#firstSeq) {
-      void this.#resync(device, 'CURSOR_TOO_OLD');
-    } else {
-      device.at = resume.seq;
-      if (resume.seq > this.#tailSeq) void this.#checkAhead(device);
-      else this.#catchUp(device);
-    }
-    return device;
+    device.connection.onDrain(() => this.#drained(device));
+    this.#goOn(device);
+    return {
+      confirm: (seq) => this.#confirm(device, seq),
+      detach: () => this.#detach(device),
+    };
   }
 
-  detach(device: Device): void {
-    device.detached = true;
-    this.#devices.delete(device);
-    this.#leaveLive(device);
+  // ---- the tail ----
+
+  /** Warms a ring and tails from there on. @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE */
+  async #begin(): Promise<void> {
+    const { epoch, firstSeq, lastSeq } = await this.#look();
+    const margin = firstSeq === 1 ? 0 : Math.floor((lastSeq - firstSeq) * WARM_MARGIN_SHARE);
+    const from = Math.max(firstSeq + margin, lastSeq - Math.min(WARM_MESSAGES, this.#parts.limits.ringMaxEntries) + 1);
+    const inbox = new LiveInbox(epoch, from, this.#parts, (device) => this.#goOn(device));
+    for (const marker of await this.#reader.markers()) inbox.decoder.decode(marker);
+
+    const warm = Promise.withResolvers<void>();
+    let lost: string | undefined;
+    const tail = await this.#reader.tail(
+      from,
+      (messages) => {
+        inbox.receive(messages);
+        if (inbox.seq >= lastSeq) warm.resolve();
+      },
+      (reason) => {
+        lost = reason;
+        warm.resolve();
+        if (this.#inbox === inbox) this.#lose(inbox, reason);
+      },
+    );
+    if (inbox.seq >= lastSeq) warm.resolve();
+    // A slow start is none that fails: the ring covers what it has, and the tail brings the rest.
+    const timer = setTimeout(warm.resolve, WARM_WITHIN_MS);
+    await warm.promise;
+    clearTimeout(timer);
+    if (lost !== undefined) throw new RookeryError('LOG_UNAVAILABLE', lost);
+    if (this.#stopped) return tail.stop();
+    this.#tail = tail;
+    this.#inbox = inbox;
+    for (const device of this.#devices) this.#goOn(device);
   }
 
-  confirm({ whose: { user, device }, at }: Device, seq: number): void {
-    if (seq <= at) this.#parts.cursors.confirm(user, device, { epoch: this.#epoch, seq });
-  }
-
-  #onWarm: (() => void) | undefined;
-
-  /** Hot path: a tick. Devices get all that it brought for them in one write, and the tail's position behind it. */
-  #received(messages: readonly InboxMessage[]): void {
-    const touched: Device[] = [];
-    for (const message of messages) {
-      this.#tailSeq = message.seq;
-      const decoded = this.#decoder.decode(message);
-      if (!decoded) continue;
-      if (!('run' in decoded)) {
-        // Only while warming: its pack lies before what was read. The ring begins behind it.
-        this.#ring.clear(message.seq + 1);
-        continue;
-      }
-      this.#ring.append(message.seq, message.key, decoded.run);
-      const devices = this.#live.get(message.key);
-      if (!devices) continue;
-      for (const device of devices) {
-        if (message.seq > device.at && device.tick.push(decoded.run) === 1) touched.push(device);
-      }
-    }
-    if (touched.length > 0) this.#writeTick(touched);
-    this.#onWarm?.();
-  }
-
-  #writeTick(touched: readonly Device[]): void {
-    const cursors = new Map<Codec, Uint8Array>();
-    const joined = new Map<Codec, { readonly runs: Run[]; readonly wire: Uint8Array }>();
-    const now = Date.now();
-    for (const device of touched) {
-      const { connection } = device;
-      const { codec } = connection;
-      let cursor = cursors.get(codec);
-      if (!cursor) cursors.set(codec, (cursor = this.#frame(codec, this.#cursorFrame(this.#tailSeq))));
-      // Members of one group got the same runs, one after the other: what was joined for the last device serves the next.
-      let same = joined.get(codec);
-      if (!same || !sameRuns(same.runs, device.tick)) {
-        same = { runs: [...device.tick], wire: joinRuns(device.tick, codec, cursor) };
-        joined.set(codec, same);
-      }
-      device.tick.length = 0;
-      device.at = this.#tailSeq;
-      device.cursorAt = now;
-      connection.write(same.wire);
-      connection.flush();
-      if (connection.bufferedBytes > this.#parts.limits.maxBufferedBytes) this.#leaveLive(device);
-    }
-  }
-
-  /** Brings a device to the tail, in portions; then it is live. Called again when its socket has drained. */
-  #catchUp(device: Device): void {
-    if (device.detached || device.live || device.catchingUp || !this.#tail) return;
-    if (device.connection.bufferedBytes > this.#parts.limits.maxBufferedBytes) return;
-    if (!this.#ring.covers(device.at)) {
-      void this.#catchUpCold(device);
-      return;
-    }
-    const entries = this.#ring.after(device.token, device.at, CATCH_UP_CHUNK_BYTES);
-    const last = entries.at(-1);
-    if (last) {
-      const { codec } = device.connection;
-      device.at = last.seq;
-      const runs = entries.map(({ run }) => run);
-      device.connection.write(joinRuns(runs, codec, this.#frame(codec, this.#cursorFrame(last.seq))));
-      // Others get their turn between two portions.
-      device.catchingUp = true;
-      setImmediate(() => {
-        device.catchingUp = false;
-        this.#catchUp(device);
-      });
-      return;
-    }
-    this.#goLive(device);
-  }
-
-  /** Below the ring: the user's records one by one from the stream. */
-  async #catchUpCold(device: Device): Promise<void> {
-    device.catchingUp = true;
-    try {
-      const outcome = await this.#cold.read(device, {
-        isWanted: () => !device.detached && !this.#stopped,
-        until: () => this.#ring.coveredFrom,
-        write: (run, seq) => {
-          const { connection } = device;
-          connection.write(run.wire(connection.codec));
-          device.at = seq;
-        },
-        advance: (seq) => (device.at = seq),
-        cursor: () => this.#writeCursor(device),
-      });
-      device.catchingUp = false;
-      if (outcome === 'reached') this.#catchUp(device);
-      else if (outcome !== 'gone') await this.#resync(device, outcome);
-    } catch (error) {
-      this.#failed(device, error);
-    }
-  }
-
-  /** The past from the log, then on from where the inbox was when that began: what overlaps the device drops. */
-  async #resync(device: Device, reason: ResyncReason): Promise<void> {
-    device.catchingUp = true;
-    const { connection } = device;
-    try {
-      this.#write(device, { t: 'resync', reason });
-      const { lastSeq } = await this.#reader.info();
-      const outcome = await this.#replay.run(
-        device.whose.user,
-        connection,
-        this.#parts,
-        () => device.detached || this.#stopped,
-      );
-      device.catchingUp = false;
-      if (outcome !== 'done') return;
-      device.at = lastSeq;
-      this.#writeCursor(device);
-      this.#catchUp(device);
-    } catch (error) {
-      this.#failed(device, error);
-    }
-  }
-
-  /** A cursor ahead of our tail: another gateway was faster, or it is not a cursor of this stream. */
-  async #checkAhead(device: Device): Promise<void> {
-    device.catchingUp = true;
-    try {
-      const { lastSeq } = await this.#reader.info();
-      device.catchingUp = false;
-      if (device.at > lastSeq) await this.#resync(device, 'CURSOR_UNKNOWN');
-      else this.#goLive(device);
-    } catch (error) {
-      this.#failed(device, error);
-    }
-  }
-
-  #goLive(device: Device): void {
-    if (device.detached || device.live) return;
-    device.live = true;
-    const devices = this.#live.get(device.token);
-    if (devices) devices.push(device);
-    else this.#live.set(device.token, [device]);
-    device.at = Math.max(device.at, this.#tailSeq);
-    this.#writeCursor(device);
-  }
-
-  #leaveLive(device: Device): void {
-    if (!device.live) return;
-    device.live = false;
-    device.tick.length = 0;
-    const devices = this.#live.get(device.token);
-    devices?.splice(devices.indexOf(device), 1);
-    if (devices?.length === 0) this.#live.delete(device.token);
-  }
-
-  #failed(device: Device, error: unknown): void {
-    device.catchingUp = false;
-    this.#parts.log.warn({ what: 'catch-up failed', reason: String(error) });
-    // The device keeps its cursor and comes back with it.
-    if (!device.detached) device.connection.close(4002, 'catch-up failed');
-  }
-
-  /** The tail is lost for good: everything anew. Devices that were live ask again with what they have. */
-  async #restart(reason: string): Promise<void> {
+  /** The tail is lost for good: everything anew. Devices keep their places, and see what these mean then. */
+  #lose(inbox: LiveInbox, reason: string): void {
     this.#parts.log.error({ what: 'inbox tail lost', stream: this.#reader.stream, reason });
-    this.#ready = false;
-    const devices = [...this.#devices];
-    for (const device of devices) this.#leaveLive(device);
-    this.#tail = undefined;
-    const before = this.#epoch;
+    this.#inbox = undefined;
+    for (const device of this.#devices) inbox.leave(device);
+    this.#own(this.#beginAgain());
+  }
+
+  async #beginAgain(): Promise<void> {
     while (!this.#stopped) {
       try {
-        await this.start();
-        break;
+        return await this.#begin();
       } catch (error) {
         this.#parts.log.warn({ what: 'inbox tail not started', stream: this.#reader.stream, reason: String(error) });
         await new Promise((resolve) => setTimeout(resolve, RESTART_PAUSE_MS));
       }
     }
-    for (const device of devices) {
-      if (device.detached || device.live || device.catchingUp) continue;
-      if (this.#epoch !== before) void this.#resync(device, 'EPOCH_CHANGED');
-      else if (device.at + 1 < this.#firstSeq) void this.#resync(device, 'CURSOR_TOO_OLD');
-      else this.#catchUp(device);
-    }
   }
 
-  async #report(): Promise<void> {
-    this.#reports += 1;
-    const look = this.#reports % LOOK_EVERY_REPORTS === 0;
-    if (this.#tailSeq !== this.#reported || look) {
-      this.#reported = this.#tailSeq;
-      this.#reader.reportTailed(this.#parts.gateway, this.#tailSeq);
-    }
-    if (!look) return;
-    try {
-      const { firstSeq } = await this.#reader.info();
-      this.#firstSeq = firstSeq;
-      this.#decoder.terms.dropBelow(firstSeq);
-    } catch {
-      // The tail has the same trouble and deals with it.
-    }
-    const now = Date.now();
-    for (const device of this.#devices) {
-      const isQuiet = device.live && device.at < this.#tailSeq && now - device.cursorAt > QUIET_CURSOR_MS;
-      if (!isQuiet) continue;
-      device.at = this.#tailSeq;
-      this.#writeCursor(device);
-    }
+  async #look(): Promise<InboxStreamInfo> {
+    this.#info = await this.#reader.info();
+    return this.#info;
   }
 
-  #writeCursor(device: Device): void {
+  // ---- the way of a device ----
+
+  /** From where the device stands, the way to the live tail. */
+  #goOn(device: Device): void {
+    const inbox = this.#inbox;
+    if (!inbox || device.state !== 'waiting') return;
+    if (device.isFull) {
+      this.#full.add(device);
+      return;
+    }
+    if (device.epoch === '') findPlace(device, inbox);
+    if (device.epoch !== inbox.epoch) this.#work(device, async () => 'EPOCH_CHANGED');
+    else if (!inbox.ring.covers(device.at)) {
+      const isDropped = device.at + 1 < this.#info.firstSeq;
+      this.#work(device, isDropped ? async () => 'CURSOR_TOO_OLD' : () => this.#cold.read(device, inbox));
+    } else if (device.at > Math.max(inbox.seq, this.#info.lastSeq)) {
+      this.#work(device, () => this.#checkAhead(device));
+    } else this.#enqueue(device);
+  }
+
+  #enqueue(device: Device): void {
+    device.state = 'queued';
+    this.#queue.add(device);
+    this.#planTurn();
+  }
+
+  #planTurn(): void {
+    if (this.#turnPlanned || this.#queue.size === 0) return;
+    this.#turnPlanned = true;
+    setImmediate(() => this.#catchUpTurn());
+  }
+
+  /** One portion each, for a while; then the live tail and the sockets get their turn. */
+  #catchUpTurn(): void {
+    this.#turnPlanned = false;
+    const until = performance.now() + CATCH_UP_TURN_MS;
+    for (const device of this.#queue) {
+      this.#queue.delete(device);
+      device.state = 'waiting';
+      this.#catchUp(device);
+      if (performance.now() > until) break;
+    }
+    this.#planTurn();
+  }
+
+  #catchUp(device: Device): void {
+    const inbox = this.#inbox;
+    if (device.epoch !== inbox?.epoch || device.isFull || !inbox.ring.covers(device.at)) return this.#goOn(device);
+    const { connection, token } = device;
+    const { runs, seq, position, more } = inbox.ring.after(token, device.at, CATCH_UP_CHUNK_BYTES, device.ringPosition);
+    // The user has nothing else up to the tail, so it is the tail's position that was reached.
+    device.at = more ? seq : Math.max(device.at, inbox.seq);
+    device.ringPosition = position;
     device.cursorAt = Date.now();
-    this.#write(device, this.#cursorFrame(device.at));
+    connection.write(joinRuns(runs, connection.codec, inbox.cursorWire(connection.codec, device.at)));
+    if (more) this.#enqueue(device);
+    else inbox.goLive(device);
   }
 
-  #write({ connection }: Device, frame: ServerFrame): void {
-    connection.write(this.#frame(connection.codec, frame));
+  /** A cursor ahead of our tail: another gateway was faster, or it is none of this stream. */
+  async #checkAhead(device: Device): Promise<ColdOutcome> {
+    const { epoch, lastSeq } = await this.#look();
+    if (epoch !== device.epoch) return 'EPOCH_CHANGED';
+    return device.at > lastSeq ? 'CURSOR_UNKNOWN' : 'reached';
   }
 
-  #cursorFrame(seq: number): ServerFrame {
-    return { t: 'cursor', epoch: this.#epoch, seq };
+  /** The past from the log, then on from where the inbox was when that began: what overlaps the device drops. */
+  async #resync(device: Device, reason: ResyncReason): Promise<'reached' | 'gone'> {
+    device.resyncs += 1;
+    if (device.resyncs > MAX_RESYNCS) {
+      device.connection.close(closeCodes.TOO_FAR_BEHIND, 'the inbox moves on faster than the log can be replayed');
+      return 'gone';
+    }
+    device.write({ t: 'resync', reason });
+    const { epoch, lastSeq } = await this.#look();
+    if ((await this.#replay.run(device)) === 'gone') return 'gone';
+    device.moveTo(epoch, lastSeq);
+    device.coldEntries = 0;
+    device.writeCursor();
+    return 'reached';
   }
 
-  #frame(codec: Codec, frame: ServerFrame): Uint8Array {
-    return this.#parts.frameOnWire(codec, codec.encode(frame));
+  /** Something asynchronous brings the device on; nobody else moves it meanwhile. */
+  #work(device: Device, step: () => Promise<ColdOutcome>): void {
+    device.state = 'busy';
+    const work = async (): Promise<void> => {
+      let outcome = await step();
+      while (outcome !== 'reached' && outcome !== 'full' && outcome !== 'gone' && !device.isGone) {
+        outcome = await this.#resync(device, outcome);
+      }
+      if (device.isGone || outcome === 'gone') return;
+      device.state = 'waiting';
+      this.#goOn(device);
+    };
+    this.#own(work().catch((error: unknown) => this.#fail(device, error)));
   }
 
-  #newRing(coveredFrom: number): Ring {
-    const { ringMaxBytes, ringMaxEntries } = this.#parts.limits;
-    return new Ring({ maxBytes: ringMaxBytes, maxEntries: ringMaxEntries }, coveredFrom);
+  /** The device keeps its cursor and comes back with it. */
+  #fail(device: Device, error: unknown): void {
+    if (device.isGone) return;
+    const isBusy = error instanceof RookeryError && error.code === 'OVERLOADED';
+    this.#parts.log.warn({ what: 'catch-up failed', stream: this.#reader.stream, reason: String(error) });
+    if (isBusy) device.connection.close(closeCodes.OVERLOADED, 'too many devices catch up');
+    else device.connection.close(closeCodes.INTERNAL, 'catch-up failed');
   }
+
+  #drained(device: Device): void {
+    if (this.#full.delete(device)) this.#goOn(device);
+  }
+
+  #confirm({ user, id, epoch, at }: Device, seq: number): void {
+    if (epoch !== '' && seq <= at) this.#parts.cursors.confirm(user, id, { epoch, seq });
+  }
+
+  #detach(device: Device): void {
+    this.#inbox?.leave(device);
+    device.state = 'gone';
+    this.#devices.delete(device);
+    this.#queue.delete(device);
+    this.#full.delete(device);
+  }
+
+  // ---- what is done every now and then ----
+
+  #report(): void {
+    for (const device of this.#full) if (!device.isFull) this.#drained(device);
+    const inbox = this.#inbox;
+    // Without a tail nothing is told: the writers must not wait for a gateway that does not read.
+    if (!inbox) return;
+    this.#refreshCursors(inbox);
+    this.#reports += 1;
+    const isTimeToLook = this.#reports % LOOK_EVERY_REPORTS === 0;
+    if (inbox.seq !== this.#reported || isTimeToLook) {
+      this.#reported = inbox.seq;
+      this.#reader.reportTailed(this.#parts.gateway, inbox.seq);
+    }
+    if (!isTimeToLook) return;
+    const look = this.#look().then(({ firstSeq }) => inbox.decoder.terms.dropBelow(firstSeq));
+    // The tail has the same trouble and deals with it.
+    this.#own(look.catch(() => undefined));
+  }
+
+  /** Some at a time, so that thousands of idle devices are never all written to at once. */
+  #refreshCursors(inbox: LiveInbox): void {
+    const quietSince = Date.now() - QUIET_CURSOR_MS;
+    const share = Math.ceil((this.#devices.size * REPORT_EVERY_MS) / QUIET_CURSOR_MS);
+    for (let i = 0; i < share; i++) {
+      this.#quiet ??= this.#devices.values();
+      const { value: device, done } = this.#quiet.next();
+      if (done) this.#quiet = undefined;
+      else if (device.cursorAt < quietSince) inbox.refreshCursor(device);
+    }
+  }
+
+  #own(job: Promise<void>): void {
+    this.#jobs.add(job);
+    void job.finally(() => this.#jobs.delete(job));
+  }
+}
+
+/** Once a device, when there is a tail: only then is it known where "now" is. */
+function findPlace(device: Device, { epoch, seq }: LiveInbox): void {
+  const { resume } = device;
+  if (resume === 'latest') device.moveTo(epoch, seq);
+  else if (resume === 'everything') device.moveTo(epoch, 0);
+  else device.moveTo(resume.epoch, resume.seq);
 }

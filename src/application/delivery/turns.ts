@@ -16,18 +16,16 @@ export class Turns {
 
   /** @throws RookeryError OVERLOADED when the line is full; else what `work` throws */
   async take<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= this.#max) {
-      if (this.#waiting.length >= this.#maxWaiting) {
-        throw new RookeryError('OVERLOADED', 'too many wait for the same', { retryAfterMs: RETRY_AFTER_MS });
-      }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    this.#running += 1;
+    if (this.#running < this.#max) this.#running += 1;
+    else if (this.#waiting.length < this.#maxWaiting) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else throw new RookeryError('OVERLOADED', 'too many wait for the same', { retryAfterMs: RETRY_AFTER_MS });
     try {
       return await work();
     } finally {
-      this.#running -= 1;
-      this.#waiting.shift()?.();
+      // The turn is handed on, so that nobody slips in between.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running -= 1;
     }
   }
 }

@@ -1,0 +1,80 @@
+/** A connected device and its place in its inbox. */
+import type { DeviceId, UserId } from '../../domain/ids.ts';
+import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
+import type { Resume, ServerFrame } from '../../protocol/frames.ts';
+import type { ConnectedDevice } from './parts.ts';
+import type { Run } from './run.ts';
+
+/**
+ * - `waiting` for a tail, or for its socket to drain
+ * - `queued` for its next portion out of the ring
+ * - `busy`: something asynchronous (a cold read, a replay) brings it on, and alone moves it
+ * - `live`: the tail writes to it
+ * - `gone`
+ */
+export type DeviceState = 'waiting' | 'queued' | 'busy' | 'live' | 'gone';
+
+export class Device {
+  readonly user: UserId;
+  readonly id: DeviceId;
+  readonly connection: ClientConnection;
+  /** The user's id as a subject token. */
+  readonly token: string;
+  readonly resume: Resume;
+  state: DeviceState = 'waiting';
+  /** The inbox stream that `at` is a sequence of; empty until the device has found its place. */
+  epoch = '';
+  /** All of the user's entries up to it have been written. While live, the tail's own position is the truth. */
+  at = 0;
+  /** Where in the ring the entry at `at` stands; -1 where that is not known. */
+  ringPosition = -1;
+  /** Records read for it from the stream, and resyncs begun, since it was last live. */
+  coldEntries = 0;
+  resyncs = 0;
+  /** When it last got a cursor: milliseconds since 1970. */
+  cursorAt = 0;
+  /** What the tick has brought for it so far. */
+  readonly tick: Run[] = [];
+  readonly #frameOnWire: FrameOnWire;
+  readonly #maxBufferedBytes: number;
+
+  constructor(
+    { user, device, connection }: ConnectedDevice,
+    token: string,
+    resume: Resume,
+    { frameOnWire, limits }: { frameOnWire: FrameOnWire; limits: { maxBufferedBytes: number } },
+  ) {
+    this.user = user;
+    this.id = device;
+    this.connection = connection;
+    this.token = token;
+    this.resume = resume;
+    this.#frameOnWire = frameOnWire;
+    this.#maxBufferedBytes = limits.maxBufferedBytes;
+  }
+
+  get isGone(): boolean {
+    return this.state === 'gone';
+  }
+
+  /** Its socket has taken too little of what was written: nothing more before it has drained. */
+  get isFull(): boolean {
+    return this.connection.bufferedBytes > this.#maxBufferedBytes;
+  }
+
+  moveTo(epoch: string, at: number): void {
+    this.epoch = epoch;
+    this.at = at;
+    this.ringPosition = -1;
+  }
+
+  write(frame: ServerFrame): void {
+    const { codec } = this.connection;
+    this.connection.write(this.#frameOnWire(codec, codec.encode(frame)));
+  }
+
+  writeCursor(): void {
+    this.cursorAt = Date.now();
+    this.write({ t: 'cursor', epoch: this.epoch, seq: this.at });
+  }
+}
