@@ -1,119 +1,142 @@
-/** A whole deployment in a folder of its own, each part a process of its own, as in production. */
-import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
+/** A whole deployment in a folder of its own, each part a process of its own, as in production; and the bench's own parts. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DurabilityProfile } from '../src/adapters/system/nats-configuration.ts';
 import { freePort, startNats, type TestNats } from '../test/support/nats.ts';
-import type { Job, Result } from './job.ts';
+import type { FromGenerator, Job, Phase, Result, ToGenerator } from './job.ts';
+import { type Child, startOwn, startProduct, stoppable } from './started.ts';
 
-const ROOT = join(import.meta.dirname, '..');
+const CLI = join(import.meta.dirname, '..', 'src', 'cli', 'rookery.ts');
 const READY_WITHIN_MS = 20_000;
+const POLL_MS = 50;
+/** The longest job, 5,000 connections, takes half a minute. */
 const JOB_WITHIN_MS = 180_000;
+const LISTENING_WITHIN_MS = 10_000;
+
+/** Where CPU profiles go; undefined: none are taken. */
+export type ProfileDir = string | undefined;
 
 export interface Deployment {
-  readonly nats: TestNats;
   readonly url: string;
   readonly secretFile: string;
-  readonly gateway: ChildProcess;
-  readonly worker: ChildProcess;
+  /** Process ids by role. */
+  readonly pids: Readonly<Record<'gateway' | 'worker' | 'nats', number>>;
   stop(): Promise<void>;
 }
 
 export interface DeploymentOptions {
-  readonly profile?: DurabilityProfile;
-  /** Over the gateway's limits. */
-  readonly limits?: Record<string, number>;
-  /** Folder for CPU profiles of gateway and worker. */
-  readonly profiles?: string | undefined;
+  readonly profile: DurabilityProfile;
+  /** Over the gateway's defaults. */
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly profileDir: ProfileDir;
 }
 
-export async function deploy({
-  profile = 'default',
-  limits = {},
-  profiles,
-}: DeploymentOptions = {}): Promise<Deployment> {
-  const nats = await startNats({ profile });
-  const secretFile = join(nats.dataDir, 'jwt-secret');
+/** nats-server with the streams of production, in a folder that goes with it. */
+export async function startLog(profile: DurabilityProfile): Promise<TestNats> {
+  const starting = startNats({ profile });
+  const stop = stoppable(async () => (await starting).stop());
+  return { ...(await starting), stop };
+}
+
+/** Resolves when the gateway says that it is ready. */
+export async function deploy({ profile, limits = {}, profileDir }: DeploymentOptions): Promise<Deployment> {
+  const nats = await startLog(profile);
+  const { dataDir, server } = nats;
+  const secretFile = join(dataDir, 'jwt-secret');
   writeFileSync(secretFile, randomBytes(48).toString('base64url'));
-  const shared = {
-    nats: { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile },
-    logLevel: 'warn',
-  };
+  const shared = { nats: { servers: [server.url], credentialsFile: server.credentialsFile }, logLevel: 'warn' };
   const port = await freePort();
-  const worker = run('fan-out-worker', { ...shared, stateDir: join(nats.dataDir, 'fan-out') }, nats.dataDir, profiles);
-  const gateway = run('gateway', { ...shared, port, auth: { secretFile }, limits }, nats.dataDir, profiles);
-  const deadline = Date.now() + READY_WITHIN_MS;
-  while (!(await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok) {
-    if (Date.now() > deadline) throw new Error('the gateway did not get ready');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const start = (command: string, configuration: object): Child => {
+    const file = join(dataDir, `${command}.json`);
+    writeFileSync(file, JSON.stringify(configuration));
+    return startProduct(CLI, [command, '--config', file, '--with-parent'], profilingFlags(command, profileDir));
+  };
+  const worker = start('fan-out-worker', { ...shared, stateDir: join(dataDir, 'fan-out') });
+  const gateway = start('gateway', { ...shared, port, auth: { secretFile }, limits });
+  const stop = async (): Promise<void> => {
+    await gateway.stop();
+    await worker.stop();
+    await nats.stop();
+  };
+  await ready(port, gateway).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   return {
-    nats,
     url: `ws://127.0.0.1:${port}/v1/ws`,
     secretFile,
-    gateway,
-    worker,
-    async stop() {
-      await end(gateway);
-      await end(worker);
-      await nats.stop();
-    },
+    pids: { gateway: pidOf(gateway), worker: pidOf(worker), nats: server.pid as number },
+    stop,
   };
 }
 
-function run(command: string, configuration: object, dir: string, profiles: string | undefined): ChildProcess {
-  const file = join(dir, `${command}.json`);
-  writeFileSync(file, JSON.stringify(configuration));
-  if (profiles) mkdirSync(profiles, { recursive: true });
-  const flags = profiles ? ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${command}.cpuprofile`] : [];
-  return spawn(process.execPath, [...flags, join(ROOT, 'src', 'cli', 'rookery.ts'), command, '--config', file], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+async function ready(port: number, gateway: Child): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS;
+  const isReady = async (): Promise<boolean> =>
+    (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok === true;
+  while (!(await isReady())) {
+    if (gateway.process.exitCode !== null || performance.now() > deadline) throw new Error('the gateway is not ready');
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
+
+const pidOf = ({ process }: Child): number => process.pid as number;
+
+function profilingFlags(name: string, dir: ProfileDir): string[] {
+  if (!dir) return [];
+  mkdirSync(dir, { recursive: true });
+  return ['--cpu-prof', `--cpu-prof-dir=${dir}`, `--cpu-prof-name=${name}.cpuprofile`];
+}
+
+/** Called with where the job is, before it goes on; with the generator's process id. */
+export type OnPhase = (phase: Phase, generatorPid: number) => Promise<void> | void;
+
+/** Does one job in a fresh generator. @throws what the job threw, or when it takes too long */
+export async function generate(job: Job, profileDir: ProfileDir, onPhase: OnPhase): Promise<Result> {
+  const flags = profilingFlags('generator', profileDir);
+  const generator = startOwn(join(import.meta.dirname, 'generator.ts'), [], flags);
+  const say = (message: ToGenerator): void => {
+    if (generator.process.connected) generator.process.send(message);
+  };
+  say({ job });
+  return resultOf(generator, async (phase) => {
+    await onPhase(phase, pidOf(generator));
+    say({ go: true });
   });
 }
 
-export async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  const killer = setTimeout(() => child.kill('SIGKILL'), 20_000);
-  await exited;
-  clearTimeout(killer);
-}
+/** Runs a limit that measures itself. */
+export const measureLimit = (file: string, args: readonly string[]): Promise<Result> =>
+  resultOf(startOwn(join(import.meta.dirname, 'limits', file), args), () => Promise.resolve());
 
-/** The generator does one job in a process of its own; `during` runs when it is done and before it goes. */
-export async function generate(job: Job, during?: () => Promise<void> | void): Promise<Result> {
-  const child = fork(join(import.meta.dirname, 'generator.ts'));
+async function resultOf(child: Child, onPhase: (phase: Phase) => Promise<void>): Promise<Result> {
+  let late: NodeJS.Timeout | undefined;
   try {
-    const answer = await new Promise<{ result?: Result; error?: string }>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${job.kind} took too long`)), JOB_WITHIN_MS);
-      child.once('message', (message) => {
-        clearTimeout(timer);
-        resolve(message as { result?: Result; error?: string });
+    return await new Promise<Result>((resolve, reject) => {
+      late = setTimeout(() => reject(new Error(`no result within ${JOB_WITHIN_MS} ms`)), JOB_WITHIN_MS);
+      child.process.on('message', (message: FromGenerator) => {
+        if ('result' in message) resolve(message.result);
+        else if ('error' in message) reject(new Error(message.error));
+        else onPhase(message.phase).catch(reject);
       });
-      child.once('exit', () => reject(new Error('the generator died')));
-      child.send(job);
+      child.process.once('exit', (code, signal) => reject(new Error(`the generator died: ${signal ?? code}`)));
     });
-    if (!answer.result) throw new Error(answer.error);
-    await during?.();
-    return answer.result;
   } finally {
-    child.kill('SIGKILL');
+    clearTimeout(late);
+    await child.stop();
   }
 }
 
-/** A limit's server in a process of its own. */
-export async function startLimit(
-  file: string,
-  args: readonly string[] = [],
-): Promise<{ url: string; child: ChildProcess }> {
-  const child = fork(join(import.meta.dirname, 'limits', file), [...args]);
-  const { port } = await new Promise<{ port: number }>((resolve) =>
-    child.once('message', (m) => resolve(m as { port: number })),
-  );
-  return { url: `ws://127.0.0.1:${port}/`, child };
+/** A limit that is a server: it tells its port. */
+export async function startLimit(file: string, args: readonly string[] = []): Promise<{ url: string } & Child> {
+  const child = startOwn(join(import.meta.dirname, 'limits', file), args);
+  const port = await new Promise<number>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`${file} does not listen`)), LISTENING_WITHIN_MS);
+    child.process.once('message', (message: { port: number }) => {
+      clearTimeout(late);
+      resolve(message.port);
+    });
+  });
+  return { ...child, url: `ws://127.0.0.1:${port}/` };
 }
-
-/** Resident memory in KiB. */
-export const residentKiB = (pid: number | undefined): number =>
-  Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)]).toString());

@@ -1,174 +1,168 @@
 /**
  * `make bench`: measures a whole deployment beside the limits of the same run, prints a table with ratios, and writes
- * bench/results/latest.json. See README.md here for what each row does.
+ * bench/results/latest.json. README.md says what each row does and how to read it.
  */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, cpus, platform, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findNatsServer } from '../src/cli/nats-server-binary.ts';
-import { deploy, generate, residentKiB, startLimit } from './deployment.ts';
-import type { Result } from './job.ts';
-import { measurePublish } from './limits/jetstream-publish.ts';
+import {
+  measureBroadcast,
+  measureCatchUp,
+  measureIdle,
+  measureLive,
+  measurePublish,
+  measureRawIdle,
+  type Run,
+} from './measure.ts';
 import { topFunctions } from './profile.ts';
-import { type Row, table } from './report.ts';
+import { line, rounded, table } from './report.ts';
+import { CATCH_UP_ROWS, EXTRA_ROWS, IDLE, LIVE_ROWS, type Must, PUBLISH_LIMITS, type Row, verdict } from './rows.ts';
+import { isStopping, stopAll } from './started.ts';
+
+const RESULTS = join(import.meta.dirname, 'results', 'latest.json');
+/** What a desktop or a monitor takes in the background; beyond, a row is no measurement of ours alone. */
+const UNDISTURBED_CORES = 0.1;
+const USAGE = `Usage: make bench ARGS="…", or: node bench/main.ts …
+  --rows a,b    only these rows and their limits (latest.json is left alone)
+  --seconds n   measured of each row, after its warm-up; default 6
+  --quick       2 seconds a row and a short warm-up: a look, no result (latest.json is left alone)
+  --profile     CPU profiles of gateway, worker and generator; prints where their time went
+  --help
+`;
 
 const { values: flags } = parseArgs({
   options: {
-    rows: { type: 'string', default: '' },
-    seconds: { type: 'string', default: '6' },
+    rows: { type: 'string' },
+    seconds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
-const measureMs = Number(flags.seconds) * 1_000;
-const warmupMs = 2_500;
-const wanted = flags.rows ? new Set(flags.rows.split(',')) : undefined;
-const profiles = flags.profile ? join(tmpdir(), `rookery-profiles-${process.pid}`) : undefined;
+const NAMES = [...LIVE_ROWS, ...EXTRA_ROWS, IDLE, ...CATCH_UP_ROWS].map(({ name }) => name);
+
 const rows: Row[] = [];
+const failed: string[] = [];
 
-interface LiveRow {
-  readonly name: string;
-  readonly groups: number;
-  readonly members: number;
-  /** Messages of a group on their way. */
-  readonly window: number;
-  readonly limit?: string;
-  readonly profile?: 'sync';
+async function main(): Promise<number> {
+  if (flags.help) {
+    console.log(`${USAGE}\nRows: ${NAMES.join(', ')}`);
+    return 0;
+  }
+  const wanted = flags.rows?.split(',').map((name) => name.trim());
+  const unknown = wanted?.filter((name) => !NAMES.includes(name)) ?? [];
+  const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 6));
+  if (unknown.length > 0 || !(seconds > 0)) {
+    console.error(
+      `${unknown.length > 0 ? `no such row: ${unknown.join(', ')}\n` : ''}${USAGE}\nRows: ${NAMES.join(', ')}`,
+    );
+    return 2;
+  }
+  const machine = await describeMachine();
+  console.log(`${machine}\n`);
+  const isExtra = (name: string): boolean => EXTRA_ROWS.some((row) => row.name === name);
+  const isWanted = (name: string): boolean => (wanted ? wanted.includes(name) : !isExtra(name));
+  await measureAll(isWanted, { warmupMs: flags.quick ? 1_000 : 2_500, measureMs: seconds * 1_000 });
+
+  console.log(`\n${machine}\n\n${table(rows)}\n`);
+  const wrong = rows.filter(({ lost, doubled, outOfOrder }) => lost + doubled + outOfOrder > 0).map(({ name }) => name);
+  if (wrong.length > 0) console.error(`Deliveries were lost, doubled or out of order: ${wrong.join(', ')}`);
+  const disturbed = rows.filter(({ cores }) => (cores?.others ?? 0) > UNDISTURBED_CORES).map(({ name }) => name);
+  if (disturbed.length > 0) {
+    console.error(`Other programs took more than ${UNDISTURBED_CORES} cores beside: ${disturbed.join(', ')}`);
+  }
+  if (failed.length > 0) console.error(`Not measured: ${failed.join(', ')}`);
+  if (!wanted && !flags.quick && !flags.profile && failed.length === 0) write(machine);
+  return wrong.length + failed.length > 0 ? 1 : 0;
 }
 
-/** Windows saturate and keep p99 within 250 ms; a closed loop, so queues stay bounded. */
-const LIVE: readonly LiveRow[] = [
-  { name: 'direct-1', groups: 1, members: 2, window: 1 },
-  { name: 'direct-512', groups: 64, members: 2, window: 8, limit: 'jetstream-publish' },
-  { name: 'direct-512-sync', groups: 64, members: 2, window: 8, limit: 'jetstream-publish-sync', profile: 'sync' },
-  { name: 'group-10', groups: 1, members: 10, window: 256, limit: 'ws-broadcast-10' },
-  { name: 'group-10x20', groups: 20, members: 10, window: 24, limit: 'ws-broadcast-10' },
-  { name: 'group-100', groups: 1, members: 100, window: 256, limit: 'ws-broadcast-100' },
-  { name: 'group-500', groups: 1, members: 500, window: 128, limit: 'ws-broadcast-500' },
-];
-
-const isWanted = (name: string): boolean => !wanted || wanted.has(name);
-
-for (const row of LIVE) if (isWanted(row.name)) await measureLive(row);
-if (isWanted('idle-5000')) await measureIdle();
-if (isWanted('catch-up-ring')) await measureCatchUp('catch-up-ring', {});
-// A ring of one entry: everything lies past it.
-if (isWanted('catch-up-cold')) await measureCatchUp('catch-up-cold', { ringMaxEntries: 1, maxColdEntries: 100_000 });
-
-const binary = await findNatsServer();
-const machine = `${cpus().length} × ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.versions.node}, nats-server ${binary.version}`;
-console.log(`\n${machine}\n\n${table(rows)}`);
-if (!wanted) {
-  const results = join(import.meta.dirname, 'results');
-  mkdirSync(results, { recursive: true });
-  writeFileSync(join(results, 'latest.json'), `${JSON.stringify({ machine, rows }, null, 2)}\n`);
-}
-
-async function measureLive({ name, groups, members, window, limit, profile }: LiveRow): Promise<void> {
-  const limitValue = limit ? await limitOf(limit, members) : undefined;
-  const deployment = await deploy({ ...(profile && { profile }), profiles });
-  try {
-    const { url, secretFile } = deployment;
-    const result = await generate({ kind: 'live', url, secretFile, groups, members, window, warmupMs, measureMs });
-    const perMessage = members === 2;
-    add({
-      name,
-      ...result,
-      value: perMessage ? (result.messagesPerS ?? 0) : result.value,
-      unit: perMessage ? 'messages/s' : 'deliveries/s',
-      durability: profile ?? 'default',
-      ...(limit &&
-        limitValue && { limit, ratio: (perMessage ? (result.messagesPerS ?? 0) : result.value) / limitValue }),
+async function measureAll(isWanted: (name: string) => boolean, timing: { warmupMs: number; measureMs: number }) {
+  for (const row of [...LIVE_ROWS, ...EXTRA_ROWS].filter(({ name }) => isWanted(name))) {
+    await attempt(row.name, timing, async (run) => {
+      if (row.limit) await measureLimit(row.limit, run);
+      add(await measureLive(row, run), row.musts, row.limit);
     });
-  } finally {
-    await deployment.stop();
-    if (profiles) for (const line of topFunctions(profiles)) console.log(line);
+  }
+  if (isWanted(IDLE.name)) {
+    await attempt(IDLE.name, timing, async (run) => {
+      add(await measureRawIdle());
+      add(await measureIdle(run), IDLE.musts, IDLE.limit);
+    });
+  }
+  for (const row of CATCH_UP_ROWS.filter(({ name }) => isWanted(name))) {
+    await attempt(row.name, timing, async (run) => add(await measureCatchUp(row, run), row.musts));
   }
 }
 
-/** Measured once a run, beside the first row that asks for it. */
-async function limitOf(name: string, members: number): Promise<number> {
-  const known = rows.find((row) => row.name === name);
-  if (known) return known.value;
-  if (name.startsWith('jetstream-publish')) {
-    const profile = name.endsWith('sync') ? 'sync' : 'default';
-    const { startNats } = await import('../test/support/nats.ts');
-    const nats = await startNats({ profile });
-    const value = await measurePublish(nats.server.url, nats.server.credentialsFile, measureMs);
-    await nats.stop();
-    add({ name, value, unit: 'messages/s', durability: profile, lost: 0, doubled: 0, outOfOrder: 0 });
-    return value;
-  }
-  for (const corked of [false, true]) {
-    const { url, child } = await startLimit('ws-broadcast.ts', corked ? ['corked'] : []);
-    const window = members >= 500 ? 64 : 128;
-    const result = await generate({ kind: 'broadcast', url, members, window, warmupMs, measureMs });
-    child.kill('SIGKILL');
-    add({ name: corked ? `${name}-corked` : name, ...result, unit: 'deliveries/s', durability: 'none' });
-  }
-  return rows.find((row) => row.name === name)?.value ?? 0;
-}
-
-async function measureIdle(): Promise<void> {
-  const connections = 5_000;
-  const { url, child } = await startLimit('ws-broadcast.ts');
-  const rawBefore = residentKiB(child.pid);
-  let raw = 0;
-  await generate({ kind: 'idle', url, secretFile: undefined, connections }, () => {
-    raw = (residentKiB(child.pid) - rawBefore) / connections;
-  });
-  child.kill('SIGKILL');
-  add({
-    name: 'raw-ws-idle',
-    value: raw,
-    unit: 'KiB/connection',
-    durability: 'none',
-    lost: 0,
-    doubled: 0,
-    outOfOrder: 0,
-  });
-
-  const deployment = await deploy();
-  // What the first connections set up once and for all is not charged to the others.
-  const { url: gateway, secretFile } = deployment;
-  await generate({ kind: 'idle', url: gateway, secretFile, connections: 200 });
-  const before = residentKiB(deployment.gateway.pid);
-  let each = 0;
-  const result = await generate({ kind: 'idle', url: gateway, secretFile, connections }, async () => {
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
-    each = (residentKiB(deployment.gateway.pid) - before) / connections;
-  });
-  await deployment.stop();
-  const lost = connections - result.value;
-  add({
-    name: 'idle-5000',
-    ...result,
-    value: each,
-    unit: 'KiB/connection',
-    durability: 'default',
-    limit: 'raw-ws-idle',
-    ratio: each / raw,
-    lost,
-  });
-}
-
-async function measureCatchUp(name: string, limits: Record<string, number>): Promise<void> {
-  const deployment = await deploy({ limits, profiles });
+/** A row that fails is told of; the others are measured all the same. */
+async function attempt(
+  name: string,
+  timing: { warmupMs: number; measureMs: number },
+  measure: (run: Run) => Promise<void>,
+): Promise<void> {
+  const profileDir = flags.profile ? mkdtempSync(join(tmpdir(), 'rookery-bench-')) : undefined;
+  let [fromUs, toUs] = [0, 0];
+  const onMeasured = (from: number, to: number): void => {
+    [fromUs, toUs] = [from, to];
+  };
   try {
-    const { url, secretFile } = deployment;
-    const result = await generate({ kind: 'catch-up', url, secretFile, conversations: 200, messages: 20_000 });
-    add({ name, ...result, unit: 'messages/s', durability: 'default' });
+    await measure({ ...timing, profileDir, onMeasured });
+    if (profileDir) console.log(`${topFunctions(profileDir, fromUs, toUs).join('\n')}\n`);
+  } catch (error) {
+    if (isStopping()) throw error;
+    failed.push(name);
+    console.error(`${name} failed: ${String((error as Error).stack ?? error)}`);
   } finally {
-    await deployment.stop();
-    if (profiles) for (const line of topFunctions(profiles)) console.log(line);
+    if (profileDir) rmSync(profileDir, { recursive: true, force: true });
   }
 }
 
-function add(row: Row & Partial<Result>): void {
-  rows.push(row);
-  console.log(table([row]).split('\n').at(-1));
+/** Once a run, beside the first row that asks for it: the machine is then as it is for that row. */
+async function measureLimit(name: string, run: Run): Promise<void> {
+  if (rows.some((row) => row.name === name)) return;
+  if (name in PUBLISH_LIMITS) add(await measurePublish(name, run));
+  else for (const row of await measureBroadcast(name, run)) add(row);
 }
 
-process.on('exit', () => {
-  if (profiles) rmSync(profiles, { recursive: true, force: true });
-});
+function add(row: Row, musts: readonly Must[] = [], limit?: string): void {
+  const limitValue = rows.find(({ name }) => name === limit)?.value;
+  const compared: Row = limit && limitValue ? { ...row, limit, ratio: row.value / limitValue } : row;
+  const judged: Row = { ...compared, ...verdict(compared, musts) };
+  rows.push(judged);
+  console.log(line(judged));
+}
+
+async function describeMachine(): Promise<string> {
+  const { version } = await findNatsServer({ progress: (text) => console.error(`rookery: ${text}`) });
+  const [cpu] = cpus();
+  const memoryGiB = Math.round(totalmem() / 2 ** 30);
+  const system = `${platform()}-${arch()}`;
+  return `${cpus().length} × ${cpu?.model.trim()}, ${memoryGiB} GiB, ${system}, Node ${process.versions.node}, nats-server ${version}`;
+}
+
+/** Whole or not at all. */
+function write(machine: string): void {
+  mkdirSync(join(RESULTS, '..'), { recursive: true });
+  writeFileSync(`${RESULTS}.tmp`, `${JSON.stringify({ machine, rows: rows.map(rounded) }, null, 2)}\n`);
+  renameSync(`${RESULTS}.tmp`, RESULTS);
+  console.log(`written: ${RESULTS}`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    console.error(`\n${signal}: stopping what was started …`);
+    void stopAll().then(() => process.exit(130));
+    process.once(signal, () => process.exit(130));
+  });
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!isStopping()) console.error(error);
+  process.exitCode = 1;
+} finally {
+  await stopAll();
+}

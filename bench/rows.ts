@@ -1,0 +1,199 @@
+/**
+ * The rows: what each one measures, beside which limit, and what it must reach. README.md says more of each.
+ *
+ * Windows are chosen so that the row is saturated (twice the window brings less than a tenth more) and p99 stays within
+ * 250 ms.
+ */
+import type { DurabilityProfile } from '../src/adapters/system/nats-configuration.ts';
+import type { Shape } from './job.ts';
+
+/** What is said of a row in the table and in latest.json. */
+export interface Row {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly p50Ms?: number | undefined;
+  readonly p99Ms?: number | undefined;
+  readonly ackP50Ms?: number | undefined;
+  readonly ackP99Ms?: number | undefined;
+  /** Name of another row of the same run, and this row's value over that one's. */
+  readonly limit?: string;
+  readonly ratio?: number;
+  readonly lost: number;
+  readonly doubled: number;
+  readonly outOfOrder: number;
+  readonly refused?: number;
+  /** `default`: a fsync each second, `sync`: a fsync each append, `none`: nothing is stored. */
+  readonly durability: DurabilityProfile | 'none';
+  /** Cores kept busy while measuring, by process. */
+  readonly cores?: Readonly<Record<string, number>>;
+  /** What the row must reach. */
+  readonly must?: string;
+  readonly isMet?: boolean;
+}
+
+/** One bound of a row. */
+export interface Must {
+  readonly of: 'value' | 'ratio' | 'p50Ms' | 'p99Ms' | 'ackP50Ms';
+  readonly least?: number;
+  readonly most?: number;
+}
+
+export interface LiveRow {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly profile: DurabilityProfile;
+  /** What is counted: messages delivered to all, or deliveries. */
+  readonly counts: 'messages' | 'deliveries';
+  readonly limit?: string;
+  readonly musts: readonly Must[];
+}
+
+const direct = (pairs: number, window: number): Shape => ({ groups: pairs, members: 2, senders: 1, window });
+const group = (members: number, window: number, groups = 1): Shape => ({ groups, members, senders: 4, window });
+
+export const LIVE_ROWS: readonly LiveRow[] = [
+  {
+    name: 'direct-1',
+    shape: direct(1, 1),
+    profile: 'default',
+    counts: 'messages',
+    limit: 'jetstream-publish-1',
+    musts: [
+      { of: 'ackP50Ms', most: 0.8 },
+      { of: 'p50Ms', most: 2 },
+    ],
+  },
+  {
+    name: 'direct-512',
+    shape: direct(64, 8),
+    profile: 'default',
+    counts: 'messages',
+    limit: 'jetstream-publish',
+    musts: [{ of: 'value', least: 15_000 }],
+  },
+  {
+    name: 'direct-512-sync',
+    shape: direct(64, 8),
+    profile: 'sync',
+    counts: 'messages',
+    limit: 'jetstream-publish-sync',
+    musts: [{ of: 'ratio', least: 0.8 }],
+  },
+  {
+    name: 'group-10',
+    shape: group(10, 256),
+    profile: 'default',
+    counts: 'deliveries',
+    limit: 'ws-broadcast-10',
+    musts: [],
+  },
+  {
+    name: 'group-10x20',
+    shape: group(10, 24, 20),
+    profile: 'default',
+    counts: 'deliveries',
+    limit: 'ws-broadcast-10x20',
+    musts: [{ of: 'ratio', least: 0.6 }],
+  },
+  {
+    name: 'group-100',
+    shape: group(100, 256),
+    profile: 'default',
+    counts: 'deliveries',
+    limit: 'ws-broadcast-100',
+    musts: [{ of: 'ratio', least: 1.3 }],
+  },
+  {
+    name: 'group-500',
+    shape: group(500, 128),
+    profile: 'default',
+    counts: 'deliveries',
+    limit: 'ws-broadcast-500',
+    musts: [
+      { of: 'ratio', least: 1.5 },
+      { of: 'p99Ms', most: 250 },
+    ],
+  },
+];
+
+/** Not among the rows of a whole run: asked for by name. */
+export const EXTRA_ROWS: readonly LiveRow[] = [
+  {
+    name: 'direct-512-one-pair',
+    shape: direct(1, 512),
+    profile: 'default',
+    counts: 'messages',
+    limit: 'jetstream-publish',
+    musts: [],
+  },
+];
+
+/** A plain broadcast of a shape, at the window that serves it best while p99 stays within 250 ms. */
+export const BROADCAST_LIMITS: Readonly<Record<string, Shape>> = {
+  'ws-broadcast-10': group(10, 128),
+  'ws-broadcast-10x20': group(10, 24, 20),
+  'ws-broadcast-100': group(100, 128),
+  'ws-broadcast-500': group(500, 32),
+};
+
+export interface PublishLimit {
+  readonly inFlight: number;
+  readonly profile: DurabilityProfile;
+}
+
+export const PUBLISH_LIMITS: Readonly<Record<string, PublishLimit>> = {
+  'jetstream-publish-1': { inFlight: 1, profile: 'default' },
+  'jetstream-publish': { inFlight: 512, profile: 'default' },
+  'jetstream-publish-sync': { inFlight: 512, profile: 'sync' },
+};
+
+export const IDLE = {
+  name: 'idle-5000',
+  limit: 'raw-ws-idle',
+  /** Opened before, so that what the first ones set up for all is not charged to the others. */
+  first: 100,
+  more: 5_000,
+  musts: [{ of: 'value', most: 14 }] as readonly Must[],
+};
+
+export interface CatchUpRow {
+  readonly name: string;
+  readonly conversations: number;
+  readonly messages: number;
+  readonly resumes: number;
+  /** Of the gateway, over its defaults. */
+  readonly limits: Readonly<Record<string, number>>;
+  readonly musts: readonly Must[];
+}
+
+export const CATCH_UP_ROWS: readonly CatchUpRow[] = [
+  {
+    name: 'catch-up-ring',
+    conversations: 200,
+    messages: 20_000,
+    resumes: 5,
+    limits: {},
+    musts: [{ of: 'value', least: 80_000 }],
+  },
+  {
+    name: 'catch-up-cold',
+    conversations: 200,
+    messages: 20_000,
+    resumes: 3,
+    // Everything lies past a ring of one entry.
+    limits: { ringMaxEntries: 1 },
+    musts: [],
+  },
+];
+
+/** Whether a row reaches what it must; undefined where nothing is asked of it. */
+export function verdict(row: Row, musts: readonly Must[]): { must: string; isMet: boolean } | undefined {
+  if (musts.length === 0) return undefined;
+  const isMet = musts.every(({ of, least = -Infinity, most = Infinity }) => {
+    const value = row[of];
+    return value !== undefined && value >= least && value <= most;
+  });
+  const must = musts.map(({ of, least, most }) => (least === undefined ? `${of} ≤ ${most}` : `${of} ≥ ${least}`));
+  return { must: must.join(', '), isMet };
+}
