@@ -20,7 +20,9 @@ export interface RunningProcess {
 export function startProcess(command: string, configuration: object, dir: string): RunningProcess {
   const file = join(dir, `${command}-${crypto.randomUUID()}.json`);
   writeFileSync(file, JSON.stringify(configuration));
-  const child = spawn(process.execPath, [CLI, command, '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  // It ends with this test, also with one that was killed.
+  const args = [CLI, command, '--with-parent', '--config', file];
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const lines: string[] = [];
   const waiting = new Map<string, (line: Record<string, unknown>) => void>();
   let rest = '';
