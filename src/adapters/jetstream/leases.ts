@@ -31,7 +31,9 @@ export class JetstreamLeases implements Leases {
 
   async tryAcquire(name: string, owner: string): Promise<Lease | undefined> {
     const entry = await this.#kv.get(name);
-    if (entry?.operation === 'PUT' && !this.#isSilent(name, entry)) return undefined;
+    // Our own from before an interruption is taken up again at once.
+    const isFree = entry?.operation !== 'PUT' || entry.string() === owner || this.#isSilent(name, entry);
+    if (!isFree) return undefined;
     const revision = await this.#put(name, owner, entry?.revision ?? 0);
     if (revision === undefined) return undefined;
     this.#seen.delete(name);
