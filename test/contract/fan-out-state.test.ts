@@ -1,0 +1,148 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
+import { evolve, initialConversation } from '../../src/domain/conversation.ts';
+import type { FanOutChanges, FanOutLookup, SeenEvent } from '../../src/ports/fan-out-state.ts';
+import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
+import { conversation, msgId, user } from '../support/given.ts';
+
+const room = conversation('鸦巢');
+const [alice, bob] = [user('alice'), user('bob')];
+
+const nothing: FanOutChanges = { at: 0, conversations: new Map(), readMarks: [], seen: [] };
+const seen = (id: string, pos: number, expiresAt = 1_000, by = alice): SeenEvent => ({
+  conversation: room,
+  by,
+  id: msgId(id),
+  pos,
+  expiresAt,
+});
+const created = evolve(initialConversation(room), {
+  type: 'groupCreated',
+  by: alice,
+  id: msgId('c'),
+  name: 'Rooks',
+  members: [bob],
+});
+
+interface Subject extends FanOutLookup {
+  apply(changes: FanOutChanges, to: number): void;
+}
+const subjects: [string, (t: Test) => Subject][] = [
+  ['memory', () => new MemoryFanOutState()],
+  ['SQLite', (t) => sqlite(t)],
+];
+
+function sqlite(t: Test, path = ':memory:', log = 'CONV_0'): SqliteFanOutState {
+  const state = new SqliteFanOutState({ path, log });
+  t.teardown(() => state.close());
+  return state;
+}
+
+function folder(t: Test): string {
+  const dir = mkdtempSync(join(tmpdir(), 'rookery-state-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+}
+
+for (const [name, open] of subjects) {
+  t.test(`${name}: what a window changed is seen by the next`, async (t) => {
+    const state = open(t);
+    t.equal(state.folded(room).conversation.roster.kind, 'none');
+    state.apply({ ...nothing, conversations: new Map([[room, { conversation: created, statePos: 4 }]]) }, 4);
+    t.same(state.folded(room), { conversation: created, statePos: 4 });
+    t.equal(state.readMark(room, bob), 0);
+    state.apply({ ...nothing, readMarks: [{ conversation: room, user: bob, upTo: 3 }] }, 5);
+    t.equal(state.readMark(room, bob), 3);
+    t.equal(state.readMark(room, alice), 0);
+  });
+
+  t.test(`${name}: an id is known to its sender until it expires, whatever the order of ids`, async (t) => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(12), fc.nat(9)), { maxLength: 30 }), fc.nat(12), (given, cut) => {
+        const state = open(t);
+        const naive = new Map<string, SeenEvent>();
+        given.forEach(([id, life], i) => {
+          const event = seen(`id${String(id).padStart(2, '0')}`, i + 1, 100 * life);
+          state.apply({ ...nothing, seen: [event] }, i + 1);
+          if (state instanceof SqliteFanOutState && i === cut) state.commit(i + 1);
+          naive.set(event.id, event);
+        });
+        for (let id = 0; id <= 12; id++) {
+          const event = naive.get(`id${String(id).padStart(2, '0')}`);
+          const expected = event && event.expiresAt > 450 ? event.pos : undefined;
+          t.equal(state.seen(room, alice, msgId(`id${String(id).padStart(2, '0')}`), 450), expected);
+          t.equal(state.seen(room, bob, msgId(`id${String(id).padStart(2, '0')}`), 450), undefined);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+}
+
+t.test('SQLite: a rollback forgets what was not committed, a commit keeps exactly its windows', async (t) => {
+  const state = sqlite(t);
+  state.apply({ ...nothing, seen: [seen('a', 1)] }, 1);
+  state.apply({ ...nothing, seen: [seen('b', 2)] }, 2);
+  state.commit(1);
+  t.equal(state.position, 1);
+  state.rollback();
+  t.equal(state.seen(room, alice, msgId('a'), 0), 1);
+  t.equal(state.seen(room, alice, msgId('b'), 0), undefined);
+  t.equal(state.position, 1);
+});
+
+t.test('SQLite: what was committed outlives the process, position and rows together', async (t) => {
+  const path = join(folder(t), 'lane.sqlite');
+  const first = new SqliteFanOutState({ path, log: 'CONV_0' });
+  first.apply(
+    { ...nothing, conversations: new Map([[room, { conversation: created, statePos: 7 }]]), seen: [seen('a', 7)] },
+    7,
+  );
+  first.commit(7);
+  const later = evolve(created, {
+    type: 'messageSent',
+    by: bob,
+    id: msgId('m'),
+    contentType: 'x',
+    body: new Uint8Array(),
+  });
+  first.apply({ ...nothing, conversations: new Map([[room, { conversation: later, statePos: 7 }]]) }, 8);
+  first.commit(8);
+  first.apply({ ...nothing, seen: [seen('lost', 9)] }, 9);
+  first.close();
+  const second = sqlite(t, path);
+  t.equal(second.position, 8);
+  t.same(second.folded(room), { conversation: later, statePos: 7 });
+  t.equal(second.seen(room, alice, msgId('a'), 0), 7);
+  t.equal(second.seen(room, alice, msgId('lost'), 0), undefined);
+});
+
+t.test('SQLite: a damaged file, or one of another log, is begun anew', async (t) => {
+  const path = join(folder(t), 'lane.sqlite');
+  writeFileSync(path, 'this is no database, but longer than its header would be '.repeat(100));
+  const first = new SqliteFanOutState({ path, log: 'CONV_0' });
+  t.equal(first.position, 0);
+  first.apply({ ...nothing, seen: [seen('a', 3)] }, 3);
+  first.commit(3);
+  first.close();
+  const other = sqlite(t, path, 'CONV_0 of another deployment');
+  t.equal(other.position, 0);
+  t.equal(other.seen(room, alice, msgId('a'), 0), undefined);
+});
+
+t.test('SQLite: what has expired is forgotten in time, the rest is not', async (t) => {
+  const state = sqlite(t);
+  state.apply({ ...nothing, seen: Array.from({ length: 500 }, (_, i) => seen(`old${i}`, i + 1, 100)) }, 500);
+  state.commit(500);
+  for (let i = 0; i < 200; i++) {
+    state.apply({ ...nothing, at: 5_000, seen: [seen(`new${String(i).padStart(4, '0')}`, 501 + i, 10_000)] }, 501 + i);
+    state.commit(501 + i);
+  }
+  // Time 0: whatever is still there counts.
+  t.equal(state.seen(room, alice, msgId('old7'), 0), undefined);
+  t.equal(state.seen(room, alice, msgId('new0000'), 5_000), 501);
+});
