@@ -65,7 +65,7 @@ export class ColdReader {
   }
 
   async #readPortion(device: Device, inbox: LiveInbox): Promise<'all' | 'more' | 'beyond retention'> {
-    for (let count = 0; count < PORTION_RECORDS && !device.isGone; count++) {
+    for (let count = 0; count < PORTION_RECORDS && !device.isGone && !device.isFull; count++) {
       // Before the read: what leaves the ring meanwhile is not covered by its answer.
       const until = inbox.ring.coveredFrom;
       const message = await this.#reader.nextFor(device.token, device.at + 1);

@@ -1,0 +1,369 @@
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import { frameOnWire } from '../../src/adapters/websocket/framing.ts';
+import { Delivery } from '../../src/application/delivery/delivery.ts';
+import type { DeliveryLimits } from '../../src/application/delivery/parts.ts';
+import type { LogReader } from '../../src/ports/conversation-log.ts';
+import { closeCodes } from '../../src/protocol/close-codes.ts';
+import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
+import type { Resume } from '../../src/protocol/frames.ts';
+import { TestConnection } from '../support/connection.ts';
+import { device, user } from '../support/given.ts';
+import { copy, marker, pack, pointer } from '../support/inbox-records.ts';
+import { quiet } from '../support/nats.ts';
+import { noCursors, ScriptedInbox, ScriptedLog } from '../support/scripted-inbox.ts';
+import { eventually } from '../support/waiting.ts';
+
+const LIMITS: DeliveryLimits = {
+  maxBufferedBytes: 100_000,
+  ringMaxBytes: 1_000_000,
+  ringMaxEntries: 1_000,
+  maxColdEntries: 1_000,
+  maxReplayEvents: 1_000,
+};
+
+async function scene(t: Test | undefined, inbox: ScriptedInbox, limits: Partial<DeliveryLimits> = {}, log?: LogReader) {
+  const delivery = new Delivery({
+    readers: [inbox],
+    logs: [log ?? new ScriptedLog(0)],
+    cursors: noCursors,
+    topology: { convStreams: 1, inboxStreams: 1 },
+    frameOnWire,
+    limits: { ...LIMITS, ...limits },
+    gateway: 'g',
+    log: quiet,
+  });
+  await delivery.start();
+  t?.teardown(() => delivery.drain());
+  const attach = (name: string, resume: Resume, connection = new TestConnection()) => ({
+    connection,
+    ...delivery.attach({ user: user(name), device: device('d'), connection }, resume),
+  });
+  return { delivery, attach };
+}
+
+/** A marker, then a message for each of `names` at positions 1, 2, 3 … */
+function stored(...names: string[]): ScriptedInbox {
+  const inbox = new ScriptedInbox();
+  inbox.append('term', '0', marker());
+  for (const [i, name] of names.entries()) inbox.append('inbox', name, copy([i + 1]));
+  return inbox;
+}
+
+const isAt = (connection: TestConnection, seq: number): Promise<true> =>
+  eventually(() => connection.cursor?.seq === seq || undefined, `a cursor at ${seq}`);
+
+t.test('a tick leaves in one write a device, the same bytes for all who got the same', async (t) => {
+  const inbox = stored();
+  const { attach } = await scene(t, inbox);
+  const members = ['a', 'b', 'c'].map((name) => attach(name, 'latest').connection);
+  const other = attach('other', 'latest').connection;
+  for (const each of [...members, other]) await isAt(each, 1);
+  for (const each of [...members, other]) each.written.length = 0;
+  inbox.append('pack', '0', pack([1, 2], { offset: 0 }));
+  for (const [i, name] of ['a', 'b', 'c'].entries()) inbox.append('inbox', name, pointer([1, 2], 0, { offset: i + 1 }));
+  for (const [i, name] of ['a', 'b', 'c'].entries())
+    inbox.append('inbox', name, copy([3], { from: 3, to: 3, offset: i }));
+  inbox.tick();
+  t.same(
+    members.map(({ written }) => written.length),
+    [1, 1, 1],
+  );
+  t.equal(members[0]?.written[0], members[2]?.written[0]);
+  t.same(members[0]?.positions, [1, 2, 3]);
+  t.same(members[0]?.cursor, { t: 'cursor', epoch: 'e1', seq: 8 });
+  t.same(other.written, [], 'nothing for whom nothing came');
+});
+
+t.test('both codecs get the same entries', async (t) => {
+  const inbox = stored('a', 'a');
+  const { attach } = await scene(t, inbox);
+  const seen = [];
+  for (const codec of [msgpackCodec, jsonCodec]) {
+    const { connection } = attach('a', 'everything', new TestConnection(codec));
+    await isAt(connection, 3);
+    seen.push(connection.entries.map((entry) => ({ ...entry, body: 'body' in entry && [...entry.body] })));
+  }
+  t.equal(seen[0]?.length, 2);
+  t.same(seen[0], seen[1]);
+});
+
+t.test('a pointer whose pack went by too long ago is resolved from the log, in its place', async (t) => {
+  const inbox = stored();
+  const log = new ScriptedLog(9);
+  const { attach } = await scene(t, inbox, {}, log);
+  const [a, b] = ['a', 'b'].map((name) => attach(name, 'latest').connection) as [TestConnection, TestConnection];
+  await isAt(a, 1);
+  await isAt(b, 1);
+  inbox.append('inbox', 'a', copy([1], { from: 1, to: 1 }));
+  inbox.append('inbox', 'a', pointer([2, 4], 7, { from: 2, to: 4, offset: 8 }));
+  inbox.append('inbox', 'b', pointer([2, 4], 7, { from: 2, to: 4, offset: 9 }));
+  inbox.append('inbox', 'a', copy([5], { from: 5, to: 5 }));
+  inbox.tick();
+  await isAt(a, 5);
+  t.same(a.positions, [1, 2, 4, 5]);
+  t.match(a.entries[2], { n: 3, pos: 4, type: 'message' }, 'indexes count on from the pointer’s');
+  await eventually(() => b.positions.length === 2, 'the pack for b');
+  t.same(b.positions, [2, 4]);
+  t.same(a.resyncs, []);
+});
+
+t.test('what arrives while a cursor ahead of the tail is checked is not passed over', async (t) => {
+  const inbox = stored('a', 'a');
+  const { attach } = await scene(t, inbox);
+  for (let pos = 3; pos <= 6; pos++) inbox.append('inbox', 'a', copy([pos], { from: pos, to: pos }));
+  const release = inbox.hold();
+  const { connection } = attach('a', { epoch: 'e1', seq: 5 });
+  inbox.tick();
+  release();
+  await isAt(connection, 7);
+  t.same(connection.positions, [5, 6]);
+  t.same(connection.resyncs, []);
+});
+
+t.test('what a slower tail brings again is not written to a device that has it already', async (t) => {
+  const inbox = stored('a', 'a');
+  const { attach } = await scene(t, inbox);
+  for (let pos = 3; pos <= 6; pos++) inbox.append('inbox', 'a', copy([pos], { from: pos, to: pos }));
+  const { connection } = attach('a', { epoch: 'e1', seq: 5 });
+  await isAt(connection, 5);
+  inbox.tick(1);
+  inbox.tick();
+  await isAt(connection, 7);
+  t.same(connection.positions, [5, 6]);
+});
+
+t.test('a cursor beyond the end of the stream is not believed', async (t) => {
+  const { attach } = await scene(t, stored('a'));
+  const { connection } = attach('a', { epoch: 'e1', seq: 99 });
+  await isAt(connection, 2);
+  t.same(connection.resyncs, ['CURSOR_UNKNOWN']);
+});
+
+t.test('what the stream drops while a device reads it is noticed', async (t) => {
+  const inbox = stored(...Array.from({ length: 20 }, () => 'a'));
+  const { attach } = await scene(t, inbox, { ringMaxEntries: 2 });
+  const release = inbox.hold();
+  const { connection } = attach('a', { epoch: 'e1', seq: 3 });
+  // The answer to the first read comes when what should have been in it is gone.
+  inbox.evict(15);
+  release();
+  await eventually(() => connection.resyncs.length > 0, 'a resync');
+  t.same(connection.resyncs, ['CURSOR_TOO_OLD']);
+  await isAt(connection, 21);
+});
+
+t.test('records that no kept marker can judge are beyond the retention, not skipped', async (t) => {
+  const inbox = stored('a', 'a', 'a');
+  inbox.append('term', '0', marker({ term: 2 }));
+  inbox.append('inbox', 'a', copy([4], { term: 2 }));
+  inbox.evict(3);
+  const { attach } = await scene(t, inbox);
+  const old = attach('a', { epoch: 'e1', seq: 2 }).connection;
+  const young = attach('a', { epoch: 'e1', seq: 5 }).connection;
+  await isAt(young, 6);
+  t.same([young.positions, young.resyncs], [[4], []]);
+  await isAt(old, 6);
+  t.same(old.resyncs, ['CURSOR_TOO_OLD']);
+});
+
+t.test('too many records behind is too far behind', async (t) => {
+  const inbox = stored(...Array.from({ length: 200 }, () => 'a'));
+  const { attach } = await scene(t, inbox, { ringMaxEntries: 2, maxColdEntries: 100 });
+  const { connection } = attach('a', { epoch: 'e1', seq: 1 });
+  await isAt(connection, 201);
+  t.same(connection.resyncs, ['TOO_FAR_BEHIND']);
+});
+
+t.test('a lost tail is not ready; devices wait, and go on from where they are', async (t) => {
+  const inbox = stored('a');
+  const { delivery, attach } = await scene(t, inbox);
+  const early = attach('a', 'latest').connection;
+  await isAt(early, 2);
+  inbox.isMissing = true;
+  inbox.lose();
+  t.notOk(delivery.ready);
+  const late = attach('a', { epoch: 'e1', seq: 1 }).connection;
+  inbox.append('inbox', 'a', copy([2], { from: 2, to: 2 }));
+  inbox.isMissing = false;
+  await eventually(() => delivery.ready, 'a new tail');
+  await isAt(early, 3);
+  await isAt(late, 3);
+  t.same([early.positions, late.positions], [[2], [1, 2]]);
+  t.same([...early.resyncs, ...late.resyncs], []);
+});
+
+t.test('a stream made anew means a resync for everybody, those included who were on their way', async (t) => {
+  const inbox = stored('a', 'a', 'a');
+  const { delivery, attach } = await scene(t, inbox, { ringMaxEntries: 1 });
+  const live = attach('a', 'latest').connection;
+  await isAt(live, 4);
+  const release = inbox.hold();
+  const reading = attach('a', { epoch: 'e1', seq: 1 }).connection;
+  inbox.recreate('e2');
+  inbox.append('term', '0', marker());
+  inbox.append('inbox', 'a', copy([1]));
+  inbox.lose();
+  release();
+  await eventually(() => delivery.ready, 'a new tail');
+  for (const connection of [live, reading]) {
+    await eventually(
+      () => connection.cursor?.epoch === 'e2' && connection.cursor.seq === 2,
+      'a cursor of the new stream',
+    );
+    t.same(connection.resyncs, ['EPOCH_CHANGED']);
+  }
+  t.notOk(
+    reading.frames.some((frame) => frame.t === 'cursor' && frame.epoch === 'e1'),
+    'what was read of another stream is vouched for by no cursor',
+  );
+});
+
+t.test('a stream that lost its end: a cursor beyond it is no place to go on from', async (t) => {
+  const inbox = stored('a', 'a', 'a');
+  const { attach } = await scene(t, inbox);
+  const { connection } = attach('a', 'latest');
+  await isAt(connection, 4);
+  inbox.recreate('e1');
+  inbox.append('term', '0', marker());
+  inbox.lose();
+  await isAt(connection, 1);
+  t.same(connection.resyncs, ['CURSOR_UNKNOWN']);
+});
+
+t.test('a slow reader leaves the live tail in bounds, others go on, and it lacks nothing in the end', async (t) => {
+  const inbox = stored();
+  const { attach } = await scene(t, inbox, { maxBufferedBytes: 2_000 });
+  const [slow, fast] = [attach('a', 'latest').connection, attach('a', 'latest').connection];
+  await isAt(slow, 1);
+  await isAt(fast, 1);
+  slow.stopReading();
+  for (let pos = 1; pos <= 500; pos++) {
+    inbox.append('inbox', 'a', copy([pos], { from: pos, to: pos }));
+    inbox.tick();
+  }
+  const all = Array.from({ length: 500 }, (_, i) => i + 1);
+  t.same(fast.positions, all);
+  t.ok(slow.positions.length < 100, 'the slow one was left alone');
+  t.ok(slow.peakBytes < 3_000, `${slow.peakBytes} bytes at most`);
+  slow.readOn();
+  await isAt(slow, 501);
+  t.same(slow.positions, all);
+});
+
+t.test('devices that do not read do not keep others from reading the stream', async (t) => {
+  const inbox = stored(...Array.from({ length: 300 }, () => 'a'));
+  const { attach } = await scene(t, inbox, { ringMaxEntries: 1, maxBufferedBytes: 2_000 });
+  const stuck = Array.from({ length: 100 }, () => new TestConnection());
+  for (const each of stuck) {
+    each.stopReading();
+    attach('a', { epoch: 'e1', seq: 1 }, each);
+  }
+  const { connection } = attach('a', { epoch: 'e1', seq: 1 });
+  await isAt(connection, 301);
+  t.equal(connection.positions.length, 300);
+  const peakBytes = Math.max(...stuck.map((each) => each.peakBytes));
+  t.ok(peakBytes < 2_500, `${peakBytes} bytes at most`);
+});
+
+t.test('what nobody of ours wrote is passed over, and the others go on', async (t) => {
+  const inbox = stored('a');
+  const { attach } = await scene(t, inbox);
+  const { connection } = attach('a', 'everything');
+  await isAt(connection, 2);
+  inbox.append('inbox', 'a', new Uint8Array([9, 9, 9]));
+  inbox.append('term', '0', new Uint8Array(0));
+  inbox.append('inbox', 'a', copy([2], { from: 2, to: 2 }));
+  inbox.tick();
+  await isAt(connection, 5);
+  t.same(connection.positions, [1, 2]);
+});
+
+t.test('who detached gets nothing more', async (t) => {
+  const inbox = stored();
+  const { attach } = await scene(t, inbox);
+  const { connection, detach } = attach('a', 'latest');
+  await isAt(connection, 1);
+  detach();
+  inbox.append('inbox', 'a', copy([1]));
+  inbox.tick();
+  t.same(connection.positions, []);
+});
+
+t.test('a log too long to be replayed for one device turns it away', async (t) => {
+  const { attach } = await scene(t, stored('a'), { maxReplayEvents: 10 }, new ScriptedLog(11));
+  const { connection } = attach('a', { epoch: 'another', seq: 1 });
+  await eventually(() => connection.closed, 'the connection is closed');
+  t.equal(connection.closed?.code, closeCodes.TOO_FAR_BEHIND);
+});
+
+type Step =
+  | { readonly type: 'append'; readonly user: number; readonly isVoid: boolean }
+  | { readonly type: 'tick'; readonly count: number }
+  | { readonly type: 'attach'; readonly user: number; readonly behind: number }
+  | { readonly type: 'stall'; readonly which: number }
+  | { readonly type: 'drain'; readonly which: number }
+  | { readonly type: 'turn' }
+  | { readonly type: 'takeOver' };
+
+const nat = (max: number) => fc.nat(max);
+const history: fc.Arbitrary<Step[]> = fc.array(
+  fc.oneof(
+    { weight: 8, arbitrary: fc.record({ type: fc.constant('append' as const), user: nat(2), isVoid: fc.boolean() }) },
+    { weight: 4, arbitrary: fc.record({ type: fc.constant('tick' as const), count: fc.integer({ min: 1, max: 6 }) }) },
+    { weight: 3, arbitrary: fc.record({ type: fc.constant('attach' as const), user: nat(2), behind: nat(25) }) },
+    { weight: 2, arbitrary: fc.record({ type: fc.constant('stall' as const), which: nat(9) }) },
+    { weight: 2, arbitrary: fc.record({ type: fc.constant('drain' as const), which: nat(9) }) },
+    { weight: 4, arbitrary: fc.constant({ type: 'turn' as const }) },
+    { weight: 1, arbitrary: fc.constant({ type: 'takeOver' as const }) },
+  ),
+  { maxLength: 120, size: 'max' },
+);
+
+t.test(
+  'in any history of arrivals, resumes, stalls and takeovers each device gets each entry behind its cursor, once, in order',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(history, fc.integer({ min: 1, max: 30 }), async (steps, ringMaxEntries) => {
+        const inbox = stored();
+        const { delivery, attach } = await scene(undefined, inbox, { ringMaxEntries, maxBufferedBytes: 300 });
+        const records: { readonly seq: number; readonly user: string; readonly pos: number }[] = [];
+        const devices: { readonly connection: TestConnection; readonly user: string; readonly from: number }[] = [];
+        let [pos, term, seq] = [0, 1, 1];
+        for (const step of steps) {
+          if (step.type === 'append') {
+            const name = `u${step.user}`;
+            pos += 1;
+            seq = inbox.append('inbox', name, copy([pos], { term: step.isVoid ? term - 1 : term, from: pos, to: pos }));
+            if (!step.isVoid) records.push({ seq, user: name, pos });
+          } else if (step.type === 'tick') inbox.tick(step.count);
+          else if (step.type === 'takeOver') seq = inbox.append('term', '0', marker({ term: ++term }));
+          else if (step.type === 'turn') await new Promise((resolve) => setImmediate(resolve));
+          else if (step.type === 'attach') {
+            const [name, from] = [`u${step.user}`, Math.max(1, seq - step.behind)];
+            devices.push({ ...attach(name, { epoch: 'e1', seq: from }), user: name, from });
+          } else if (step.type === 'stall') devices[step.which % devices.length]?.connection.stopReading();
+          else if (step.type === 'drain') devices[step.which % devices.length]?.connection.drain();
+        }
+        inbox.tick();
+        for (const { connection } of devices) connection.readOn();
+        const wanted = devices.map(({ user, from }) =>
+          records.filter((record) => record.user === user && record.seq > from).map((record) => record.pos),
+        );
+        await eventually(
+          () => devices.every(({ connection }, i) => connection.positions.length >= (wanted[i]?.length ?? 0)),
+          'all entries',
+        );
+        for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+        const found = devices.map(({ connection }) => connection.positions);
+        await delivery.drain();
+        t.same(found, wanted);
+        t.same(
+          devices.flatMap(({ connection }) => connection.resyncs),
+          [],
+        );
+      }),
+      { numRuns: 300 },
+    );
+  },
+);

@@ -1,0 +1,132 @@
+/**
+ * An INBOX stream and a log whose every turn a test decides: what the tail brings and when, what is dropped, which answers
+ * are held back. For races that a real server would show once in a thousand runs; the rest is tested on a real one.
+ */
+import type { LogReader, LogRecord } from '../../src/ports/conversation-log.ts';
+import type { DeviceCursors } from '../../src/ports/device-cursors.ts';
+import type { InboxMessage, InboxReader, InboxStreamInfo, Tail } from '../../src/ports/inbox-reader.ts';
+import { RookeryError } from '../../src/protocol/error-codes.ts';
+import { message } from './inbox-records.ts';
+
+export class ScriptedInbox implements InboxReader {
+  readonly stream = 0;
+  readonly reported: number[] = [];
+  epoch = 'e1';
+  firstSeq = 1;
+  isMissing = false;
+  messages: InboxMessage[] = [];
+  #seq = 0;
+  #tailed = 0;
+  #onMessages: ((messages: readonly InboxMessage[]) => void) | undefined;
+  #onLost: ((reason: string) => void) | undefined;
+  #gate: Promise<void> | undefined;
+
+  append(kind: InboxMessage['kind'], key: string, data: Uint8Array): number {
+    this.#seq += 1;
+    this.messages.push({ seq: this.#seq, kind, key, data });
+    return this.#seq;
+  }
+
+  /** The tail brings all that was appended, or the next `count`, as one read of the socket. */
+  tick(count = Number.POSITIVE_INFINITY): void {
+    const turn = this.messages.filter(({ seq }) => seq > this.#tailed).slice(0, count);
+    this.#tailed = turn.at(-1)?.seq ?? this.#tailed;
+    if (turn.length > 0) this.#onMessages?.(turn);
+  }
+
+  /** Drops everything below `firstSeq`. */
+  evict(firstSeq: number): void {
+    this.firstSeq = firstSeq;
+    this.messages = this.messages.filter(({ seq }) => seq >= firstSeq);
+  }
+
+  lose(): void {
+    const onLost = this.#onLost;
+    this.#onMessages = undefined;
+    this.#onLost = undefined;
+    onLost?.('a test wants it so');
+  }
+
+  /** Another stream under the same name. */
+  recreate(epoch: string): void {
+    this.epoch = epoch;
+    this.firstSeq = 1;
+    this.messages = [];
+    this.#seq = 0;
+    this.#tailed = 0;
+  }
+
+  /** Answers wait until what is returned is called. */
+  hold(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = promise;
+    return () => {
+      this.#gate = undefined;
+      resolve();
+    };
+  }
+
+  async info(): Promise<InboxStreamInfo> {
+    await this.#gate;
+    if (this.isMissing) throw new RookeryError('STREAM_MISSING', 'no stream');
+    return { epoch: this.epoch, firstSeq: this.firstSeq, lastSeq: this.#seq };
+  }
+
+  async markers(): Promise<readonly InboxMessage[]> {
+    return this.messages.filter(({ kind }) => kind === 'term');
+  }
+
+  async nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined> {
+    await this.#gate;
+    return this.messages.find(({ seq, kind, key }) => kind === 'inbox' && key === userToken && seq >= fromSeq);
+  }
+
+  async tail(
+    fromSeq: number,
+    onMessages: (messages: readonly InboxMessage[]) => void,
+    onLost: (reason: string) => void,
+  ): Promise<Tail> {
+    this.#tailed = fromSeq - 1;
+    this.#onMessages = onMessages;
+    this.#onLost = onLost;
+    setImmediate(() => this.tick());
+    return {
+      stop: async () => {
+        this.#onMessages = undefined;
+      },
+    };
+  }
+
+  reportTailed(_gateway: string, seq: number): void {
+    this.reported.push(seq);
+  }
+}
+
+/** A log that holds the message of `inbox-records.ts` at each position up to `end`. */
+export class ScriptedLog implements LogReader {
+  reads = 0;
+  readonly #end: number;
+
+  constructor(end: number) {
+    this.#end = end;
+  }
+
+  async lastPos(): Promise<number> {
+    return this.#end;
+  }
+
+  async *read(from: number, to: number): AsyncIterable<LogRecord> {
+    for (let pos = from; pos <= to; pos++) yield message(pos);
+  }
+
+  async at(pos: number): Promise<LogRecord | undefined> {
+    this.reads += 1;
+    return pos <= this.#end ? message(pos) : undefined;
+  }
+}
+
+export const noCursors: DeviceCursors = {
+  get: async () => undefined,
+  confirm: () => undefined,
+  drain: async () => undefined,
+};
