@@ -12,6 +12,8 @@ export type Role = 'gateway' | 'fan-out-worker' | 'operator';
 const MAX_RECONNECT_WAIT_MS = 2_000;
 /** A connection that does not answer two pings is given up, so a half-open one is found within this time twice. */
 const PING_INTERVAL_MS = 5_000;
+/** A request that a lost connection took with it is given up after this time; whoever asked asks again. */
+const ANSWER_WITHIN_MS = 2_000;
 
 export interface NatsAccess {
   readonly servers: readonly string[];
@@ -54,8 +56,8 @@ export async function connectNats(access: NatsAccess, role: Role, name: string, 
     throw new RookeryError(isRefused ? 'CONFIGURATION_INVALID' : 'LOG_UNAVAILABLE', message, { cause });
   }
   void follow(nc, log, () => (attempts = 0));
-  const jsm = await jetstreamManager(nc, { checkAPI: false });
-  return { nc, js: jetstream(nc), jsm, inboxPrefix };
+  const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: ANSWER_WITHIN_MS });
+  return { nc, js: jetstream(nc, { timeout: ANSWER_WITHIN_MS }), jsm, inboxPrefix };
 }
 
 /** Ends with the connection. */
