@@ -1,0 +1,81 @@
+/** What `LogReader` in ports/conversation-log.ts promises, on a real nats-server. */
+import t, { type Test } from 'tap';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import type { ConversationEvent } from '../../src/domain/conversation.ts';
+import type { LogRecord } from '../../src/ports/conversation-log.ts';
+import { bytes, conversation, msgId, user } from '../support/given.ts';
+import { inboxWriting } from '../support/inbox-writing.ts';
+import { startNats } from '../support/nats.ts';
+
+const says = (i: number): ConversationEvent => ({
+  type: 'messageSent',
+  by: user('alice'),
+  id: msgId(`id-${i}`),
+  contentType: 'text/plain',
+  body: bytes(`body ${i}`),
+});
+
+async function scene(t: Test, events: number) {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const operator = await nats.connect('operator');
+  const { log } = inboxWriting(operator);
+  for (let i = 1; i <= events; i++) await log(conversation(`c ${i % 3}`), says(i));
+  const gateway = await nats.connect('gateway');
+  return { operator, log, reader: new JetstreamLogReader({ ...gateway, convStream: 0 }) };
+}
+
+async function all(records: AsyncIterable<LogRecord>): Promise<LogRecord[]> {
+  const found: LogRecord[] = [];
+  for await (const record of records) found.push(record);
+  return found;
+}
+
+t.test('an empty log has nothing, and reading it ends', async (t) => {
+  const { reader } = await scene(t, 0);
+  t.equal(await reader.lastPos(), 0);
+  t.same(await all(reader.read(1, 10)), []);
+  t.equal(await reader.at(1), undefined);
+});
+
+t.test('reads from one position to another, both included, in order, and no further than the end', async (t) => {
+  const { reader } = await scene(t, 10);
+  t.equal(await reader.lastPos(), 10);
+  t.same(
+    (await all(reader.read(3, 6))).map(({ pos }) => pos),
+    [3, 4, 5, 6],
+  );
+  t.same(
+    (await all(reader.read(9, 99))).map(({ pos }) => pos),
+    [9, 10],
+  );
+  t.same(await all(reader.read(11, 12)), []);
+  t.same(await all(reader.read(5, 4)), []);
+});
+
+t.test('an event reads as it was written, by position or in a row', async (t) => {
+  const { reader } = await scene(t, 3);
+  const [found] = await all(reader.read(2, 2));
+  t.match(found, { pos: 2, conversation: 'c 2', event: { type: 'messageSent', by: 'alice', id: 'id-2' } });
+  t.same(await reader.at(2), found);
+});
+
+t.test('what cannot be read is given with its reason, and those behind it too', async (t) => {
+  const { operator, log, reader } = await scene(t, 1);
+  await operator.js.publish('conv.0.x.m', 'garbage');
+  await log(conversation('c'), says(3));
+  const found = await all(reader.read(1, 3));
+  t.same(
+    found.map(({ pos }) => pos),
+    [1, 2, 3],
+  );
+  t.match(found[1], { subject: 'conv.0.x.m', reason: /MessagePack|map/ });
+});
+
+t.test('a reader that stops early leaves no consumer behind', async (t) => {
+  const { operator, reader } = await scene(t, 10);
+  for await (const { pos } of reader.read(1, 10)) if (pos === 4) break;
+  const names: string[] = [];
+  for await (const { name } of operator.jsm.consumers.list('CONV_0')) names.push(name);
+  t.same(names, ['fan-out']);
+});
