@@ -121,7 +121,7 @@ class WindowDraft {
         return;
       }
     }
-    const refusal = expiredId(logged) ? 'MESSAGE_ID_EXPIRED' : refusalOf(before.conversation, event);
+    const refusal = isExpired(event, logged.at) ? 'MESSAGE_ID_EXPIRED' : refusalOf(before.conversation, event);
     if (refusal) {
       this.#refuse(logged, refusal);
       if (isStateEvent) this.#conversations.set(id, { conversation: before.conversation, statePos });
@@ -229,9 +229,13 @@ const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id:
 
 const bodyBytes = (event: ConversationEvent): number => (event.type === 'messageSent' ? event.body.length : 0);
 
-function expiredId({ event, at }: LogEvent): boolean {
-  if (event.type === 'conversationRead') return false;
-  const made = uuidv7TimeMs(event.id);
+/**
+ * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is
+ * refused. The gateway asks the same before it appends.
+ */
+export function isExpired({ type, id }: ConversationEvent, at: number): boolean {
+  if (type === 'conversationRead') return false;
+  const made = uuidv7TimeMs(id);
   return made !== undefined && made <= at - SEEN_HORIZON_MS;
 }
 

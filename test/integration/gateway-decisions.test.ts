@@ -131,3 +131,13 @@ t.test('a message sent again is one message, also while the first is under way',
   alice.end();
   bob.end();
 });
+
+t.test('a UUIDv7 the fold may have forgotten is refused by the gateway as the fold would', async (t) => {
+  const alice = await RawClient.greeted(gateway, 'a7');
+  const old = '017f22e2-79b0-7cc3-98c4-dc0c0c07398f';
+  t.match(await alice.ask({ ...message({ to: 'b7' }), clientMsgId: old }), { code: 'MESSAGE_ID_EXPIRED' });
+  t.match(await alice.ask(command({ type: 'createGroup', conversation: 'x7', name: 'x', members: [] }, old)), {
+    code: 'MESSAGE_ID_EXPIRED',
+  });
+  alice.end();
+});

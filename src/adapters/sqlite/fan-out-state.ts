@@ -19,8 +19,8 @@ import { messageIdOf, tokenOf } from '../../protocol/subjects.ts';
 /** Another version, or the file of another log, is discarded: the file is a cache. */
 const SCHEMA_VERSION = '1';
 
-/** Entries kept in memory of each kind; the oldest unused ones go first and are read from the file again. */
-const MAX_CACHED_CONVERSATIONS = 50_000;
+/** Kept in memory of each kind; the oldest unused ones go first and are read from the file again. */
+const MAX_CACHED_MEMBERS = 1_000_000;
 const MAX_CACHED_READ_MARKS = 100_000;
 const MAX_CACHED_SENDERS = 200_000;
 
@@ -66,7 +66,10 @@ export class SqliteFanOutState implements FanOutState {
   /** Conversations changed by windows not yet committed: never evicted from memory. */
   #uncommitted = new Map<ConversationId, FoldedConversation>();
   #uncommittedMarks = new Map<string, number>();
-  readonly #conversations = new LRUCache<ConversationId, FoldedConversation>({ max: MAX_CACHED_CONVERSATIONS });
+  readonly #conversations = new LRUCache<ConversationId, FoldedConversation>({
+    maxSize: MAX_CACHED_MEMBERS,
+    sizeCalculation: ({ conversation }) => 1 + conversation.roster.members.size,
+  });
   readonly #readMarks = new LRUCache<string, number>({ max: MAX_CACHED_READ_MARKS });
   /**
    * Per (conversation, sender) the greatest id ever accepted, in the order of its key. Ids that grow with time (UUIDv7) are

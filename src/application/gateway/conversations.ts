@@ -14,11 +14,12 @@ import { type ClientMsgId, type ConversationId, directConversationId, type UserI
 import type { Clock } from '../../ports/clock.ts';
 import type { Appended, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
 import type { ConversationViews, View } from '../../ports/conversation-views.ts';
+import { isExpired } from '../../projections/fan-out.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
 
-/** Views kept; the least recently used go first. */
-const MAX_VIEWS = 100_000;
+/** Views kept, counted by their members and one more each (about 100 bytes a member); the least recently used go first. */
+const MAX_VIEWED_MEMBERS = 500_000;
 /** A view older than this is fetched anew, in case a notice of its change was lost. */
 const VIEW_TTL_MS = 30_000;
 /** A state command decides again so often when others change the conversation meanwhile; then CONFLICT. */
@@ -47,7 +48,12 @@ export class Conversations {
   readonly #log: ConversationLog & UserLog;
   readonly #views: ConversationViews;
   readonly #clock: Clock;
-  readonly #cache = new LRUCache<ConversationId, View>({ max: MAX_VIEWS, ttl: VIEW_TTL_MS, ttlResolution: 1_000 });
+  readonly #cache = new LRUCache<ConversationId, View>({
+    maxSize: MAX_VIEWED_MEMBERS,
+    sizeCalculation: ({ conversation }) => 1 + conversation.roster.members.size,
+    ttl: VIEW_TTL_MS,
+    ttlResolution: 1_000,
+  });
   /** Fetches under way: whoever wants to send to the conversation meanwhile waits behind it, in order. */
   readonly #fetching = new Map<ConversationId, Promise<View | undefined>>();
 
@@ -65,6 +71,7 @@ export class Conversations {
   send(by: UserId, id: ClientMsgId, { conversation, to }: Address, content: MessageContent): Promise<Sent> {
     const target = to === undefined ? (conversation as ConversationId) : directConversationId(by, to);
     const event: ConversationEvent = { type: 'messageSent', by, id, ...content };
+    if (isExpired(event, this.#clock.nowMs())) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
     const view = this.#fetching.has(target) ? undefined : this.#cache.get(target);
     // Hot path: with a view at hand the event is appended in this very turn.
     if (view && !refusalOf(view.conversation, event)) return this.#append(target, event);
@@ -131,6 +138,7 @@ export class Conversations {
   /** State events carry an optimistic lock: two admins who act at once are decided one after the other. */
   async #change(target: ConversationId, command: ConversationCommand): Promise<Appended> {
     const event = eventOf(command);
+    if (isExpired(event, this.#clock.nowMs())) throw refused('MESSAGE_ID_EXPIRED');
     for (let attempt = 1; ; attempt++) {
       const view = await this.#views.fetch(target, event);
       if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
