@@ -1,100 +1,143 @@
 /**
- * Rookery's client for browsers and Node (22 and later): the machine of machine.ts with a WebSocket, timers and a storage
- * around it.
+ * Rookery's client for browsers and Node (22 and later).
  *
  * ```ts
  * const client = await createClient({ url: 'ws://127.0.0.1:7700/v1/ws', token: () => fetchToken(), device: 'laptop' });
  * client.on('entry', async (conversation, entry) => show(conversation, entry));
+ * client.start();
  * await client.sendText({ to: 'bob' }, 'hello').durable;
  * ```
+ *
+ * machine.ts decides, runtime.ts performs; here is what an app calls.
  */
 import type { MessageContent, Role } from '../domain/conversation.ts';
 import {
   type ClientMsgId,
   type ConversationId,
+  parseClientMsgId,
   parseConversationId,
   parseDeviceId,
   parseGroupId,
   parseUserId,
   type UserId,
 } from '../domain/ids.ts';
-import { type Codec, jsonCodec, msgpackCodec } from '../protocol/codec.ts';
-import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
-import type { Command, ConversationView, Entry, ResyncReason, ServerFrame } from '../protocol/frames.ts';
-import { type Effect, type Input, Machine, type Outcome, type Status, type TimerName } from './machine.ts';
-import type { Address, Request } from './outbox.ts';
-import { MemoryStorage, type Storage } from './storage.ts';
+import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
+import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
+import type { Command, ConversationView, Entry, ResyncReason } from '../protocol/frames.ts';
+import type { ClientErrorCode } from './client-error.ts';
+import type { Effect, Gap, Outcome, Status } from './inputs-and-effects.ts';
+import { DRAIN_WITHIN_MS } from './limits.ts';
+import { Machine } from './machine.ts';
+import type { Address, Request } from './requests.ts';
+import { Runtime } from './runtime.ts';
+import { MemoryStorage, type Storage, type StoredState } from './storage.ts';
 import { uuidv7 } from './uuidv7.ts';
 
 export interface ClientOptions {
   /** `ws://host:port/v1/ws` or `wss://…` */
   readonly url: string;
-  /** A JWT, or who fetches one: it is asked before each connection. */
+  /**
+   * A JWT, or who fetches one: asked before each connection. It should give another one when the last was refused: the
+   * same again ends the client. What it throws counts as a lost connection, to be tried again.
+   */
   readonly token: string | (() => string | Promise<string>);
   /** Names this installation among the user's devices: 1 to 128 bytes of UTF-8, the same at every start. */
   readonly device: string;
-  /** Where outbox and cursor are kept. Default: in memory, so a restart begins at `resume`. */
+  /** Where outbox and cursor are kept; one client at a time. Default: in memory, so a restart begins at `resume`. */
   readonly storage?: Storage;
+  /** Default: `msgpack`. */
   readonly codec?: 'msgpack' | 'json';
   /** Where a device without a cursor begins. Default: `everything`. */
   readonly resume?: 'latest' | 'everything';
-  /** Name and version of the app, for the operator's logs. */
+  /** Name and version of the app, for the operator's logs. At most 128 characters. */
   readonly agent?: string;
 }
 
 export interface ClientEvents {
-  /** One inbox entry, in order, once. The next comes when the promise has resolved; only then the cursor moves on. */
+  /**
+   * One inbox entry, in order, once; after a crash those may come again that were handled in its last quarter of a second.
+   * The next one comes when the promise has resolved; only then is this one taken off the server's list. If it throws or
+   * rejects, the client stops (`failed`), and the entry comes again at the next start. Do not await `close` in it.
+   */
   entry(conversation: ConversationId, entry: Entry): void | Promise<void>;
   status(status: Status): void;
   /** The cursor meant nothing any more; what is not known yet comes from the log. */
   resync(reason: ResyncReason): void;
-  /** An index was missing; the inbox is asked again. */
-  gap(conversation: ConversationId, after: number, found: number): void;
-  /** The storage or a handler failed: the client has stopped, nothing was confirmed that was not handled. */
+  /**
+   * What was sent, and acked, was refused in the order of the log: the sender had been removed or blocked a moment before
+   * (the same comes as an `entry`). Or it was left in the outbox by an earlier run, and is refused now.
+   */
+  rejected(
+    conversation: ConversationId,
+    refused: { readonly clientMsgId: ClientMsgId; readonly code: ErrorCode | ClientErrorCode },
+  ): void;
+  /** What was sent again stands in the log already, at `original`: nothing is lost and nothing doubled. */
+  duplicate(
+    conversation: ConversationId,
+    repeated: { readonly clientMsgId: ClientMsgId; readonly original: number },
+  ): void;
+  /** Indexes are missing. Not `lost`: the inbox is asked again. `lost`: it was, in vain, and the client goes on. */
+  gap(conversation: ConversationId, gap: Gap): void;
+  /** The storage or an `entry` handler failed: the client has stopped, nothing was confirmed that was not handled. */
   failed(error: unknown): void;
+}
+
+/** Where it stands in the log. */
+export interface Durable {
+  readonly clientMsgId: ClientMsgId;
+  /** With messages, as `at`. */
+  readonly conversation?: ConversationId;
+  readonly pos: number;
+  /** Milliseconds since 1970, by the server's clock. */
+  readonly at?: number;
 }
 
 /** Something on its way: known by its id at once, durable later. */
 export interface Sending {
   readonly clientMsgId: ClientMsgId;
   /**
-   * Resolves when the log has it. Rejects with RookeryError: the code of the refusal, or OVERLOADED where the outbox is
-   * full. It does not reject because there is no connection: then it waits.
+   * Resolves when the log has it. Rejects with a RookeryError that carries the code of the refusal, or with a ClientError:
+   * OUTBOX_FULL, or CLIENT_CLOSED where the client ends first. It does not reject because there is no connection: it waits.
    */
-  readonly durable: Promise<{ readonly conversation?: ConversationId; readonly pos: number; readonly at?: number }>;
+  readonly durable: Promise<Durable>;
 }
 
-type Target = { readonly to: string } | { readonly conversation: string };
-type Settle = (outcome: Outcome) => void;
+/** The other user of a direct conversation, or a conversation's id. */
+export type Target = { readonly to: string } | { readonly conversation: string };
 
 export class Client {
-  readonly #options: ClientOptions;
-  readonly #codec: Codec;
   readonly #machine: Machine;
-  readonly #storage: Storage;
-  readonly #settle = new Map<ClientMsgId, Settle>();
-  readonly #answers = new Map<number, (result: ConversationView | RookeryError) => void>();
-  readonly #timers = new Map<TimerName, ReturnType<typeof setTimeout>>();
+  readonly #runtime: Runtime;
+  /** Calls that wait for their answer, by ticket: sends and commands, then queries. */
+  readonly #sendings = new Map<number, (outcome: Outcome) => void>();
+  readonly #questions = new Map<number, (result: Extract<Effect, { type: 'answer' }>['result']) => void>();
   readonly #handlers: { [Name in keyof ClientEvents]: Set<ClientEvents[Name]> } = {
     entry: new Set(),
     status: new Set(),
     resync: new Set(),
+    rejected: new Set(),
+    duplicate: new Set(),
     gap: new Set(),
     failed: new Set(),
   };
-  #socket: WebSocket | undefined;
-  #nextAnswer = 1;
-  /** Entries are handled and cursors stored one after the other. */
-  #handling: Promise<void> = Promise.resolve();
-  /** Outbox changes reach the storage in their order, before the frame they belong to is written. */
-  #storing: Promise<void> = Promise.resolve();
+  #nextTicket = 1;
+  #flushed: (() => void)[] = [];
   #status: Status = { phase: 'offline', reason: 'not started', retryInMs: 0 };
+  #closing: Promise<void> | undefined;
 
-  constructor(options: ClientOptions, storage: Storage, machine: Machine) {
-    this.#options = options;
-    this.#codec = options.codec === 'json' ? jsonCodec : msgpackCodec;
-    this.#storage = storage;
+  /** Use `createClient`. */
+  constructor({ url, token, codec }: ClientOptions, machine: Machine, storage: Storage) {
     this.#machine = machine;
+    this.#runtime = new Runtime(machine, {
+      url,
+      codec: codec === 'json' ? jsonCodec : msgpackCodec,
+      storage,
+      token: async () => (typeof token === 'string' ? token : token()),
+      handle: (conversation, entry) => this.#handOver(conversation, entry),
+      perform: (effect) => this.#perform(effect),
+      failed: (error) => this.#emit('failed', error),
+      settled: () => this.#resolveFlushed(),
+    });
   }
 
   get status(): Status {
@@ -106,78 +149,121 @@ export class Client {
     return this.#machine.outboxSize;
   }
 
+  /** Gives back how to take the handler away. What a handler other than `entry` throws is left to the global handler. */
   on<Name extends keyof ClientEvents>(name: Name, handler: ClientEvents[Name]): () => void {
     this.#handlers[name].add(handler);
-    return () => this.#handlers[name].delete(handler);
+    return () => void this.#handlers[name].delete(handler);
   }
 
   /** Connects, and stays so until `close`. Call it after the handlers are set. */
   start(): void {
-    this.#handle({ type: 'start' });
+    this.#runtime.input({ type: 'start' });
   }
 
-  /** @throws RookeryError BAD_ID when the target is no id */
-  send(target: Target, content: MessageContent, clientMsgId = uuidv7(Date.now())): Sending {
-    return this.#request({ t: 'send', address: addressOf(target), content }, clientMsgId as ClientMsgId);
+  /**
+   * Stored, then sent, and sent again until acked or refused; messages of one conversation keep their order. Before
+   * `start` it only waits.
+   * @param clientMsgId the same id again is the same message, for a day; default: a new UUIDv7
+   * @throws RookeryError BAD_ID when the target or `clientMsgId` is no id
+   */
+  send(target: Target, content: MessageContent, clientMsgId: string = uuidv7(Date.now())): Sending {
+    const id = required(parseClientMsgId(clientMsgId), '`clientMsgId`');
+    // It may wait for long: what the caller does with its bytes meanwhile must not change the message.
+    const kept = { ...content, body: content.body.slice() };
+    return this.#request({ t: 'send', address: addressOf(target), content: kept }, id);
   }
 
+  /** As `send`, `text/plain`. */
   sendText(target: Target, text: string): Sending {
     return this.send(target, { contentType: 'text/plain', body: new TextEncoder().encode(text) });
   }
 
+  // Commands: stored and sent as messages are, each throws RookeryError BAD_ID for what is no id.
+
+  /** @param members beside you, who become its owner */
   createGroup(id: string, name: string, members: readonly string[]): Sending {
     return this.#command({ type: 'createGroup', conversation: groupId(id), name, members: members.map(userId) });
   }
+
   addMembers(group: string, members: readonly string[]): Sending {
     return this.#command({ type: 'addMembers', conversation: groupId(group), members: members.map(userId) });
   }
+
   removeMembers(group: string, members: readonly string[]): Sending {
     return this.#command({ type: 'removeMembers', conversation: groupId(group), members: members.map(userId) });
   }
+
   leaveGroup(group: string): Sending {
     return this.#command({ type: 'leaveGroup', conversation: groupId(group) });
   }
+
   renameGroup(group: string, name: string): Sending {
     return this.#command({ type: 'renameGroup', conversation: groupId(group), name });
   }
+
+  /** @param role `owner` hands the group over */
   changeRole(group: string, member: string, role: Role): Sending {
     return this.#command({ type: 'changeRole', conversation: groupId(group), member: userId(member), role });
   }
+
   dissolveGroup(group: string): Sending {
     return this.#command({ type: 'dissolveGroup', conversation: groupId(group) });
   }
+
+  /** @param upTo index of the newest entry that was read */
   markRead(conversation: string, upTo: number): Sending {
     return this.#command({ type: 'markRead', conversation: conversationId(conversation), upTo });
   }
+
   block(user: string): Sending {
     return this.#command({ type: 'blockUser', user: userId(user) });
   }
+
   unblock(user: string): Sending {
     return this.#command({ type: 'unblockUser', user: userId(user) });
   }
 
-  /** Members, name and newest index of a conversation. @throws RookeryError NOT_A_MEMBER, LOG_UNAVAILABLE, … */
-  conversation(id: string): Promise<ConversationView> {
-    return new Promise((resolve, reject) => {
-      const key = this.#nextAnswer++;
-      this.#answers.set(key, (result) => (result instanceof RookeryError ? reject(result) : resolve(result)));
-      this.#handle({ type: 'query', key, query: { type: 'conversation', conversation: conversationId(id) } });
+  /**
+   * Members, name and newest index of a conversation. Waits for a connection.
+   * @throws RookeryError BAD_ID, NOT_A_MEMBER, LOG_UNAVAILABLE, …; ClientError OUTBOX_FULL, CLIENT_CLOSED
+   */
+  async conversation(id: string): Promise<ConversationView> {
+    const query = { type: 'conversation', conversation: conversationId(id) } as const;
+    const result = await new Promise<ConversationView | Error>((resolve) => {
+      const ticket = this.#nextTicket++;
+      this.#questions.set(ticket, resolve);
+      this.#runtime.input({ type: 'query', ticket, query });
+    });
+    if (result instanceof Error) throw result;
+    return result;
+  }
+
+  /** Resolves when everything sent so far has been acked or refused, or the client has stopped. */
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#flushed.push(resolve);
+      this.#resolveFlushed();
     });
   }
 
-  /** Resolves when everything sent so far has been acked or refused. */
-  async flushed(): Promise<void> {
-    while (this.#machine.outboxSize > 0 && this.#machine.phase !== 'stopped') {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+  /**
+   * Ends the client and closes the storage. On a live connection what is on its way is waited for, `drainWithinMs` at most,
+   * and so is the entry that is being handled. What is not acked by then stays in the storage and goes out at the next
+   * start; its promise rejects with CLIENT_CLOSED.
+   */
+  close({ drainWithinMs = DRAIN_WITHIN_MS }: { readonly drainWithinMs?: number } = {}): Promise<void> {
+    return (this.#closing ??= this.#close(drainWithinMs));
   }
 
-  /** Ends the connection; what was not acked stays in the storage for the next start. */
-  async close(): Promise<void> {
-    this.#handle({ type: 'stop' });
-    await this.#handling;
-    await this.#storing;
-    await this.#storage.close();
+  async #close(drainWithinMs: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const deadline = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, drainWithinMs);
+    });
+    if (this.#machine.phase === 'online') await Promise.race([this.flushed(), deadline]);
+    await Promise.race([this.#runtime.endHandling(), deadline]);
+    clearTimeout(timer);
+    await this.#runtime.end();
   }
 
   #command(command: Command): Sending {
@@ -185,154 +271,93 @@ export class Client {
   }
 
   #request(request: Request, clientMsgId: ClientMsgId): Sending {
-    const durable = new Promise<{ conversation?: ConversationId; pos: number; at?: number }>((resolve, reject) => {
-      this.#settle.set(clientMsgId, (outcome) => (outcome.error ? reject(outcome.error) : resolve(outcome)));
+    const ticket = this.#nextTicket++;
+    const durable = new Promise<Durable>((resolve, reject) => {
+      this.#sendings.set(ticket, (outcome) =>
+        outcome.error ? reject(outcome.error) : resolve({ clientMsgId, ...outcome }),
+      );
     });
     // Who only looks at the entries need not look at this.
     durable.catch(() => undefined);
-    this.#handle({ type: 'request', clientMsgId, request });
+    this.#runtime.input({ type: 'request', ticket, clientMsgId, request });
     return { clientMsgId, durable };
   }
 
-  #handle(input: Input): void {
-    for (const effect of this.#machine.handle(input, Math.random())) this.#perform(effect);
+  /** A promise only where a handler gave one. */
+  #handOver(conversation: ConversationId, entry: Entry): void | Promise<void> {
+    const { type, id: clientMsgId } = entry;
+    if (type === 'rejected') this.#emit('rejected', conversation, { clientMsgId, code: entry.code });
+    if (type === 'duplicate') this.#emit('duplicate', conversation, { clientMsgId, original: entry.original });
+    let handling: void | Promise<void> | undefined;
+    for (const handler of this.#handlers.entry) {
+      handling = handling ? handling.then(() => handler(conversation, entry)) : handler(conversation, entry);
+    }
+    return handling;
   }
 
-  #perform(effect: Effect): void {
+  #perform(effect: Parameters<ConstructorParameters<typeof Runtime>[1]['perform']>[0]): void {
     switch (effect.type) {
-      case 'fetch token':
-        return this.#fetchToken();
-      case 'open':
-        return this.#open();
-      case 'close':
-        this.#socket?.close();
-        return;
-      case 'write':
-        // A message is in the storage before it is on the wire: a crash between the two sends it again, with the same id.
-        void this.#storing.then(() => this.#write(effect.frame));
-        return;
-      case 'set timer':
-        clearTimeout(this.#timers.get(effect.name));
-        this.#timers.set(
-          effect.name,
-          setTimeout(() => this.#handle({ type: 'timer', name: effect.name }), effect.ms),
-        );
-        return;
-      case 'clear timer':
-        clearTimeout(this.#timers.get(effect.name));
-        return;
-      case 'store entry':
-        this.#store(() => this.#storage.putOutbox(effect.entry));
-        return;
-      case 'drop entry':
-        this.#store(() => this.#storage.deleteOutbox(effect.key));
-        return;
       case 'settle':
-        this.#settle.get(effect.clientMsgId)?.(effect.outcome);
-        this.#settle.delete(effect.clientMsgId);
+        this.#sendings.get(effect.ticket)?.(effect.outcome);
+        this.#sendings.delete(effect.ticket);
         return;
+      case 'refused': {
+        const { conversation, clientMsgId, error } = effect;
+        return this.#emit('rejected', conversation, { clientMsgId, code: error.code });
+      }
       case 'answer':
-        this.#answers.get(effect.key)?.(effect.result);
-        this.#answers.delete(effect.key);
-        return;
-      case 'deliver':
-        this.#inOrder(() => this.#deliver(effect.conversation, effect.entries));
-        return;
-      case 'commit':
-        this.#inOrder(async () => {
-          await this.#storage.commit(effect.cursor, effect.marks);
-          this.#handle({ type: 'committed', cursor: effect.cursor });
-        });
+        this.#questions.get(effect.ticket)?.(effect.result);
+        this.#questions.delete(effect.ticket);
         return;
       case 'status':
         this.#status = effect.status;
-        for (const handler of this.#handlers.status) handler(effect.status);
-        return;
+        return this.#emit('status', effect.status);
       case 'resync':
-        for (const handler of this.#handlers.resync) handler(effect.reason);
-        return;
-      case 'gap':
-        for (const handler of this.#handlers.gap) handler(effect.conversation, effect.after, effect.found);
+        return this.#emit('resync', effect.reason);
+      case 'gap': {
+        const { conversation, after, found, lost } = effect;
+        return this.#emit('gap', conversation, { after, found, lost });
+      }
     }
   }
 
-  async #deliver(conversation: ConversationId, entries: readonly Entry[]): Promise<void> {
-    for (const entry of entries) {
-      for (const handler of this.#handlers.entry) await handler(conversation, entry);
+  #resolveFlushed(): void {
+    if (this.#flushed.length === 0) return;
+    if (this.#machine.outboxSize > 0 && this.#machine.phase !== 'stopped') return;
+    for (const resolve of this.#flushed.splice(0)) resolve();
+  }
+
+  /** One that throws must not keep the next effect from being performed: it is the global handler's matter. */
+  #emit<Name extends Exclude<keyof ClientEvents, 'entry'>>(
+    name: Name,
+    ...values: Parameters<ClientEvents[Name]>
+  ): void {
+    for (const handler of this.#handlers[name]) {
+      try {
+        (handler as (...values: Parameters<ClientEvents[Name]>) => void)(...values);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
     }
-    this.#handle({ type: 'handled', entries: entries.length });
-  }
-
-  #inOrder(work: () => Promise<void>): void {
-    this.#handling = this.#handling.then(work).catch((error: unknown) => this.#fail(error));
-  }
-
-  #store(work: () => Promise<void>): void {
-    this.#storing = this.#storing.then(work).catch((error: unknown) => this.#fail(error));
-  }
-
-  /** Nothing may be handled, or confirmed, behind a failure. */
-  #fail(error: unknown): void {
-    this.#handle({ type: 'stop' });
-    this.#handling = new Promise(() => undefined);
-    for (const handler of this.#handlers.failed) handler(error);
-  }
-
-  #fetchToken(): void {
-    const { token } = this.#options;
-    const fetching = typeof token === 'string' ? Promise.resolve(token) : Promise.resolve().then(token);
-    fetching.then(
-      (fetched) => this.#handle({ type: 'token', token: fetched }),
-      // The provider may be out of reach as well: to be tried again like a lost connection.
-      () => this.#handle({ type: 'closed', code: 1006, reason: 'no token' }),
-    );
-  }
-
-  #open(): void {
-    const socket = new WebSocket(this.#options.url, this.#codec.subprotocol);
-    socket.binaryType = 'arraybuffer';
-    this.#socket = socket;
-    const isCurrent = (): boolean => this.#socket === socket;
-    socket.onopen = () => isCurrent() && this.#handle({ type: 'opened' });
-    socket.onmessage = ({ data }) => isCurrent() && this.#received(data as ArrayBuffer | string);
-    socket.onclose = ({ code, reason }) => {
-      if (!isCurrent()) return;
-      this.#socket = undefined;
-      this.#handle({ type: 'closed', code, reason });
-    };
-  }
-
-  #received(data: ArrayBuffer | string): void {
-    let frame: ServerFrame;
-    try {
-      const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data);
-      frame = this.#codec.decode(bytes) as ServerFrame;
-    } catch (error) {
-      this.#fail(asRookeryError(error));
-      return;
-    }
-    this.#handle({ type: 'frame', frame });
-  }
-
-  #write(frame: object): void {
-    const socket = this.#socket;
-    if (socket?.readyState !== WebSocket.OPEN) return;
-    const bytes = this.#codec.encode(frame) as Uint8Array<ArrayBuffer>;
-    socket.send(this.#codec.binary ? bytes : new TextDecoder().decode(bytes));
   }
 }
 
 /**
  * A client with its stored state loaded, not yet connected: set the handlers, then `start()`.
- * @throws RookeryError BAD_ID for a device that is no id; what the storage throws
+ * @throws RookeryError BAD_ID for a device that is no id, BAD_REQUEST for a URL that is none of a WebSocket; what the
+ *   storage throws
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
-  const device = parseDeviceId(options.device);
-  if (!device) throw new RookeryError('BAD_ID', '`device` must be 1 to 128 bytes of UTF-8');
-  const storage = options.storage ?? new MemoryStorage();
-  const { agent, resume = 'everything' } = options;
-  const machine = new Machine({ device, resume, ...(agent !== undefined && { agent }) }, await storage.load());
-  return new Client(options, storage, machine);
+  const device = required(parseDeviceId(options.device), '`device`');
+  if (!URL.canParse(options.url) || !/^wss?:$/.test(new URL(options.url).protocol)) {
+    throw new RookeryError('BAD_REQUEST', '`url` must begin with ws:// or wss://');
+  }
+  const { agent, resume = 'everything', storage = new MemoryStorage() } = options;
+  const stored: StoredState = await storage.load();
+  const machine = new Machine({ device, resume, ...(agent !== undefined && { agent }) }, stored);
+  return new Client(options, machine, storage);
 }
 
 function required<Id>(id: Id | undefined, what: string): Id {

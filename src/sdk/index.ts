@@ -1,9 +1,18 @@
 /** The client SDK: `createClient`, storages, and the types an app meets. */
 export type { MessageContent, Role } from '../domain/conversation.ts';
-export { type ConversationId, directConversationId, directPair, type UserId } from '../domain/ids.ts';
+export { type ClientMsgId, type ConversationId, directConversationId, directPair, type UserId } from '../domain/ids.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 export type { ConversationView, Cursor, Entry, ResyncReason } from '../protocol/frames.ts';
-export { Client, type ClientEvents, type ClientOptions, createClient, type Sending } from './client.ts';
+export {
+  Client,
+  type ClientEvents,
+  type ClientOptions,
+  createClient,
+  type Durable,
+  type Sending,
+  type Target,
+} from './client.ts';
+export { ClientError, type ClientErrorCode, clientErrorCodes } from './client-error.ts';
 export { IndexedDbStorage } from './indexed-db-storage.ts';
-export type { Status } from './machine.ts';
-export { MemoryStorage, type Storage } from './storage.ts';
+export type { Gap, Status } from './inputs-and-effects.ts';
+export { type Mark, MemoryStorage, type Storage, type StoredState } from './storage.ts';

@@ -1,7 +1,10 @@
-/** A device's state in the browser's IndexedDB: one database a device. */
+/**
+ * A device's state in the browser's IndexedDB: one database a device. Two tabs with the same device need a storage each, or
+ * a lock of the app's (`navigator.locks`): the server ends the older session of a device (4200).
+ */
 import type { ConversationId } from '../domain/ids.ts';
 import type { Cursor } from '../protocol/frames.ts';
-import type { OutboxEntry } from './outbox.ts';
+import type { OutboxEntry } from './requests.ts';
 import type { Mark, Storage, StoredState } from './storage.ts';
 
 const VERSION = 1;
@@ -18,7 +21,10 @@ export class IndexedDbStorage implements Storage {
       request.result.createObjectStore('marks');
       request.result.createObjectStore('about');
     };
-    return new IndexedDbStorage(await result(request));
+    const db = await result(request);
+    // A newer version of the app in another tab must be able to change the database.
+    db.onversionchange = () => db.close();
+    return new IndexedDbStorage(db);
   }
 
   private constructor(db: IDBDatabase) {
@@ -38,27 +44,33 @@ export class IndexedDbStorage implements Storage {
   }
 
   putOutbox(entry: OutboxEntry): Promise<void> {
-    return this.#write(['outbox'], (store) => store('outbox').put(entry));
+    // The one thing that nobody else has: on the disk before it counts as stored. All else comes again.
+    return this.#write(['outbox'], (store) => store('outbox').put(entry), 'strict');
   }
 
   deleteOutbox(key: string): Promise<void> {
     return this.#write(['outbox'], (store) => store('outbox').delete(key));
   }
 
-  commit(cursor: Cursor, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
+  commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
     return this.#write(['about', 'marks'], (store) => {
       for (const [conversation, mark] of marks) store('marks').put(mark, conversation);
-      store('about').put(cursor, CURSOR_KEY);
+      if (cursor) store('about').put(cursor, CURSOR_KEY);
     });
   }
 
+  /** The transactions before it still end. */
   async close(): Promise<void> {
     this.#db.close();
   }
 
-  #write(names: string[], work: (store: (name: string) => IDBObjectStore) => void): Promise<void> {
+  #write(
+    names: string[],
+    work: (store: (name: string) => IDBObjectStore) => void,
+    durability: IDBTransactionDurability = 'relaxed',
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const transaction = this.#db.transaction(names, 'readwrite');
+      const transaction = this.#db.transaction(names, 'readwrite', { durability });
       transaction.oncomplete = () => resolve();
       transaction.onabort = () => reject(transaction.error);
       work((name) => transaction.objectStore(name));

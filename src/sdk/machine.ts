@@ -1,141 +1,61 @@
 /**
- * The client as a state machine: inputs in, effects out. It knows no socket, no clock and no chance: times and random
- * numbers come with the input. SPEC.md has its states, its transitions and its invariants, each with its test.
+ * The client as a state machine: inputs in, effects out. It knows no socket, no storage, no clock and no chance: the time
+ * and a random number come with each input. SPEC.md has its states, its transitions and its invariants, each with its test.
  *
- * long because: the transition table reads as one.
+ * This file is the connection; what goes out is in outbox.ts, what comes in is in inbox.ts.
  */
-import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+import type { ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { afterClose } from '../protocol/close-codes.ts';
-import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
-import type {
-  ClientFrame,
-  ConversationView,
-  Cursor,
-  Entry,
-  ErrorFrame,
-  Query,
-  ResyncReason,
-  ServerFrame,
-} from '../protocol/frames.ts';
-import { laneOf, numberOfKey, type OutboxEntry, outboxKey, type Request } from './outbox.ts';
-import type { Mark, StoredState } from './storage.ts';
-
-/** Requests unanswered at a time; the server's own bound may be lower. */
-export const MAX_PIPELINED = 64;
-/** Entries of the outbox; one more is refused with OUTBOX_FULL. */
-export const MAX_OUTBOX = 10_000;
-/** Entries handed to the app and not yet handled; beyond it the socket is let go until the app has caught up. */
-export const MAX_UNHANDLED = 20_000;
-/** Pauses between attempts to connect: full jitter below a bound that doubles. */
-export const FIRST_BACKOFF_MS = 200;
-export const MAX_BACKOFF_MS = 20_000;
-/** Without an opened socket or a welcome within this time the attempt has failed. */
-export const CONNECT_TIMEOUT_MS = 10_000;
-/** What a retryable refusal without a time is given. */
-export const DEFAULT_RETRY_MS = 500;
-/** A cursor is confirmed to the server at most this often. */
-export const CONFIRM_EVERY_MS = 250;
-const DEFAULT_HEARTBEAT_MS = 30_000;
-
-export type Status =
-  | { readonly phase: 'offline'; readonly reason: string; readonly retryInMs: number }
-  | { readonly phase: 'connecting' }
-  | { readonly phase: 'catching up' }
-  | { readonly phase: 'live' }
-  | { readonly phase: 'stopped'; readonly reason: string };
-
-export type Outcome =
-  | { readonly conversation?: ConversationId; readonly pos: number; readonly at?: number; readonly error?: undefined }
-  | { readonly error: RookeryError };
-
-export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'retry' | 'confirm';
-
-export type Input =
-  | { readonly type: 'start' }
-  | { readonly type: 'request'; readonly clientMsgId: ClientMsgId; readonly request: Request }
-  | { readonly type: 'query'; readonly key: number; readonly query: Query }
-  /** A token for the hello, or undefined where the app has none. */
-  | { readonly type: 'token'; readonly token: string | undefined }
-  | { readonly type: 'opened' }
-  | { readonly type: 'frame'; readonly frame: ServerFrame }
-  | { readonly type: 'closed'; readonly code: number; readonly reason: string }
-  | { readonly type: 'timer'; readonly name: TimerName }
-  /** The app has handled so many entries. */
-  | { readonly type: 'handled'; readonly entries: number }
-  /** A cursor and its marks are stored. */
-  | { readonly type: 'committed'; readonly cursor: Cursor }
-  | { readonly type: 'stop' };
-
-export type Effect =
-  | { readonly type: 'fetch token' }
-  | { readonly type: 'open' }
-  | { readonly type: 'close' }
-  | { readonly type: 'write'; readonly frame: ClientFrame }
-  | { readonly type: 'set timer'; readonly name: TimerName; readonly ms: number }
-  | { readonly type: 'clear timer'; readonly name: TimerName }
-  | { readonly type: 'store entry'; readonly entry: OutboxEntry }
-  | { readonly type: 'drop entry'; readonly key: string }
-  | { readonly type: 'settle'; readonly clientMsgId: ClientMsgId; readonly outcome: Outcome }
-  | { readonly type: 'answer'; readonly key: number; readonly result: ConversationView | RookeryError }
-  /** To be handled in order, each before the next; `commit` only after all before it. */
-  | { readonly type: 'deliver'; readonly conversation: ConversationId; readonly entries: readonly Entry[] }
-  | { readonly type: 'commit'; readonly cursor: Cursor; readonly marks: readonly (readonly [ConversationId, Mark])[] }
-  | { readonly type: 'status'; readonly status: Status }
-  | { readonly type: 'resync'; readonly reason: ResyncReason }
-  | { readonly type: 'gap'; readonly conversation: ConversationId; readonly after: number; readonly found: number };
+import { RookeryError } from '../protocol/error-codes.ts';
+import type { Cursor, Entry, ErrorFrame, ResultFrame, ServerFrame, WelcomeFrame } from '../protocol/frames.ts';
+import { ClientError } from './client-error.ts';
+import { Commits } from './commits.ts';
+import { Inbox } from './inbox.ts';
+import type { Effect, Input, Moment, Outcome, TimerName } from './inputs-and-effects.ts';
+import * as limits from './limits.ts';
+import { Outbox, type Unanswered } from './outbox.ts';
+import { Queries } from './queries.ts';
+import type { StoredState } from './storage.ts';
 
 export interface MachineOptions {
   readonly device: DeviceId;
   /** Where a device that has no cursor begins. */
   readonly resume: 'latest' | 'everything';
+  /** For the operator's logs. */
   readonly agent?: string;
 }
 
-type Phase = 'idle' | 'offline' | 'authenticating' | 'connecting' | 'greeting' | 'online' | 'stopped';
-
-interface Unanswered {
-  readonly entry: OutboxEntry;
-  readonly lane: string;
-  /** The request's id on this connection; undefined while it is not under way. */
-  id: number | undefined;
-  /** Refused for a passing reason: not before the retry timer. */
-  held: boolean;
-}
+export type Phase = 'idle' | 'offline' | 'authenticating' | 'connecting' | 'greeting' | 'online' | 'stopped';
 
 export class Machine {
   readonly #options: MachineOptions;
-  readonly #outbox = new Map<string, Unanswered>();
-  readonly #byId = new Map<number, Unanswered>();
-  readonly #queries = new Map<number, { readonly key: number; readonly query: Query }>();
-  readonly #waitingQueries: { readonly key: number; readonly query: Query }[] = [];
-  readonly #marks = new Map<ConversationId, Mark>();
-  /** Marks moved since the last cursor frame. */
-  #moved = new Map<ConversationId, Mark>();
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #commits: Commits;
+  readonly #queries = new Queries();
   #phase: Phase = 'idle';
+  #stopReason = '';
   #user: UserId | undefined;
-  #cursor: Cursor | undefined;
-  #nextKey = 1;
   #nextId = 1;
+  #helloId = 0;
   #token: string | undefined;
   #refusedToken: string | undefined;
+  /** Connections lost or not made, in a row. */
   #attempts = 0;
-  #pipelined = MAX_PIPELINED;
-  #heartbeatMs = DEFAULT_HEARTBEAT_MS;
-  #silent = false;
-  #live = false;
-  #unhandled = 0;
+  #liveSinceMs: number | undefined;
+  #maxInFlight = limits.MAX_PIPELINED;
+  #heartbeatMs = limits.DEFAULT_HEARTBEAT_MS;
+  #heardAtMs = 0;
+  #heardSincePing = false;
+  #unhandledEntries = 0;
+  #unhandledBytes = 0;
   #appIsBehind = false;
-  #confirming: number | undefined;
-  #resumeEverything = false;
 
-  constructor(options: MachineOptions, { outbox, cursor, marks }: StoredState) {
+  constructor(options: MachineOptions, stored: StoredState) {
     this.#options = options;
-    this.#cursor = cursor;
-    for (const [conversation, mark] of marks) this.#marks.set(conversation, mark);
-    for (const entry of [...outbox].sort((a, b) => (a.key < b.key ? -1 : 1))) {
-      this.#outbox.set(entry.key, { entry, lane: laneOf(entry.request), id: undefined, held: false });
-      this.#nextKey = numberOfKey(entry.key) + 1;
-    }
+    this.#outbox = new Outbox(stored.outbox);
+    this.#inbox = new Inbox(stored, options.resume);
+    this.#commits = new Commits(this.#inbox);
   }
 
   get phase(): Phase {
@@ -146,32 +66,32 @@ export class Machine {
     return this.#outbox.size;
   }
 
-  /** @param random in [0, 1), for jitter */
-  handle(input: Input, random: number): Effect[] {
+  handle(input: Input, moment: Moment): Effect[] {
     switch (input.type) {
       case 'start':
         return this.#phase === 'idle' ? this.#authenticate() : [];
       case 'request':
-        return this.#request(input.clientMsgId, input.request);
+        return this.#request(input, moment);
       case 'query':
-        this.#waitingQueries.push(input);
-        return this.#send();
+        return this.#query(input, moment);
       case 'token':
         return this.#authenticated(input.token);
       case 'opened':
         return this.#greet();
       case 'frame':
-        return this.#phase === 'greeting' || this.#phase === 'online' ? this.#frame(input.frame, random) : [];
+        return this.#frame(input.frame, moment);
       case 'closed':
-        return this.#closed(input.code, input.reason, random);
+        return this.#closed(input.code, input.reason, moment);
       case 'timer':
-        return this.#timer(input.name, random);
+        return this.#timer(input.name, moment);
       case 'handled':
-        return this.#handled(input.entries);
+        return this.#handled(input.conversation, input.entries, moment);
+      case 'passed':
+        return this.#passed(input.cursor, moment);
       case 'committed':
-        return this.#committed(input.cursor);
+        return this.#committed(input.cursor, moment);
       case 'stop':
-        return this.#stop('closed by the app');
+        return this.#stop(input.reason);
     }
   }
 
@@ -184,46 +104,80 @@ export class Machine {
 
   #authenticated(token: string | undefined): Effect[] {
     if (this.#phase !== 'authenticating') return [];
-    if (token === undefined || token === this.#refusedToken) return this.#stop('no valid token');
+    if (token === undefined) return this.#stop('there is no token');
+    if (token === this.#refusedToken) return this.#stop('the token was refused, and there is no other');
     this.#token = token;
     this.#phase = 'connecting';
-    return [{ type: 'set timer', name: 'connect', ms: CONNECT_TIMEOUT_MS }, { type: 'open' }];
+    return [{ type: 'set timer', name: 'connect', ms: limits.CONNECT_TIMEOUT_MS }, { type: 'open' }];
   }
 
   #greet(): Effect[] {
     if (this.#phase !== 'connecting') return [];
     this.#phase = 'greeting';
-    const { device, resume, agent } = this.#options;
-    const from = this.#resumeEverything ? 'everything' : (this.#cursor ?? resume);
-    const hello = { t: 'hello', id: this.#nextId++, token: this.#token as string, device, resume: from } as const;
+    this.#helloId = this.#nextId++;
+    const { device, agent } = this.#options;
+    const token = this.#token as string;
+    const hello = { t: 'hello', id: this.#helloId, token, device, resume: this.#inbox.resume } as const;
     return [{ type: 'write', frame: agent === undefined ? hello : { ...hello, agent } }];
   }
 
-  #closed(code: number, reason: string, random: number): Effect[] {
+  #welcomed({ user, limits: { maxInFlight, heartbeatMs } }: WelcomeFrame, moment: Moment): Effect[] {
+    this.#phase = 'online';
+    this.#user = user;
+    this.#refusedToken = undefined;
+    this.#maxInFlight = Math.max(1, Math.min(limits.MAX_PIPELINED, maxInFlight));
+    this.#heartbeatMs = heartbeatMs;
+    return [
+      { type: 'clear timer', name: 'connect' },
+      { type: 'set timer', name: 'heartbeat', ms: heartbeatMs },
+      { type: 'status', status: { phase: 'catching up' } },
+      ...this.#send(moment),
+    ];
+  }
+
+  /** The hello was refused. A refused token is told by the close code that follows. */
+  #notWelcomed({ code, message }: ErrorFrame, moment: Moment): Effect[] {
+    const error = new RookeryError(code, message);
+    if (error.status === 401) return [];
+    return error.retryable ? this.#disconnect(code, moment) : this.#stop(`${code}: ${message}`);
+  }
+
+  /** Gives the connection up from our side. */
+  #disconnect(reason: string, moment: Moment): Effect[] {
+    return [{ type: 'close' }, ...this.#closed(1006, reason, moment)];
+  }
+
+  #closed(code: number, reason: string, { nowMs, random }: Moment): Effect[] {
     if (this.#phase === 'stopped' || this.#phase === 'idle' || this.#phase === 'offline') return [];
+    const wasStable = this.#liveSinceMs !== undefined && nowMs - this.#liveSinceMs >= limits.STABLE_AFTER_MS;
+    if (wasStable) this.#attempts = 0;
+    const effects = code === 1009 ? this.#frameTooLong() : [];
+    effects.push(...this.#forgetConnection());
     const after = afterClose(code);
-    const effects = this.#forgetConnection();
     if (after === 'stop') return [...effects, ...this.#stop(`${code} ${reason}`)];
     if (after === 'reauthenticate') this.#refusedToken = this.#token;
     this.#phase = 'offline';
     if (this.#appIsBehind) return [...effects, offline('the app is behind', 0)];
-    // A token that has expired is replaced at once; all else waits.
-    const bound = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(this.#attempts, 16));
+    const bound = Math.min(limits.MAX_BACKOFF_MS, limits.FIRST_BACKOFF_MS * 2 ** Math.min(this.#attempts, 16));
+    // A token that has expired in use is replaced at once; all else waits.
     const ms = after === 'reauthenticate' && this.#attempts === 0 ? 0 : Math.ceil(random * bound);
     this.#attempts += 1;
-    return [...effects, offline(`${code} ${reason}`.trim(), ms), { type: 'set timer', name: 'reconnect', ms }];
+    const why = code === 1006 && reason !== '' ? reason : `${code} ${reason}`.trim();
+    return [...effects, offline(why, ms), { type: 'set timer', name: 'reconnect', ms }];
+  }
+
+  #frameTooLong(): Effect[] {
+    const culprit = this.#outbox.tooLong();
+    if (!culprit) return [];
+    return this.#settle(culprit, { error: new RookeryError('FRAME_TOO_LARGE', 'too long for the server') });
   }
 
   /** What was under way on the connection is not any more; it goes out again on the next. */
   #forgetConnection(): Effect[] {
-    for (const unanswered of this.#outbox.values()) unanswered.id = undefined;
-    for (const unanswered of this.#outbox.values()) unanswered.held = false;
-    this.#byId.clear();
-    this.#waitingQueries.unshift(...this.#queries.values());
-    this.#queries.clear();
-    this.#live = false;
-    this.#confirming = undefined;
-    const names: TimerName[] = ['connect', 'heartbeat', 'retry', 'confirm'];
+    this.#outbox.disconnected();
+    this.#queries.disconnected();
+    this.#liveSinceMs = undefined;
+    const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry'];
     return names.map((name) => ({ type: 'clear timer', name }));
   }
 
@@ -231,99 +185,108 @@ export class Machine {
     if (this.#phase === 'stopped') return [];
     const effects = this.#forgetConnection();
     this.#phase = 'stopped';
-    const error = new RookeryError('SHUTTING_DOWN', `the client has stopped: ${reason}`);
-    for (const { key } of this.#waitingQueries.splice(0)) effects.push({ type: 'answer', key, result: error });
-    return [
-      ...effects,
+    this.#stopReason = reason;
+    if (this.#inbox.hasProgress) effects.push({ type: 'commit', ...this.#inbox.takeProgress() });
+    effects.push(
       { type: 'clear timer', name: 'reconnect' },
+      { type: 'clear timer', name: 'commit' },
       { type: 'close' },
-      { type: 'status', status: { phase: 'stopped', reason } },
-    ];
-  }
-
-  // ---- sending ----
-
-  #request(clientMsgId: ClientMsgId, request: Request): Effect[] {
-    if (this.#outbox.size >= MAX_OUTBOX) {
-      const error = new RookeryError('OVERLOADED', 'the outbox is full', { retryAfterMs: DEFAULT_RETRY_MS });
-      return [{ type: 'settle', clientMsgId, outcome: { error } }];
-    }
-    const entry: OutboxEntry = { key: outboxKey(this.#nextKey++), clientMsgId, request };
-    this.#outbox.set(entry.key, { entry, lane: laneOf(request), id: undefined, held: false });
-    return [{ type: 'store entry', entry }, ...this.#send()];
-  }
-
-  /** Writes what may go out: in order, never past one of the same lane that is held, never beyond the pipeline's bound. */
-  #send(): Effect[] {
-    if (this.#phase !== 'online') return [];
-    const effects: Effect[] = [];
-    for (const waiting of this.#waitingQueries.splice(0)) {
-      const id = this.#nextId++;
-      this.#queries.set(id, waiting);
-      effects.push({ type: 'write', frame: { t: 'query', id, query: waiting.query } });
-    }
-    const heldLanes = new Set<string>();
-    for (const unanswered of this.#outbox.values()) {
-      if (this.#byId.size >= this.#pipelined) break;
-      if (unanswered.held) heldLanes.add(unanswered.lane);
-      if (unanswered.id !== undefined || heldLanes.has(unanswered.lane)) continue;
-      unanswered.id = this.#nextId++;
-      this.#byId.set(unanswered.id, unanswered);
-      effects.push({ type: 'write', frame: frameOf(unanswered.entry, unanswered.id) });
+    );
+    effects.push({ type: 'status', status: { phase: 'stopped', reason } });
+    const error = this.#hasStopped();
+    for (const ticket of this.#queries.end()) effects.push({ type: 'answer', ticket, result: error });
+    // They stay in the storage: the promises end, the messages do not.
+    for (const { ticket } of this.#outbox.all()) {
+      if (ticket !== undefined) effects.push({ type: 'settle', ticket, outcome: { error } });
     }
     return effects;
   }
 
-  #settled(id: number, outcome: Outcome): Effect[] {
-    const unanswered = this.#byId.get(id);
-    if (!unanswered) return [];
-    const { key, clientMsgId } = unanswered.entry;
-    this.#byId.delete(id);
-    this.#outbox.delete(key);
-    return [{ type: 'drop entry', key }, { type: 'settle', clientMsgId, outcome }, ...this.#send()];
+  #hasStopped(): ClientError {
+    return new ClientError('CLIENT_CLOSED', `the client has stopped: ${this.#stopReason}`);
   }
 
-  #refused({ id, code, message, retryAfterMs }: ErrorFrame, random: number): Effect[] {
+  // ---- sending ----
+
+  #request({ ticket, clientMsgId, request }: Extract<Input, { type: 'request' }>, moment: Moment): Effect[] {
+    if (this.#phase === 'stopped') return [{ type: 'settle', ticket, outcome: { error: this.#hasStopped() } }];
+    const entry = this.#outbox.add(ticket, clientMsgId, request);
+    if (!entry) {
+      const error = new ClientError('OUTBOX_FULL', 'too much waits to be sent');
+      return [{ type: 'settle', ticket, outcome: { error } }];
+    }
+    return [{ type: 'store entry', entry }, ...this.#send(moment)];
+  }
+
+  #query({ ticket, query }: Extract<Input, { type: 'query' }>, moment: Moment): Effect[] {
+    if (this.#phase === 'stopped') return [{ type: 'answer', ticket, result: this.#hasStopped() }];
+    if (this.#queries.add({ ticket, query })) return this.#send(moment);
+    return [{ type: 'answer', ticket, result: new ClientError('OUTBOX_FULL', 'too many queries wait') }];
+  }
+
+  #send({ nowMs }: Moment): Effect[] {
+    if (this.#phase !== 'online') return [];
+    const room = (): number => this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay;
+    const newId = (): number => this.#nextId++;
+    const questions = this.#queries.next(room(), newId);
+    const requests = this.#outbox.next(this.#user as UserId, room(), nowMs, newId);
+    return [...questions, ...requests].map((frame) => ({ type: 'write', frame }));
+  }
+
+  #answered(id: number, outcome: Outcome, moment: Moment): Effect[] {
+    const unanswered = this.#outbox.answered(id);
+    return unanswered ? [...this.#settle(unanswered, outcome), ...this.#send(moment)] : [];
+  }
+
+  #settle({ entry, ticket, lane }: Unanswered, outcome: Outcome): Effect[] {
+    const { key, clientMsgId } = entry;
+    const drop: Effect = { type: 'drop entry', key };
+    if (ticket !== undefined) return [drop, { type: 'settle', ticket, outcome }];
+    if (!outcome.error || !lane) return [drop];
+    // Left by an earlier run: no call waits for it, and yet somebody must hear of it.
+    return [drop, { type: 'refused', conversation: lane, clientMsgId, error: outcome.error }];
+  }
+
+  #refused({ id, code, message, retryAfterMs }: ErrorFrame, moment: Moment): Effect[] {
     if (id === undefined) return [];
     const error = new RookeryError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
-    const query = this.#queries.get(id);
-    if (query) {
-      this.#queries.delete(id);
-      return [{ type: 'answer', key: query.key, result: error }];
-    }
-    const unanswered = this.#byId.get(id);
-    if (!unanswered) return [];
-    if (!error.retryable) return this.#settled(id, { error });
-    this.#byId.delete(id);
-    unanswered.id = undefined;
-    unanswered.held = true;
-    const ms = Math.ceil((retryAfterMs ?? DEFAULT_RETRY_MS) * (1 + random));
-    return [{ type: 'set timer', name: 'retry', ms }, ...this.#send()];
+    const ticket = this.#queries.answered(id);
+    if (ticket !== undefined) return [{ type: 'answer', ticket, result: error }, ...this.#send(moment)];
+    if (!error.retryable) return this.#answered(id, { error }, moment);
+    if (!this.#outbox.hold(id, retryAfterMs, moment)) return [];
+    return [...this.#retryLater(moment), ...this.#send(moment)];
+  }
+
+  #retryLater({ nowMs }: Moment): Effect[] {
+    const atMs = this.#outbox.nextRetryAfter(nowMs);
+    return atMs === undefined ? [] : [{ type: 'set timer', name: 'retry', ms: Math.ceil(atMs - nowMs) }];
   }
 
   // ---- receiving ----
 
-  #frame(frame: ServerFrame, random: number): Effect[] {
-    this.#silent = false;
+  #frame(frame: ServerFrame, moment: Moment): Effect[] {
+    this.#heardAtMs = moment.nowMs;
+    this.#heardSincePing = true;
+    if (this.#phase === 'greeting') {
+      if (frame.t === 'welcome') return this.#welcomed(frame, moment);
+      return frame.t === 'error' && frame.id === this.#helloId ? this.#notWelcomed(frame, moment) : [];
+    }
+    if (this.#phase !== 'online') return [];
     switch (frame.t) {
-      case 'welcome':
-        return this.#welcomed(frame.user, frame.limits.maxInFlight, frame.limits.heartbeatMs);
       case 'sent':
-        return this.#settled(frame.id, { conversation: frame.conversation, pos: frame.pos, at: frame.at });
+        return this.#answered(frame.id, { conversation: frame.conversation, pos: frame.pos, at: frame.at }, moment);
       case 'done':
-        return this.#settled(frame.id, { pos: frame.pos });
-      case 'result': {
-        const query = this.#queries.get(frame.id);
-        this.#queries.delete(frame.id);
-        return query ? [{ type: 'answer', key: query.key, result: frame.result }] : [];
-      }
+        return this.#answered(frame.id, { pos: frame.pos }, moment);
+      case 'result':
+        return this.#result(frame, moment);
       case 'error':
-        return this.#refused(frame, random);
+        return this.#refused(frame, moment);
       case 'deliver':
-        return this.#delivered(frame.conversation, frame.entries);
+        return this.#delivered(frame.conversation, frame.entries, moment);
       case 'cursor':
-        return this.#cursorMoved({ epoch: frame.epoch, seq: frame.seq });
+        return this.#reached({ epoch: frame.epoch, seq: frame.seq }, moment);
       case 'resync':
+        this.#inbox.resynced();
         return [{ type: 'resync', reason: frame.reason }];
       default:
         // A pong, or a frame of a newer server.
@@ -331,117 +294,100 @@ export class Machine {
     }
   }
 
-  #welcomed(user: UserId, maxInFlight: number, heartbeatMs: number): Effect[] {
-    this.#phase = 'online';
-    this.#user = user;
-    this.#attempts = 0;
-    this.#refusedToken = undefined;
-    this.#pipelined = Math.max(1, Math.min(MAX_PIPELINED, maxInFlight));
-    this.#heartbeatMs = heartbeatMs;
-    return [
-      { type: 'clear timer', name: 'connect' },
-      { type: 'set timer', name: 'heartbeat', ms: heartbeatMs },
-      { type: 'status', status: { phase: 'catching up' } },
-      ...this.#send(),
-    ];
+  #result({ id, result }: ResultFrame, moment: Moment): Effect[] {
+    const ticket = this.#queries.answered(id);
+    return ticket === undefined ? [] : [{ type: 'answer', ticket, result }, ...this.#send(moment)];
   }
 
-  #delivered(conversation: ConversationId, all: readonly Entry[]): Effect[] {
-    const entries: Entry[] = [];
-    let mark = this.#marks.get(conversation) ?? { pos: 0, n: 0 };
-    for (const entry of all) {
-      if (entry.pos <= mark.pos) continue;
-      const n = 'n' in entry ? entry.n : undefined;
-      if (n !== undefined && n > mark.n + 1 && mark.n > 0 && !this.#joins(entry)) {
-        // What lies between is missing: nothing beyond it is handed over; the inbox is asked again from its beginning.
-        this.#move(conversation, mark);
-        this.#resumeEverything = true;
-        return [
-          ...this.#handOver(conversation, entries),
-          { type: 'gap', conversation, after: mark.n, found: n },
-          { type: 'close' },
-        ];
+  #delivered(conversation: ConversationId, entries: readonly Entry[], moment: Moment): Effect[] {
+    const me = this.#user as UserId;
+    const { fresh, gap, rejected } = this.#inbox.receive(conversation, entries, me);
+    const effects: Effect[] = [];
+    for (const { id, code } of rejected) {
+      const error = new RookeryError(code, 'the log has refused it');
+      for (const unanswered of this.#outbox.rejected(conversation, id, me)) {
+        effects.push(...this.#settle(unanswered, { error }));
       }
-      mark = { pos: entry.pos, n: Math.max(n ?? 0, mark.n) };
-      entries.push(entry);
     }
-    this.#move(conversation, mark);
-    return this.#handOver(conversation, entries);
-  }
-
-  /** Whether with this entry the user comes (again): between leaving and joining the index goes on without them. */
-  #joins(entry: Entry): boolean {
-    if (entry.type !== 'membersAdded' && entry.type !== 'groupCreated') return false;
-    return this.#user === undefined || entry.members.includes(this.#user) || entry.by === this.#user;
-  }
-
-  #move(conversation: ConversationId, mark: Mark): void {
-    if (mark.pos === 0) return;
-    this.#marks.set(conversation, mark);
-    this.#moved.set(conversation, mark);
-  }
-
-  #handOver(conversation: ConversationId, entries: readonly Entry[]): Effect[] {
-    if (entries.length === 0) return [];
-    this.#unhandled += entries.length;
-    const deliver: Effect = { type: 'deliver', conversation, entries };
-    if (this.#unhandled <= MAX_UNHANDLED || this.#appIsBehind) return [deliver];
+    if (fresh.length > 0) effects.push({ type: 'hand over', conversation, entries: fresh });
+    this.#unhandledEntries += fresh.length;
+    this.#unhandledBytes += bytesOf(fresh);
+    if (gap) effects.push({ type: 'gap', conversation, ...gap });
+    if (gap && !gap.lost) return [...effects, ...this.#disconnect('an entry is missing', moment)];
+    const isTooMuch =
+      this.#unhandledEntries > limits.MAX_UNHANDLED_ENTRIES || this.#unhandledBytes > limits.MAX_UNHANDLED_BYTES;
+    if (!isTooMuch) return rejected.length > 0 ? [...effects, ...this.#send(moment)] : effects;
     this.#appIsBehind = true;
-    return [deliver, { type: 'close' }];
+    return [...effects, ...this.#disconnect('the app is behind', moment)];
   }
 
-  #cursorMoved(cursor: Cursor): Effect[] {
-    const marks = [...this.#moved];
-    this.#moved = new Map();
-    this.#cursor = cursor;
-    this.#resumeEverything = false;
-    const commit: Effect = { type: 'commit', cursor, marks };
-    if (this.#live) return [commit];
-    this.#live = true;
-    return [commit, { type: 'status', status: { phase: 'live' } }];
+  #reached(cursor: Cursor, { nowMs }: Moment): Effect[] {
+    this.#inbox.reached(cursor);
+    const pass: Effect = { type: 'pass', cursor };
+    if (this.#liveSinceMs !== undefined) return [pass];
+    this.#liveSinceMs = nowMs;
+    return [pass, { type: 'status', status: { phase: 'live' } }];
   }
 
-  #handled(entries: number): Effect[] {
-    this.#unhandled -= entries;
-    if (!this.#appIsBehind || this.#unhandled > 0) return [];
+  #handled(conversation: ConversationId, entries: readonly Entry[], moment: Moment): Effect[] {
+    this.#unhandledEntries -= entries.length;
+    this.#unhandledBytes -= bytesOf(entries);
+    this.#commits.handled(entries.length);
+    this.#inbox.handled(conversation, entries);
+    if (this.#phase === 'stopped') return [];
+    const effects = this.#commits.ifDue(moment.nowMs);
+    if (!this.#appIsBehind || this.#unhandledEntries > 0) return effects;
     this.#appIsBehind = false;
-    return this.#phase === 'offline' ? this.#authenticate() : [];
+    return this.#phase === 'offline' ? [...effects, ...this.#authenticate()] : effects;
   }
 
-  #committed({ seq }: Cursor): Effect[] {
-    if (this.#phase !== 'online') return [];
-    const isFirst = this.#confirming === undefined;
-    this.#confirming = seq;
-    return isFirst ? [{ type: 'set timer', name: 'confirm', ms: CONFIRM_EVERY_MS }] : [];
+  #passed(cursor: Cursor, { nowMs }: Moment): Effect[] {
+    this.#inbox.passed(cursor);
+    return this.#phase === 'stopped' ? [] : this.#commits.ifDue(nowMs);
+  }
+
+  #committed(stored: Cursor | undefined, { nowMs }: Moment): Effect[] {
+    const cursor = this.#commits.done(stored);
+    if (this.#phase === 'stopped') return [];
+    const effects = this.#commits.ifDue(nowMs);
+    if (!cursor || this.#phase !== 'online') return effects;
+    this.#commits.confirmed(cursor);
+    return [{ type: 'write', frame: { t: 'confirm', seq: cursor.seq } }, ...effects];
   }
 
   // ---- time ----
 
-  #timer(name: TimerName, random: number): Effect[] {
+  #timer(name: TimerName, moment: Moment): Effect[] {
     switch (name) {
       case 'reconnect':
         return this.#phase === 'offline' ? this.#authenticate() : [];
       case 'connect':
-        if (this.#phase !== 'connecting' && this.#phase !== 'greeting') return [];
-        return [{ type: 'close' }, ...this.#closed(1006, 'no answer', random)];
+        return this.#phase === 'connecting' || this.#phase === 'greeting' ? this.#disconnect('no answer', moment) : [];
       case 'heartbeat':
+        return this.#phase === 'online' ? this.#beat(moment) : [];
+      case 'pong':
         if (this.#phase !== 'online') return [];
-        // A ping was sent at the last beat, and nothing came since: the connection is half-open.
-        if (this.#silent) return [{ type: 'close' }, ...this.#closed(1006, 'the connection is silent', random)];
-        this.#silent = true;
-        return [
-          { type: 'write', frame: { t: 'ping' } },
-          { type: 'set timer', name: 'heartbeat', ms: this.#heartbeatMs },
-        ];
+        if (!this.#heardSincePing) return this.#disconnect('the connection is silent', moment);
+        return this.#beat(moment);
       case 'retry':
-        for (const unanswered of this.#outbox.values()) unanswered.held = false;
-        return this.#send();
-      case 'confirm': {
-        const seq = this.#confirming;
-        this.#confirming = undefined;
-        return seq === undefined || this.#phase !== 'online' ? [] : [{ type: 'write', frame: { t: 'confirm', seq } }];
-      }
+        return [...this.#send(moment), ...this.#retryLater(moment)];
+      case 'commit':
+        this.#commits.timerFired();
+        return this.#phase === 'stopped' ? [] : this.#commits.ifDue(moment.nowMs);
     }
+  }
+
+  /** Silent for a heartbeat: asks whether anybody is there. */
+  #beat({ nowMs }: Moment): Effect[] {
+    const silentMs = nowMs - this.#heardAtMs;
+    if (silentMs < this.#heartbeatMs) {
+      return [{ type: 'set timer', name: 'heartbeat', ms: Math.ceil(this.#heartbeatMs - silentMs) }];
+    }
+    this.#heardSincePing = false;
+    return [
+      { type: 'write', frame: { t: 'ping' } },
+      { type: 'set timer', name: 'pong', ms: limits.PONG_TIMEOUT_MS },
+    ];
   }
 }
 
@@ -450,9 +396,8 @@ const offline = (reason: string, retryInMs: number): Effect => ({
   status: { phase: 'offline', reason, retryInMs },
 });
 
-function frameOf({ clientMsgId, request }: OutboxEntry, id: number): ClientFrame {
-  if (request.t === 'command') return { t: 'command', id, clientMsgId, command: request.command };
-  return { t: 'send', id, ...request.address, clientMsgId, ...request.content };
+function bytesOf(entries: readonly Entry[]): number {
+  let bytes = 0;
+  for (const entry of entries) if (entry.type === 'message') bytes += entry.body.length;
+  return bytes;
 }
-
-export type { ErrorCode };

@@ -1,12 +1,16 @@
-/** What a device keeps: its outbox, its cursor, and how far it has got in each conversation. One client uses a storage at a time. */
+/** What a device keeps: its outbox, its cursor, and how far it has got in each conversation. */
 import type { ConversationId } from '../domain/ids.ts';
 import type { Cursor } from '../protocol/frames.ts';
-import type { OutboxEntry } from './outbox.ts';
+import type { OutboxEntry } from './requests.ts';
 
-/** The newest entry of a conversation that was handed to the app: its position, and the newest index. */
+/** How far a conversation has been handed to the app. */
 export interface Mark {
+  /** Position of the newest entry. */
   readonly pos: number;
+  /** The newest index; 0: the next entry may have any. */
   readonly n: number;
+  /** The greatest time of an entry, milliseconds since 1970 by the log's clock. */
+  readonly at: number;
 }
 
 export interface StoredState {
@@ -16,13 +20,21 @@ export interface StoredState {
   readonly marks: readonly (readonly [ConversationId, Mark])[];
 }
 
-/** Each call is durable, as far as the storage can, when it resolves; and happens whole or not at all. */
+/**
+ * Each call is durable, as far as the storage can, when it resolves, and happens whole or not at all. Calls take effect in
+ * the order they are made, also where none waits for the one before. One client uses a storage at a time.
+ */
 export interface Storage {
   load(): Promise<StoredState>;
   putOutbox(entry: OutboxEntry): Promise<void>;
+  /** No error where there is none of this key. */
   deleteOutbox(key: string): Promise<void>;
-  /** Cursor and marks together: a cursor ahead of its marks would lose the knowledge of what is a repetition. */
-  commit(cursor: Cursor, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void>;
+  /**
+   * Cursor and marks together: a cursor ahead of its marks would lose the knowledge of what is a repetition. Other marks,
+   * and without a cursor the one before, stay as they are.
+   */
+  commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void>;
+  /** After the calls before it. A second time it does nothing. */
   close(): Promise<void>;
 }
 
@@ -44,8 +56,8 @@ export class MemoryStorage implements Storage {
     this.#outbox.delete(key);
   }
 
-  async commit(cursor: Cursor, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
-    this.#cursor = cursor;
+  async commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
+    this.#cursor = cursor ?? this.#cursor;
     for (const [conversation, mark] of marks) this.#marks.set(conversation, mark);
   }
 

@@ -1,0 +1,143 @@
+/**
+ * How far a device is: in each conversation by its mark, in the inbox stream by its cursor. Pure. Two sets of marks: what
+ * was received tells repetitions and gaps, what the app has handled is what gets stored, so that a crash repeats and never
+ * loses.
+ *
+ * Memory: a mark a conversation. Entries are not kept.
+ */
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
+import type { ErrorCode } from '../protocol/error-codes.ts';
+import type { Cursor, Entry, Resume } from '../protocol/frames.ts';
+import type { Gap } from './inputs-and-effects.ts';
+import type { Mark, StoredState } from './storage.ts';
+
+const NOTHING: Mark = { pos: 0, n: 0, at: 0 };
+
+export interface Received {
+  /** Not handed over before, in order. */
+  readonly fresh: readonly Entry[];
+  /** Where it is not `lost`, nothing behind it is in `fresh`, and the inbox is to be asked again. */
+  readonly gap?: Gap;
+  /** What the log's fold returned to this user. */
+  readonly rejected: readonly { readonly id: ClientMsgId; readonly code: ErrorCode }[];
+}
+
+export interface Progress {
+  readonly cursor: Cursor | undefined;
+  /** Those that moved since the last time. */
+  readonly marks: readonly (readonly [ConversationId, Mark])[];
+}
+
+export class Inbox {
+  readonly #received: Map<ConversationId, Mark>;
+  readonly #handled: Map<ConversationId, Mark>;
+  /** Handled, and not yet given out to be stored. */
+  readonly #moved = new Set<ConversationId>();
+  /** Indexes behind which entries were missing, and the inbox was asked again. */
+  readonly #askedAgain = new Map<ConversationId, number>();
+  #resume: Resume;
+  /** All before it is handled. Within an epoch it only grows, also while the inbox is read again from its beginning. */
+  #cursor: Cursor | undefined;
+  #cursorMoved = false;
+
+  constructor({ cursor, marks }: StoredState, first: 'latest' | 'everything') {
+    this.#received = new Map(marks);
+    this.#handled = new Map(marks);
+    this.#cursor = cursor;
+    this.#resume = cursor ?? first;
+  }
+
+  /** Where the next connection begins. */
+  get resume(): Resume {
+    return this.#resume;
+  }
+
+  get cursor(): Cursor | undefined {
+    return this.#cursor;
+  }
+
+  /** Whether there is something to store. */
+  get hasProgress(): boolean {
+    return this.#cursorMoved || this.#moved.size > 0;
+  }
+
+  receive(conversation: ConversationId, entries: readonly Entry[], me: UserId): Received {
+    const fresh: Entry[] = [];
+    const rejected: { id: ClientMsgId; code: ErrorCode }[] = [];
+    let mark = this.#received.get(conversation) ?? NOTHING;
+    let gap: Gap | undefined;
+    for (const entry of entries) {
+      if (isRepeated(entry, mark)) continue;
+      const missing = missingBefore(entry, mark, me);
+      if (missing) {
+        const lost = this.#askedAgain.get(conversation) === missing.after;
+        gap = { ...missing, lost };
+        if (!lost) {
+          this.#askedAgain.set(conversation, missing.after);
+          this.#resume = 'everything';
+          break;
+        }
+      }
+      mark = advanced(mark, entry);
+      fresh.push(entry);
+      if (entry.type === 'rejected' && entry.by === me) rejected.push(entry);
+    }
+    if (fresh.length > 0) this.#received.set(conversation, mark);
+    if (mark.n > (this.#askedAgain.get(conversation) ?? mark.n)) this.#askedAgain.delete(conversation);
+    return { fresh, rejected, ...(gap && { gap }) };
+  }
+
+  /** A cursor frame: a later connection goes on from here. It may lie before what is stored, while the inbox is read again. */
+  reached(cursor: Cursor): void {
+    this.#resume = cursor;
+  }
+
+  /** What follows comes from the log, perhaps not from its beginning: a conversation may begin anywhere in it. */
+  resynced(): void {
+    for (const [conversation, mark] of this.#received) this.#received.set(conversation, { ...mark, n: 0 });
+  }
+
+  handled(conversation: ConversationId, entries: readonly Entry[]): void {
+    let mark = this.#handled.get(conversation) ?? NOTHING;
+    for (const entry of entries) mark = advanced(mark, entry);
+    this.#handled.set(conversation, mark);
+    this.#moved.add(conversation);
+  }
+
+  /** All entries before `cursor` are handled. */
+  passed(cursor: Cursor): void {
+    if (this.#cursor?.epoch === cursor.epoch && this.#cursor.seq >= cursor.seq) return;
+    this.#cursor = cursor;
+    this.#cursorMoved = true;
+  }
+
+  takeProgress(): Progress {
+    const marks = [...this.#moved].map(
+      (conversation) => [conversation, this.#handled.get(conversation) as Mark] as const,
+    );
+    this.#moved.clear();
+    this.#cursorMoved = false;
+    return { cursor: this.#cursor, marks };
+  }
+}
+
+const indexOf = (entry: Entry): number | undefined => ('n' in entry ? entry.n : undefined);
+
+/**
+ * Positions of a conversation only grow, in one log. An entry that is not behind the mark and yet younger than everything
+ * handed over stands in another log, begun anew or brought back from a copy: it is no repetition.
+ */
+const isRepeated = (entry: Entry, mark: Mark): boolean => entry.pos <= mark.pos && entry.at <= mark.at;
+
+/** The index is gapless for a member. The first one may be any; and whoever is added again goes on where the others are. */
+function missingBefore(entry: Entry, mark: Mark, me: UserId): { after: number; found: number } | undefined {
+  const n = indexOf(entry);
+  if (n === undefined || mark.n === 0 || n <= mark.n + 1 || entry.pos <= mark.pos) return undefined;
+  const joins = (entry.type === 'membersAdded' || entry.type === 'groupCreated') && entry.members.includes(me);
+  return joins ? undefined : { after: mark.n, found: n };
+}
+
+function advanced(mark: Mark, entry: Entry): Mark {
+  const known = entry.pos > mark.pos ? mark.n : 0;
+  return { pos: entry.pos, n: indexOf(entry) ?? known, at: Math.max(mark.at, entry.at) };
+}

@@ -1,0 +1,97 @@
+/** What the machine is told, and what it wants done. */
+import type { ClientMsgId, ConversationId } from '../domain/ids.ts';
+import type { RookeryError } from '../protocol/error-codes.ts';
+import type {
+  ClientFrame,
+  ConversationView,
+  Cursor,
+  Entry,
+  Query,
+  ResyncReason,
+  ServerFrame,
+} from '../protocol/frames.ts';
+import type { ClientError } from './client-error.ts';
+import type { OutboxEntry, Request } from './requests.ts';
+import type { Mark } from './storage.ts';
+
+export type Status =
+  | { readonly phase: 'offline'; readonly reason: string; readonly retryInMs: number }
+  | { readonly phase: 'connecting' }
+  | { readonly phase: 'catching up' }
+  | { readonly phase: 'live' }
+  | { readonly phase: 'stopped'; readonly reason: string };
+
+/** How a message or a command ended. `conversation` and `at` (milliseconds since 1970) only with messages. */
+export type Outcome =
+  | { readonly pos: number; readonly conversation?: ConversationId; readonly at?: number; readonly error?: undefined }
+  | { readonly error: RookeryError | ClientError };
+
+export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'pong' | 'retry' | 'commit';
+
+export type Input =
+  | { readonly type: 'start' }
+  /** `ticket` names the call whose promise is to be settled. */
+  | { readonly type: 'request'; readonly ticket: number; readonly clientMsgId: ClientMsgId; readonly request: Request }
+  | { readonly type: 'query'; readonly ticket: number; readonly query: Query }
+  /** For the hello; undefined where the app has none. */
+  | { readonly type: 'token'; readonly token: string | undefined }
+  | { readonly type: 'opened' }
+  | { readonly type: 'frame'; readonly frame: ServerFrame }
+  /** The socket is gone, or could not be opened (1006), or no token could be fetched (1006). */
+  | { readonly type: 'closed'; readonly code: number; readonly reason: string }
+  | { readonly type: 'timer'; readonly name: TimerName }
+  /** The app has handled these entries: handed over in this order, the next ones come behind them. */
+  | { readonly type: 'handled'; readonly conversation: ConversationId; readonly entries: readonly Entry[] }
+  /** All that was handed over before this cursor has been handled. */
+  | { readonly type: 'passed'; readonly cursor: Cursor }
+  /** What a `commit` said is in the storage. */
+  | { readonly type: 'committed'; readonly cursor: Cursor | undefined }
+  | { readonly type: 'stop'; readonly reason: string };
+
+/** When an input came. */
+export interface Moment {
+  /** Milliseconds of a clock that never goes back; of no meaning beyond differences. */
+  readonly nowMs: number;
+  /** In [0, 1), for jitter. */
+  readonly random: number;
+}
+
+export type Effect =
+  | { readonly type: 'fetch token' }
+  | { readonly type: 'open' }
+  /** The socket is given up: what it still brings, its closing included, is no input any more. */
+  | { readonly type: 'close' }
+  /** Only behind the storing of all entries before it; and only on the socket of now. */
+  | { readonly type: 'write'; readonly frame: ClientFrame }
+  | { readonly type: 'set timer'; readonly name: TimerName; readonly ms: number }
+  | { readonly type: 'clear timer'; readonly name: TimerName }
+  | { readonly type: 'store entry'; readonly entry: OutboxEntry }
+  | { readonly type: 'drop entry'; readonly key: string }
+  | { readonly type: 'settle'; readonly ticket: number; readonly outcome: Outcome }
+  /** An entry that an earlier run has left: refused for good. */
+  | {
+      readonly type: 'refused';
+      readonly conversation: ConversationId;
+      readonly clientMsgId: ClientMsgId;
+      readonly error: RookeryError | ClientError;
+    }
+  | { readonly type: 'answer'; readonly ticket: number; readonly result: ConversationView | RookeryError | ClientError }
+  /** `hand over` and `pass`: one after the other, answered with `handled` and `passed`. */
+  | { readonly type: 'hand over'; readonly conversation: ConversationId; readonly entries: readonly Entry[] }
+  | { readonly type: 'pass'; readonly cursor: Cursor }
+  | {
+      readonly type: 'commit';
+      readonly cursor: Cursor | undefined;
+      readonly marks: readonly (readonly [ConversationId, Mark])[];
+    }
+  | { readonly type: 'status'; readonly status: Status }
+  | { readonly type: 'resync'; readonly reason: ResyncReason }
+  | ({ readonly type: 'gap'; readonly conversation: ConversationId } & Gap);
+
+/** Entries are missing between two indexes. */
+export interface Gap {
+  readonly after: number;
+  readonly found: number;
+  /** False: the inbox is asked again. True: it was, and it has them no more; what follows is handed over all the same. */
+  readonly lost: boolean;
+}

@@ -1,0 +1,336 @@
+/**
+ * The client against a server that does what the protocol says, while everything else goes wrong: connections drop with what
+ * is on its way, answers get lost, requests are refused for a while, the app is slow or dies.
+ */
+import fc from 'fast-check';
+import t, { type Test } from 'tap';
+import type { ConversationId } from '../../src/domain/ids.ts';
+import type { ClientFrame, Cursor, Entry, ServerFrame } from '../../src/protocol/frames.ts';
+import type { Effect, Input, TimerName } from '../../src/sdk/inputs-and-effects.ts';
+import { COMMIT_EVERY_MS } from '../../src/sdk/limits.ts';
+import { Machine } from '../../src/sdk/machine.ts';
+import { MemoryStorage } from '../../src/sdk/storage.ts';
+import { bytes, conversation, device, msgId, user } from '../support/given.ts';
+import { welcome } from '../support/sdk-scene.ts';
+
+const ROOMS = ['room', 'hall'].map(conversation);
+const EPOCH = 'e';
+
+/** A log and one user's inbox in it; answers and entries of one connection wait to be taken. */
+class Server {
+  readonly log: { readonly room: ConversationId; readonly entry: Entry }[] = [];
+  readonly #seen = new Map<string, number>();
+  readonly #lastIndex = new Map<ConversationId, number>();
+  outgoing: ServerFrame[] = [];
+  overloaded = false;
+  #deliveredTo = 0;
+
+  append(room: ConversationId, by: string, id: string): number {
+    const seenAt = this.#seen.get(id);
+    if (seenAt !== undefined) return seenAt;
+    const pos = this.log.length + 1;
+    const n = (this.#lastIndex.get(room) ?? 0) + 1;
+    this.#lastIndex.set(room, n);
+    this.#seen.set(id, pos);
+    const base = { type: 'message', pos, at: pos, by: user(by), id: msgId(id), n } as const;
+    this.log.push({ room, entry: { ...base, contentType: 'x', body: bytes(id) } });
+    return pos;
+  }
+
+  receive(frame: ClientFrame): void {
+    if (frame.t === 'hello') {
+      this.outgoing = [(welcome() as Extract<Input, { type: 'frame' }>).frame];
+      const { resume } = frame;
+      // What lies just before the cursor may come again.
+      this.#deliveredTo = typeof resume === 'object' ? Math.max(0, resume.seq - 2) : 0;
+    } else if (frame.t === 'send') {
+      const { id } = frame;
+      if (this.overloaded) {
+        this.outgoing.push({ t: 'error', id, code: 'OVERLOADED', message: '', retryAfterMs: 10 });
+        return;
+      }
+      const room = frame.conversation as ConversationId;
+      this.outgoing.push({ t: 'sent', id, conversation: room, pos: this.append(room, 'me', frame.clientMsgId), at: 0 });
+    }
+  }
+
+  /** Up to three entries, and perhaps the cursor behind them. */
+  deliver(withCursor: boolean): void {
+    const until = Math.min(this.log.length, this.#deliveredTo + 3);
+    for (const { room, entry } of this.log.slice(this.#deliveredTo, until)) {
+      this.outgoing.push({ t: 'deliver', conversation: room, entries: [entry] });
+    }
+    this.#deliveredTo = until;
+    if (withCursor) this.outgoing.push({ t: 'cursor', epoch: EPOCH, seq: until });
+  }
+}
+
+/** A device: the machine with a storage, and an app that keeps what it handled. */
+class Device {
+  readonly server: Server;
+  readonly storage = new MemoryStorage();
+  readonly handled: { readonly room: ConversationId; readonly pos: number }[] = [];
+  readonly commits: Cursor[] = [];
+  readonly settled: number[] = [];
+  readonly violations: string[] = [];
+  readonly #stored = new Set<string>();
+  #machine!: Machine;
+  #work: Extract<Effect, { type: 'hand over' | 'pass' }>[] = [];
+  readonly #timers = new Map<TimerName, number>();
+  #connected = false;
+  #toServer: ClientFrame[] = [];
+  #nowMs = 0;
+
+  constructor(server: Server) {
+    this.server = server;
+  }
+
+  get outboxSize(): number {
+    return this.#machine.outboxSize;
+  }
+
+  /** Also a start after a crash: nothing is left but the storage. */
+  async start(): Promise<void> {
+    this.#machine = new Machine({ device: device('d'), resume: 'everything' }, await this.storage.load());
+    this.#work = [];
+    this.#toServer = [];
+    this.#timers.clear();
+    this.#connected = false;
+    this.input({ type: 'start' });
+  }
+
+  input(input: Input): void {
+    const moment = { nowMs: this.#nowMs, random: 0.5 };
+    for (const effect of this.#machine.handle(input, moment)) this.#perform(effect);
+  }
+
+  send(room: ConversationId, ticket: number): void {
+    const content = { contentType: 'x', body: bytes('') };
+    const request = { t: 'send', address: { conversation: room }, content } as const;
+    this.input({ type: 'request', ticket, clientMsgId: msgId(`m${ticket}`), request });
+  }
+
+  serverReads(): void {
+    const next = this.#toServer.shift();
+    if (next) this.server.receive(next);
+  }
+
+  clientReads(): void {
+    const frame = this.#connected ? this.server.outgoing.shift() : undefined;
+    if (frame) this.input({ type: 'frame', frame });
+  }
+
+  appHandles(): void {
+    const work = this.#work.shift();
+    if (!work) return;
+    if (work.type === 'pass') return this.input({ type: 'passed', cursor: work.cursor });
+    for (const { pos } of work.entries) this.handled.push({ room: work.conversation, pos });
+    this.input({ type: 'handled', conversation: work.conversation, entries: work.entries });
+  }
+
+  drop(): void {
+    if (!this.#connected) return;
+    this.#disconnect();
+    this.input({ type: 'closed', code: 1006, reason: '' });
+  }
+
+  /** All timers that are due by then fire. */
+  passes(ms: number): void {
+    this.#nowMs += ms;
+    for (const [name, at] of [...this.#timers]) {
+      if (at > this.#nowMs || name === 'heartbeat' || name === 'connect') continue;
+      this.#timers.delete(name);
+      this.input({ type: 'timer', name });
+    }
+  }
+
+  #disconnect(): void {
+    this.#connected = false;
+    this.#toServer = [];
+    this.server.outgoing = [];
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case 'fetch token':
+        return this.input({ type: 'token', token: 't' });
+      case 'open':
+        this.#connected = true;
+        return this.input({ type: 'opened' });
+      case 'close':
+        return this.#disconnect();
+      case 'write':
+        this.#check(effect.frame);
+        this.#toServer.push(effect.frame);
+        return;
+      case 'set timer':
+        this.#timers.set(effect.name, this.#nowMs + effect.ms);
+        return;
+      case 'clear timer':
+        this.#timers.delete(effect.name);
+        return;
+      case 'store entry':
+        this.#stored.add(effect.entry.clientMsgId);
+        void this.storage.putOutbox(effect.entry);
+        return;
+      case 'drop entry':
+        void this.storage.deleteOutbox(effect.key);
+        return;
+      case 'settle':
+        this.settled.push(effect.ticket);
+        return;
+      case 'hand over':
+      case 'pass':
+        this.#work.push(effect);
+        return;
+      case 'commit':
+        this.#commit(effect);
+        return;
+    }
+  }
+
+  #commit({ cursor, marks }: Extract<Effect, { type: 'commit' }>): void {
+    void this.storage.commit(cursor, marks);
+    if (cursor) this.commits.push(cursor);
+    const handled = new Set(this.handled.map(({ pos }) => pos));
+    for (let pos = 1; pos <= (cursor?.seq ?? 0); pos++) {
+      if (!handled.has(pos)) this.violations.push(`cursor ${cursor?.seq} committed before ${pos} was handled`);
+    }
+    this.input({ type: 'committed', cursor });
+  }
+
+  #check(frame: ClientFrame): void {
+    if (frame.t === 'send' && !this.#stored.has(frame.clientMsgId))
+      this.violations.push(`${frame.clientMsgId} not stored`);
+  }
+}
+
+const happenings = {
+  send: 5,
+  'other sends': 3,
+  'server reads': 8,
+  'client reads': 8,
+  'app handles': 6,
+  delivers: 4,
+  'delivers with cursor': 4,
+  drop: 1,
+  'time passes': 3,
+  crash: 1,
+  overload: 1,
+} as const;
+type Happening = keyof typeof happenings;
+
+const anything = (without: readonly Happening[]) =>
+  fc.array(
+    fc.oneof(
+      ...(Object.keys(happenings) as Happening[])
+        .filter((what) => !without.includes(what))
+        .map((what) => ({
+          weight: happenings[what],
+          arbitrary: fc.tuple(fc.constant(what), fc.constantFrom(...ROOMS)),
+        })),
+    ),
+    { maxLength: 200 },
+  );
+
+async function run(story: readonly (readonly [Happening, ConversationId])[]) {
+  const server = new Server();
+  const phone = new Device(server);
+  await phone.start();
+  const sent: { readonly room: ConversationId; readonly id: string }[] = [];
+  let others = 0;
+  for (const [what, room] of story) {
+    if (what === 'send') {
+      sent.push({ room, id: `m${sent.length + 1}` });
+      phone.send(room, sent.length);
+    } else if (what === 'other sends') server.append(room, 'bob', `o${++others}`);
+    else if (what === 'server reads') phone.serverReads();
+    else if (what === 'client reads') phone.clientReads();
+    else if (what === 'app handles') phone.appHandles();
+    else if (what === 'delivers') server.deliver(false);
+    else if (what === 'delivers with cursor') server.deliver(true);
+    else if (what === 'drop') phone.drop();
+    else if (what === 'time passes') phone.passes(400);
+    else if (what === 'crash') await phone.start();
+    else server.overloaded = !server.overloaded;
+  }
+  // Then all is well, and what is left comes through.
+  server.overloaded = false;
+  for (let i = 0; i < 2_000 && (i < 400 || phone.outboxSize > 0); i++) {
+    if (i % 10 === 0) phone.passes(30_000);
+    phone.serverReads();
+    server.deliver(true);
+    for (let k = 0; k < 8; k++) phone.clientReads();
+    for (let k = 0; k < 8; k++) phone.appHandles();
+  }
+  phone.passes(COMMIT_EVERY_MS);
+  return { server, phone, sent };
+}
+
+function holds(t: Test, { server, phone, sent }: Awaited<ReturnType<typeof run>>): void {
+  const logged = server.log.map(({ entry }) => entry.id as string).filter((id) => id.startsWith('m'));
+  t.same([...logged].sort(), sent.map(({ id }) => id).sort(), 'every message is in the log, once');
+  t.equal(phone.outboxSize, 0);
+  t.equal(new Set(phone.settled).size, phone.settled.length, 'none settles twice');
+  t.same(phone.violations, []);
+  const seqs = phone.commits.map(({ seq }) => seq);
+  t.same(
+    seqs,
+    [...seqs].sort((a, b) => a - b),
+    'cursors only grow',
+  );
+}
+
+const positionsOf = (handled: Device['handled'], room: ConversationId): number[] =>
+  handled.filter((one) => one.room === room).map(({ pos }) => pos);
+const loggedIn = ({ log }: Server, room: ConversationId): number[] =>
+  log.filter((one) => one.room === room).map(({ entry }) => entry.pos);
+
+t.test(
+  'while the app lives, every entry is handled exactly once and in order, every message settles once',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(anything(['crash']), async (story) => {
+        const outcome = await run(story);
+        holds(t, outcome);
+        for (const room of ROOMS) t.same(positionsOf(outcome.phone.handled, room), loggedIn(outcome.server, room));
+        t.equal(outcome.phone.settled.length, outcome.sent.length);
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
+
+t.test('when the app dies, entries may repeat, but none is lost, and no message is lost or doubled', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(anything([]), async (story) => {
+      const outcome = await run(story);
+      holds(t, outcome);
+      for (const room of ROOMS) {
+        const positions = new Set(positionsOf(outcome.phone.handled, room));
+        t.same(
+          [...positions].sort((a, b) => a - b),
+          loggedIn(outcome.server, room),
+        );
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+t.test(
+  'where nothing is refused for a while, messages of a conversation are logged in the order they were sent',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(anything(['overload']), async (story) => {
+        const { server, sent } = await run(story);
+        for (const room of ROOMS) {
+          const ids = (list: readonly { room: ConversationId; id: string }[]) =>
+            list.filter((one) => one.room === room && one.id.startsWith('m')).map(({ id }) => id);
+          t.same(ids(server.log.map(({ room: where, entry }) => ({ room: where, id: entry.id }))), ids(sent));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  },
+);
