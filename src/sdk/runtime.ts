@@ -53,9 +53,14 @@ export class Runtime {
     this.#inputs.push(input);
     if (this.#isHandling) return;
     this.#isHandling = true;
-    for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
-      const moment = { nowMs: performance.now(), random: Math.random() };
-      for (const effect of this.#machine.handle(next, moment)) this.#perform(effect);
+    try {
+      for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
+        const moment = { nowMs: performance.now(), random: Math.random() };
+        for (const effect of this.#machine.handle(next, moment)) this.#perform(effect);
+      }
+    } catch (error) {
+      // A frame no gateway of ours sends, or a defect of ours: what holds now is not known, what is stored is.
+      queueMicrotask(() => this.#fail(error));
     }
     this.#isHandling = false;
     this.#ports.settled();
@@ -199,16 +204,10 @@ export class Runtime {
   }
 
   #received(data: ArrayBuffer | string): void {
-    let frame: ServerFrame;
-    try {
-      const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data);
-      frame = this.#ports.codec.decode(bytes) as ServerFrame;
-    } catch {
-      this.#close();
-      this.input({ type: 'closed', code: 1002, reason: 'a frame could not be read' });
-      return;
-    }
-    this.input({ type: 'frame', frame });
+    const frame = readFrame(data, this.#ports.codec);
+    if (frame) return this.input({ type: 'frame', frame });
+    this.#close();
+    this.input({ type: 'closed', code: 1002, reason: 'a frame could not be read' });
   }
 
   #write(frame: object): void {
@@ -220,5 +219,17 @@ export class Runtime {
       const bytes = codec.encode(frame) as Uint8Array<ArrayBuffer>;
       socket.send(codec.binary ? bytes : new TextDecoder().decode(bytes));
     });
+  }
+}
+
+/** Undefined for what is no frame. Its fields are the gateway's word: only what would not even look like one is sorted out. */
+function readFrame(data: ArrayBuffer | string, codec: Codec): ServerFrame | undefined {
+  try {
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : new Uint8Array(data);
+    const frame = codec.decode(bytes) as Partial<ServerFrame> | null | undefined;
+    if (typeof frame?.t !== 'string') return undefined;
+    return frame.t === 'deliver' && !Array.isArray(frame.entries) ? undefined : (frame as ServerFrame);
+  } catch {
+    return undefined;
   }
 }
