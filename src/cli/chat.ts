@@ -1,12 +1,26 @@
-/** `rookery chat`: a chat in the terminal, over the SDK. Each line is a message; `/help` lists what else there is. */
-import { hostname } from 'node:os';
+/**
+ * `rookery chat`: a chat in the terminal, over the SDK. Each line is a message; `/help` lists what else there is. With input
+ * from a pipe it sends each line, says `✓` for each on stdout, and ends when all are in the log; states go to stderr.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Command } from 'commander';
-import type { Client, ConversationId, Entry, Sending, Status } from '../sdk/index.ts';
+import { type ConversationId, directConversationId, directPair, parseUserId, type UserId } from '../domain/ids.ts';
+import { RookeryError } from '../protocol/error-codes.ts';
+import type { Client, Entry, Role, Sending, Status, Target } from '../sdk/index.ts';
 
 const DEFAULT_URL = 'ws://127.0.0.1:7700/v1/ws';
-/** Piped input that ends waits this long for its last acks. */
+/** Input from a pipe that has ended waits so long for its last acks; then what is left goes out at the next start. */
 const FLUSH_WITHIN_MS = 30_000;
+const TOKEN_WITHIN_MS = 10_000;
+
+const HELP = `a line is a message; //… one that begins with a slash
+/to NAME · /group ID                      whom to write to
+/create ID NAME [MEMBERS…]                a group; "a name in quotes" may have spaces
+/add NAMES… · /remove NAMES… · /role NAME owner|admin|member
+/rename NAME · /leave · /dissolve · /who
+/block [NAME] · /unblock [NAME] · /quit`;
 
 interface ChatOptions {
   readonly as: string;
@@ -17,39 +31,62 @@ interface ChatOptions {
   readonly state: string;
 }
 
-type Target = { readonly to: string } | { readonly conversation: string };
-
 export function registerChat(program: Command): void {
   program
     .command('chat')
-    .description('chat in this terminal')
+    .description('chat in this terminal, or send each line of a pipe')
     .requiredOption('--as <user>', 'who you are')
     .option('--to <user>', 'whom to write to')
     .option('--group <id>', 'which group to write to')
     .option('--url <url>', 'of the gateway', DEFAULT_URL)
     .option('--token <jwt>', 'default: asked of the gateway, which gives one in development')
-    .option('--state <dir>', 'folder for outbox and cursor', 'data/chat')
+    .option(
+      '--state <dir>',
+      'folder for outbox, cursor and device id: a restart goes on where this one ends',
+      'data/chat',
+    )
     .action(async (options: ChatOptions) => {
       const { createClient } = await import('../sdk/index.ts');
       const { FileStorage } = await import('../sdk/node/file-storage.ts');
-      const storage = await FileStorage.open(`${options.state}/${encodeURIComponent(options.as)}`);
-      const { as, url, token } = options;
+      const me = parseUserId(options.as);
+      if (!me) throw new RookeryError('BAD_ID', '--as must be 1 to 128 bytes of UTF-8');
+      const dir = join(options.state, fileNameOf(me));
+      const storage = await FileStorage.open(dir);
+      if (storage.damage) console.error(`— ${storage.damage}`);
+      const { url, token } = options;
       const client = await createClient({
         url,
-        token: token ?? (() => devToken(url, as)),
-        device: `terminal on ${hostname()}`.slice(0, 100),
+        token: token ?? (() => devToken(url, me)),
+        device: deviceIn(dir),
         storage,
         agent: 'rookery-chat',
       });
-      await new Chat(client, options).run();
+      const chat = new Chat(client, me, options);
+      process.exitCode = (await chat.run()) ? 0 : 1;
     });
 }
 
-async function devToken(url: string, user: string): Promise<string> {
-  const answer = await fetch(`${url.replace(/^ws/, 'http').replace(/\/v1\/ws.*$/, '')}/v1/dev/token`, {
+/** `.` and `..` are names that encodeURIComponent leaves as they are. */
+const fileNameOf = (user: UserId): string =>
+  encodeURIComponent(user).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
+
+/** Chosen once for a state folder: two of them on one machine are two devices. */
+function deviceIn(dir: string): string {
+  const file = join(dir, 'device');
+  if (!existsSync(file)) {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    writeFileSync(file, `terminal-${crypto.randomUUID()}`);
+  }
+  return readFileSync(file, 'utf8').trim();
+}
+
+async function devToken(url: string, user: UserId): Promise<string> {
+  const { protocol, host } = new URL(url);
+  const answer = await fetch(`${protocol.replace('ws', 'http')}//${host}/v1/dev/token`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ user }),
+    signal: AbortSignal.timeout(TOKEN_WITHIN_MS),
   });
   if (!answer.ok) throw new Error(`the gateway gives no token (HTTP ${answer.status}); use --token`);
   return ((await answer.json()) as { token: string }).token;
@@ -57,120 +94,192 @@ async function devToken(url: string, user: string): Promise<string> {
 
 class Chat {
   readonly #client: Client;
-  readonly #me: string;
+  readonly #me: UserId;
   readonly #lines: Interface;
+  readonly #isTerminal = process.stdin.isTTY === true;
+  /** Sent from here and not yet seen in the inbox: it stands on the screen already. Bounded by what is on its way. */
+  readonly #own = new Set<string>();
   #target: Target | undefined;
+  #unsent = 0;
+  #hasSent = false;
+  #allTaken = true;
 
-  constructor(client: Client, { as, to, group }: ChatOptions) {
+  constructor(client: Client, me: UserId, { to, group }: ChatOptions) {
     this.#client = client;
-    this.#me = as;
+    this.#me = me;
     this.#target = to !== undefined ? { to } : group !== undefined ? { conversation: group } : undefined;
-    this.#lines = createInterface({
-      input: process.stdin,
-      output: process.stdout,
-      terminal: process.stdin.isTTY === true,
-    });
+    this.#lines = createInterface({ input: process.stdin, output: process.stdout, terminal: this.#isTerminal });
   }
 
-  async run(): Promise<void> {
+  /** Until the input ends. False when something was refused, or is still to be sent. */
+  async run(): Promise<boolean> {
     const client = this.#client;
     client.on('entry', (conversation, entry) => this.#show(conversation, entry));
-    client.on('status', (status) => this.#print(`— ${statusText(status)}`));
-    client.on('resync', (reason) => this.#print(`— reading the past anew (${reason})`));
-    client.on('failed', (error) => this.#print(`— stopped: ${String(error)}`));
+    client.on('status', (status) => this.#tell(statusText(status)));
+    client.on('resync', (reason) => this.#tell(`reading the past anew (${reason})`));
+    client.on('gap', (_conversation, { lost }) => this.#tell(lost ? 'entries are missing' : 'reading the inbox anew'));
+    client.on('rejected', (_conversation, { code }) => this.#refused(code));
+    client.on('failed', (error) => this.#tell(`stopped: ${String(error)}`));
     client.start();
-    this.#print(this.#target ? 'type a message, or /help' : 'type /to NAME to begin, or /help');
+    if (this.#isTerminal) this.#print(this.#target ? 'type a message, or /help' : 'type /to NAME to begin, or /help');
     for await (const line of this.#lines) {
       if (line.trim() === '/quit') break;
       try {
-        await this.#take(line.trim());
+        await this.#take(line.trimEnd());
       } catch (error) {
-        this.#print(`✗ ${String((error as Error).message)}`);
+        this.#refused(String((error as Error).message));
       }
+      this.#prompt();
     }
-    const bound = new Promise((resolve) => setTimeout(resolve, FLUSH_WITHIN_MS).unref());
-    await Promise.race([client.flushed(), bound]);
-    if (client.outboxSize > 0) console.log(`${client.outboxSize} not sent yet: they go out at the next start`);
+    this.#lines.close();
+    if (!this.#isTerminal) await this.#flushed();
     await client.close();
-    process.exit(0);
+    if (client.outboxSize > 0) this.#tell(`${client.outboxSize} not sent yet: they go out at the next start`);
+    return this.#allTaken && client.outboxSize === 0;
+  }
+
+  async #flushed(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const bound = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, FLUSH_WITHIN_MS);
+    });
+    await Promise.race([this.#client.flushed(), bound]);
+    clearTimeout(timer);
   }
 
   async #take(line: string): Promise<void> {
-    if (line === '') return;
-    if (line.startsWith('/')) return this.#command(line.slice(1));
-    if (!this.#target) return this.#print('✗ to whom? /to NAME or /group ID');
-    this.#follow(this.#client.sendText(this.#target, line), '✓');
+    if (line.trim() === '') return;
+    if (line.startsWith('/') && !line.startsWith('//')) return this.#command(line.slice(1));
+    if (!this.#target) throw new Error('to whom? /to NAME or /group ID');
+    const text = line.startsWith('//') ? line.slice(1) : line;
+    const sending = this.#client.sendText(this.#target, text);
+    this.#own.add(sending.clientMsgId);
+    this.#follow(sending, this.#isTerminal ? '' : `✓ ${clean(text)}`);
   }
 
   /** Says when the log has it, or why not; does not hold up the next line. */
-  #follow({ durable }: Sending, done: string): void {
+  #follow({ clientMsgId, durable }: Sending, done: string): void {
+    this.#unsent += 1;
+    this.#hasSent = true;
+    const ended = (): void => {
+      this.#unsent -= 1;
+      this.#prompt();
+    };
     durable.then(
-      () => this.#print(done),
-      (error: { code?: string; message: string }) => this.#print(`✗ ${error.code ?? ''} ${error.message}`),
+      () => {
+        if (done !== '') this.#print(done);
+        ended();
+      },
+      (error: { code: string; message: string }) => {
+        this.#own.delete(clientMsgId);
+        // It goes out at the next start.
+        if (error.code !== 'CLIENT_CLOSED') this.#refused(`${error.code}: ${error.message}`);
+        ended();
+      },
     );
   }
 
-  async #command(line: string): Promise<void> {
-    const [name = '', ...words] = line.split(/\s+/);
+  #command(line: string): void | Promise<void> {
+    const [name = '', ...words] = wordsOf(line);
+    const [first = ''] = words;
     const client = this.#client;
-    const group = this.#target && 'conversation' in this.#target ? this.#target.conversation : '';
     const commands: Record<string, () => void | Promise<void>> = {
-      to: () => this.#aim({ to: words[0] ?? '' }),
-      group: () => this.#aim({ conversation: words[0] ?? '' }),
+      to: () => this.#aim({ to: first }),
+      group: () => this.#aim({ conversation: first }),
       create: () => {
-        const [id = '', ...members] = words;
-        this.#follow(client.createGroup(id, id, members), `group ${id} created`);
+        const [id = '', title = id, ...members] = words;
+        this.#follow(client.createGroup(id, title, members), `group ${clean(id)} created`);
         this.#aim({ conversation: id });
       },
-      add: () => this.#follow(client.addMembers(group, words), 'added'),
-      remove: () => this.#follow(client.removeMembers(group, words), 'removed'),
-      leave: () => this.#follow(client.leaveGroup(group), 'left'),
-      rename: () => this.#follow(client.renameGroup(group, words.join(' ')), 'renamed'),
-      block: () => this.#follow(client.block(words[0] ?? ''), 'blocked'),
-      unblock: () => this.#follow(client.unblock(words[0] ?? ''), 'unblocked'),
-      who: async () => {
-        const { members, lastIndex, name: title } = await client.conversation(group);
-        this.#print(
-          `${title}: ${members.map(({ user, role }) => `${user} (${role})`).join(', ')}; ${lastIndex} entries`,
-        );
-      },
+      add: () => this.#follow(client.addMembers(this.#group(), words), 'added'),
+      remove: () => this.#follow(client.removeMembers(this.#group(), words), 'removed'),
+      role: () => this.#follow(client.changeRole(this.#group(), first, words[1] as Role), 'role changed'),
+      leave: () => this.#follow(client.leaveGroup(this.#group()), 'left'),
+      rename: () => this.#follow(client.renameGroup(this.#group(), words.join(' ')), 'renamed'),
+      dissolve: () => this.#follow(client.dissolveGroup(this.#group()), 'dissolved'),
+      block: () => this.#follow(client.block(first || this.#peer()), 'blocked'),
+      unblock: () => this.#follow(client.unblock(first || this.#peer()), 'unblocked'),
+      who: () => this.#who(),
       help: () => this.#print(HELP),
     };
-    const command = commands[name];
-    if (!command) return this.#print(`✗ no command /${name}; /help`);
-    await command();
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (!command) throw new Error(`no command /${clean(name)}; /help lists them`);
+    return command();
+  }
+
+  async #who(): Promise<void> {
+    if (!this.#target) throw new Error('where? /to NAME or /group ID');
+    const id =
+      'to' in this.#target ? directConversationId(this.#me, this.#target.to as UserId) : this.#target.conversation;
+    const { name, members, dissolved, lastIndex } = await this.#client.conversation(id);
+    const who = members.map(({ user, role }) => (role === 'member' ? clean(user) : `${clean(user)} (${role})`));
+    this.#print(
+      `${name ? `${clean(name)}: ` : ''}${who.join(', ')}; ${lastIndex} entries${dissolved ? '; dissolved' : ''}`,
+    );
   }
 
   #aim(target: Target): void {
+    const [id] = Object.values(target) as [string];
+    if (id === '') throw new Error('a name or an id is missing');
     this.#target = target;
-    this.#print(`writing to ${'to' in target ? target.to : `group ${target.conversation}`}`);
+    this.#tell(`writing to ${'to' in target ? clean(id) : `group ${clean(id)}`}`);
+  }
+
+  #group(): string {
+    if (this.#target && 'conversation' in this.#target) return this.#target.conversation;
+    throw new Error('only in a group: /group ID');
+  }
+
+  #peer(): string {
+    if (this.#target && 'to' in this.#target) return this.#target.to;
+    throw new Error('whom?');
   }
 
   #show(conversation: ConversationId, entry: Entry): void {
-    const where = conversation.startsWith('direct:') ? '' : `[${clean(conversation)}] `;
     const text = textOf(entry);
-    if (text) this.#print(`${where}${entry.by === this.#me ? 'you' : clean(entry.by)}${text}`);
+    if (this.#own.delete(entry.id) || text === '') return;
+    const pair = directPair(conversation);
+    const peer = pair?.find((user) => user !== this.#me) ?? this.#me;
+    const where = !pair ? ` [${clean(conversation)}]` : entry.by === this.#me ? ` [${clean(peer)}]` : '';
+    const time = new Date(entry.at).toTimeString().slice(0, 5);
+    this.#print(`${time}${where} ${entry.by === this.#me ? 'you' : clean(entry.by)}${text}`);
   }
 
+  #refused(why: string): void {
+    this.#allTaken = false;
+    if (this.#isTerminal) this.#print(`✗ ${clean(why)}`);
+    else console.error(`✗ ${clean(why)}`);
+  }
+
+  /** About the chat, not of it. */
+  #tell(text: string): void {
+    if (this.#isTerminal) this.#print(`— ${clean(text)}`);
+    else console.error(`— ${clean(text)}`);
+  }
+
+  /** Above the line that is being typed. */
   #print(text: string): void {
-    if (process.stdin.isTTY) {
-      process.stdout.write(`\r\u001b[K${text}\n`);
-      this.#lines.prompt(true);
-    } else {
-      console.log(text);
-    }
+    if (!this.#isTerminal) return console.log(text);
+    process.stdout.write(`\r\u001b[J${text}\n`);
+    this.#prompt();
+  }
+
+  /** The prompt says whom one writes to, and whether all that was sent is in the log. */
+  #prompt(): void {
+    if (!this.#isTerminal) return;
+    const whom = this.#target ? clean(Object.values(this.#target)[0] as string) : '';
+    const state = this.#unsent > 0 ? ` (sending ${this.#unsent}…)` : this.#hasSent ? ' ✓' : '';
+    this.#lines.setPrompt(`${whom}${state}> `);
+    this.#lines.prompt(true);
   }
 }
-
-const HELP = `/to NAME · /group ID · /create ID NAMES… · /add NAMES… · /remove NAMES… · /leave · /rename TEXT
-/who · /block NAME · /unblock NAME · /quit`;
 
 function textOf(entry: Entry): string {
   switch (entry.type) {
     case 'message':
-      return `: ${entry.contentType.startsWith('text/') ? clean(new TextDecoder().decode(entry.body)) : `(${clean(entry.contentType)}, ${entry.body.length} bytes)`}`;
+      return `: ${bodyText(entry)}`;
     case 'groupCreated':
-      return ` created the group “${clean(entry.name)}” with ${entry.members.map(clean).join(', ')}`;
+      return ` created the group “${clean(entry.name)}” with ${entry.members.map(clean).join(', ') || 'nobody else'}`;
     case 'membersAdded':
       return ` added ${entry.members.map(clean).join(', ')}`;
     case 'membersRemoved':
@@ -183,18 +292,29 @@ function textOf(entry: Entry): string {
       return ` renamed the group to “${clean(entry.name)}”`;
     case 'groupDissolved':
       return ' dissolved the group';
-    case 'rejected':
-      return `: your message was refused: ${entry.code}`;
     default:
       return '';
   }
 }
 
-/** What others wrote must not move the cursor, clear the screen or ring the bell. */
-const clean = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '�');
+const bodyText = ({ contentType, body }: Extract<Entry, { type: 'message' }>): string =>
+  contentType.startsWith('text/')
+    ? clean(new TextDecoder().decode(body))
+    : `(${clean(contentType)}, ${body.length} bytes)`;
+
+/** What others wrote must not move the cursor, clear the screen, ring the bell or turn the direction of the text. */
+const clean = (text: string): string =>
+  text
+    .replace(/\r?\n/g, ' ⏎ ')
+    .replaceAll('\t', ' ')
+    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '�');
+
+/** Words between spaces; `"several words"` are one. */
+const wordsOf = (line: string): string[] =>
+  [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 
 function statusText(status: Status): string {
-  if (status.phase === 'offline')
-    return `offline (${status.reason}); next try in ${(status.retryInMs / 1_000).toFixed(1)} s`;
-  return status.phase === 'stopped' ? `stopped: ${status.reason}` : status.phase;
+  if (status.phase === 'stopped') return `stopped: ${status.reason}`;
+  if (status.phase !== 'offline') return status.phase;
+  return `offline (${status.reason}); next try in ${(status.retryInMs / 1_000).toFixed(1)} s`;
 }

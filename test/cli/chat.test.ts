@@ -1,0 +1,88 @@
+/** `rookery chat` as a process, its input a pipe. */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { ScriptedGateway } from '../support/scripted-gateway.ts';
+import { eventually } from '../support/waiting.ts';
+
+const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
+
+async function scene(t: Test) {
+  const gateway = await ScriptedGateway.start();
+  const state = mkdtempSync(join(tmpdir(), 'rookery-chat-'));
+  t.teardown(async () => {
+    await gateway.stop();
+    rmSync(state, { recursive: true, force: true });
+  });
+  const chat = (...args: string[]) => {
+    const flags = ['chat', '--as', 'me', '--url', gateway.url, '--state', state, ...args];
+    const child = spawn(process.execPath, [CLI, ...flags], { stdio: ['pipe', 'pipe', 'pipe'] });
+    t.teardown(() => child.kill('SIGKILL'));
+    const said = { out: '', err: '' };
+    child.stdout.on('data', (chunk: Buffer) => (said.out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (said.err += chunk.toString()));
+    const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+    return { input: child.stdin, said, ended };
+  };
+  return { gateway, state, chat };
+}
+
+t.test(
+  'each line of a pipe is a message; it ends when all are in the log, and a restart is the same device',
+  async (t) => {
+    const { gateway, state, chat } = await scene(t);
+    const first = chat('--to', 'bob');
+    first.input.end('hello\n\n你好 🪺\n//slash\n/create team "The Team" bob carol\n/bogus\n');
+    t.equal(await first.ended, 1, 'something was refused');
+    t.same(first.said.out.trim().split('\n').sort(), ['group team created', '✓ /slash', '✓ hello', '✓ 你好 🪺'].sort());
+    t.match(first.said.err, /✗ no command \/bogus/);
+    t.match(
+      gateway.frames.filter(({ t: type }) => type === 'command'),
+      [{ command: { type: 'createGroup', conversation: 'team', name: 'The Team', members: ['bob', 'carol'] } }],
+    );
+    const second = chat('--group', 'team');
+    second.input.end('again\n');
+    t.equal(await second.ended, 0);
+    const [one, two] = gateway.connections.map(({ hello }) => hello);
+    t.equal(one?.token, 'a dev token', 'asked of the gateway');
+    t.equal(one?.device, two?.device);
+    t.equal(one?.device, readFileSync(join(state, 'me', 'device'), 'utf8'));
+  },
+);
+
+t.test('what others wrote is shown without what it would do to the terminal', async (t) => {
+  const { gateway, chat } = await scene(t);
+  const { input, said, ended } = chat('--token', 'mine');
+  await gateway.welcomed(1);
+  t.equal(gateway.connection.hello.token, 'mine');
+  const base = { type: 'message', at: 0, by: 'bob\u001b]0;x\u0007', contentType: 'text/plain' };
+  const bodies = ['\u001b[2Jboo\u0007', 'two\nlines', '\u202eevil'].map((text) => new TextEncoder().encode(text));
+  const entries = bodies.map((body, i) => ({ ...base, pos: i + 1, n: i + 1, id: `e${i}`, body }));
+  gateway.connection.send({ t: 'deliver', conversation: 'direct:bob:me', entries });
+  await eventually(() => said.out.includes('evil'), 'all of it');
+  t.notMatch(said.out, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+  t.match(said.out, /bob�\]0;x�: �\[2Jboo�\n/);
+  t.match(said.out, /two ⏎ lines/);
+  input.end();
+  t.equal(await ended, 0);
+});
+
+t.test('what is not acked when it ends goes out at the next start', async (t) => {
+  const { gateway, chat } = await scene(t);
+  gateway.answer = () => undefined;
+  const first = chat('--to', 'bob');
+  first.input.write('one\ntwo\n');
+  await gateway.frame('send', 2);
+  first.input.end('/quit\n');
+  gateway.connection.ws.close(4200);
+  t.equal(await first.ended, 1);
+  t.match(first.said.err, /2 not sent yet/);
+  gateway.answer = (frame) => gateway.ack(frame);
+  const second = chat('--to', 'bob');
+  second.input.end('three\n');
+  t.equal(await second.ended, 0);
+  const sent = gateway.frames.flatMap((frame) => (frame.t === 'send' ? [new TextDecoder().decode(frame.body)] : []));
+  t.same(sent, ['one', 'two', 'one', 'two', 'three']);
+});
