@@ -4,6 +4,7 @@
  *
  * This file is the connection; what goes out is in outbox.ts, what comes in is in inbox.ts.
  */
+// long because: the transition table of SPEC.md reads as one
 import type { ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { afterClose } from '../protocol/close-codes.ts';
 import { RookeryError } from '../protocol/error-codes.ts';

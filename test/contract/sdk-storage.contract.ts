@@ -1,4 +1,5 @@
 /** What every storage of the SDK promises. */
+// long because: a contract is one list of what every storage does
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

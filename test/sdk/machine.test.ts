@@ -1,4 +1,5 @@
 /** The numbered invariants of src/sdk/SPEC.md, one test each: what the machine wants done, given what it was told. */
+// long because: one file holds the numbered invariants of one page
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Entry } from '../../src/protocol/frames.ts';
