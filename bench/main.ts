@@ -18,7 +18,17 @@ import {
 } from './measure.ts';
 import { topFunctions } from './profile.ts';
 import { line, rounded, table } from './report.ts';
-import { CATCH_UP_ROWS, EXTRA_ROWS, IDLE, LIVE_ROWS, type Must, PUBLISH_LIMITS, type Row, verdict } from './rows.ts';
+import {
+  CATCH_UP_ROWS,
+  EXTRA_CATCH_UP_ROWS,
+  EXTRA_LIVE_ROWS,
+  IDLE,
+  LIVE_ROWS,
+  type Must,
+  PUBLISH_LIMITS,
+  type Row,
+  verdict,
+} from './rows.ts';
 import { isStopping, stopAll } from './started.ts';
 
 const RESULTS = join(import.meta.dirname, 'results', 'latest.json');
@@ -41,14 +51,16 @@ const { values: flags } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-const NAMES = [...LIVE_ROWS, ...EXTRA_ROWS, IDLE, ...CATCH_UP_ROWS].map(({ name }) => name);
+const EXTRA_NAMES = [...EXTRA_LIVE_ROWS, ...EXTRA_CATCH_UP_ROWS].map(({ name }) => name);
+const NAMES = [...[...LIVE_ROWS, IDLE, ...CATCH_UP_ROWS].map(({ name }) => name), ...EXTRA_NAMES];
+const ROWS_TEXT = `Rows: ${NAMES.join(', ')}\n(the last ${EXTRA_NAMES.length} only when asked for)`;
 
 const rows: Row[] = [];
 const failed: string[] = [];
 
 async function main(): Promise<number> {
   if (flags.help) {
-    console.log(`${USAGE}\nRows: ${NAMES.join(', ')}`);
+    console.log(`${USAGE}\n${ROWS_TEXT}`);
     return 0;
   }
   const wanted = flags.rows?.split(',').map((name) => name.trim());
@@ -62,8 +74,7 @@ async function main(): Promise<number> {
   }
   const machine = await describeMachine();
   console.log(`${machine}\n`);
-  const isExtra = (name: string): boolean => EXTRA_ROWS.some((row) => row.name === name);
-  const isWanted = (name: string): boolean => (wanted ? wanted.includes(name) : !isExtra(name));
+  const isWanted = (name: string): boolean => (wanted ? wanted.includes(name) : !EXTRA_NAMES.includes(name));
   await measureAll(isWanted, { warmupMs: flags.quick ? 1_000 : 2_500, measureMs: seconds * 1_000 });
 
   console.log(`\n${machine}\n\n${table(rows)}\n`);
@@ -79,7 +90,7 @@ async function main(): Promise<number> {
 }
 
 async function measureAll(isWanted: (name: string) => boolean, timing: { warmupMs: number; measureMs: number }) {
-  for (const row of [...LIVE_ROWS, ...EXTRA_ROWS].filter(({ name }) => isWanted(name))) {
+  for (const row of [...LIVE_ROWS, ...EXTRA_LIVE_ROWS].filter(({ name }) => isWanted(name))) {
     await attempt(row.name, timing, async (run) => {
       if (row.limit) await measureLimit(row.limit, run);
       add(await measureLive(row, run), row.musts, row.limit);
@@ -91,7 +102,7 @@ async function measureAll(isWanted: (name: string) => boolean, timing: { warmupM
       add(await measureIdle(run), IDLE.musts, IDLE.limit);
     });
   }
-  for (const row of CATCH_UP_ROWS.filter(({ name }) => isWanted(name))) {
+  for (const row of [...CATCH_UP_ROWS, ...EXTRA_CATCH_UP_ROWS].filter(({ name }) => isWanted(name))) {
     await attempt(row.name, timing, async (run) => add(await measureCatchUp(row, run), row.musts));
   }
 }

@@ -6,6 +6,7 @@
  */
 import { connectNats } from '../../src/adapters/jetstream/connect.ts';
 import type { Log } from '../../src/ports/log.ts';
+import { convStreamName } from '../../src/protocol/subjects.ts';
 import type { FromGenerator, Result } from '../job.ts';
 import { Histogram } from '../load/histogram.ts';
 import { monotonicUs } from '../load/ledger.ts';
@@ -27,7 +28,7 @@ interface Options {
 }
 
 async function publish({ url, credentialsFile, inFlight, warmupMs, measureMs }: Options): Promise<Result> {
-  const { nc, inboxPrefix } = await connectNats({ servers: [url], credentialsFile }, 'operator', 'bench', quiet);
+  const { nc, jsm, inboxPrefix } = await connectNats({ servers: [url], credentialsFile }, 'operator', 'bench', quiet);
   const latencies = new Histogram();
   /** When what is in flight was sent; acks come in the order of sending. */
   const sentAt: number[] = [];
@@ -63,7 +64,8 @@ async function publish({ url, credentialsFile, inFlight, warmupMs, measureMs }: 
   isMeasuring = false;
   isSending = false;
   await within(ACKED_WITHIN_MS, () => acked === sentAt.length);
-  const lost = sentAt.length - acked;
+  const { state } = await jsm.streams.info(convStreamName(0));
+  const lost = sentAt.length - Math.min(acked, state.messages);
   await nc.close();
   if (refusal) throw new Error(`JetStream refused: ${refusal}`);
   const [ackP50Ms, ackP99Ms] = [latencies.percentileMs(0.5), latencies.percentileMs(0.99)];

@@ -11,8 +11,11 @@ import { Timeline } from './timeline.ts';
 const CURSOR_WITHIN_MS = 10_000;
 const SENT_WITHIN_MS = 60_000;
 const CAUGHT_UP_WITHIN_MS = 60_000;
-/** Unanswered messages of one writer while the device is away. */
-const WRITER_WINDOW = 8;
+/**
+ * Unanswered messages of one writer while the device is away. One: what comes one by one over hours is not coalesced into
+ * few entries as a burst would be, so there is more to catch up with.
+ */
+const WRITER_WINDOW = 1;
 const READER = 'reader';
 const MS = 1_000;
 
@@ -91,8 +94,8 @@ async function write(job: CatchUpJob): Promise<void> {
 
 /** One device of the reader's, and all it must be sent. */
 class Reader {
-  readonly #ledger = new Ledger();
-  readonly #timelines: Map<string, Timeline>;
+  #ledger = new Ledger();
+  #timelines = new Map<string, Timeline>();
   readonly #job: CatchUpJob;
   readonly #name: string;
   readonly #resume: Resume;
@@ -114,10 +117,17 @@ class Reader {
     this.#job = job;
     this.#name = name;
     this.#resume = resume;
+    this.#begin();
+  }
+
+  /** Everything is due. */
+  #begin(): void {
+    const { conversations, messages } = this.#job;
     const reader = parseUserId(READER) as UserId;
-    const ids = Array.from({ length: job.conversations }, (_, w) => directConversationId(writerOf(w), reader));
+    const ids = Array.from({ length: conversations }, (_, w) => directConversationId(writerOf(w), reader));
+    this.#ledger = new Ledger();
     this.#timelines = new Map(ids.map((id) => [id, new Timeline(this.#ledger, 1)]));
-    for (let number = 0; number < job.messages; number++) this.#ledger.send(number % job.conversations, 1);
+    for (let number = 0; number < messages; number++) this.#ledger.send(number % conversations, 1);
   }
 
   get missing(): number {
@@ -154,6 +164,8 @@ class Reader {
 
   #received(payload: Buffer): void {
     const frame = decode(payload);
+    // From here on all is sent from the log: the device drops what it knew, as the protocol says.
+    if (frame.t === 'resync') this.#begin();
     if (frame.t === 'cursor' && this.missing === 0 && this.#endedUs === 0) this.#endedUs = monotonicUs();
     if (frame.t !== 'deliver') return;
     const timeline = this.#timelines.get(frame.conversation);
