@@ -279,6 +279,22 @@ t.test('what nobody of ours wrote is passed over, and the others go on', async (
   t.same(connection.positions, [1, 2]);
 });
 
+t.test('writers hear of the tail while there is one, and of a lost one nothing', async (t) => {
+  const inbox = stored('a');
+  const { delivery } = await scene(t, inbox);
+  await eventually(() => inbox.reported.at(-1) === 2, 'a report of the tail');
+  inbox.isMissing = true;
+  inbox.lose();
+  inbox.append('inbox', 'a', copy([2], { from: 2, to: 2 }));
+  const before = inbox.reported.length;
+  // A quarter of a second lies between two attempts, as between two reports.
+  await eventually(() => inbox.missed >= 4, 'some attempts');
+  inbox.isMissing = false;
+  await eventually(() => delivery.ready, 'a new tail');
+  t.equal(inbox.reported.length, before, 'nothing while it was lost');
+  await eventually(() => inbox.reported.at(-1) === 3, 'a report of the new tail');
+});
+
 t.test('who detached gets nothing more', async (t) => {
   const inbox = stored();
   const { attach } = await scene(t, inbox);

@@ -14,6 +14,8 @@ export class ScriptedInbox implements InboxReader {
   epoch = 'e1';
   firstSeq = 1;
   isMissing = false;
+  /** How often it was asked for while missing. */
+  missed = 0;
   messages: InboxMessage[] = [];
   #seq = 0;
   #tailed = 0;
@@ -68,7 +70,10 @@ export class ScriptedInbox implements InboxReader {
 
   async info(): Promise<InboxStreamInfo> {
     await this.#gate;
-    if (this.isMissing) throw new RookeryError('STREAM_MISSING', 'no stream');
+    if (this.isMissing) {
+      this.missed += 1;
+      throw new RookeryError('STREAM_MISSING', 'no stream');
+    }
     return { epoch: this.epoch, firstSeq: this.firstSeq, lastSeq: this.#seq };
   }
 
