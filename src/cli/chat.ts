@@ -103,6 +103,11 @@ class Chat {
   #unsent = 0;
   #hasSent = false;
   #allTaken = true;
+  #inputEnded = false;
+  #isClosing = false;
+  #wasOffline = false;
+  /** What was asked is answered. */
+  #answered: Promise<void> = Promise.resolve();
 
   constructor(client: Client, me: UserId, { to, group }: ChatOptions) {
     this.#client = client;
@@ -111,11 +116,11 @@ class Chat {
     this.#lines = createInterface({ input: process.stdin, output: process.stdout, terminal: this.#isTerminal });
   }
 
-  /** Until the input ends. False when something was refused, or is still to be sent. */
+  /** Until the input ends. False when something of a pipe was refused, or is still to be sent. */
   async run(): Promise<boolean> {
     const client = this.#client;
     client.on('entry', (conversation, entry) => this.#show(conversation, entry));
-    client.on('status', (status) => this.#tell(statusText(status)));
+    client.on('status', (status) => this.#tellStatus(status));
     client.on('resync', (reason) => this.#tell(`reading the past anew (${reason})`));
     client.on('gap', (_conversation, { lost }) => this.#tell(lost ? 'entries are missing' : 'reading the inbox anew'));
     client.on('rejected', (_conversation, { code }) => this.#refused(code));
@@ -125,17 +130,19 @@ class Chat {
     for await (const line of this.#lines) {
       if (line.trim() === '/quit') break;
       try {
-        await this.#take(line.trimEnd());
+        this.#take(line.trimEnd());
       } catch (error) {
         this.#refused(String((error as Error).message));
       }
       this.#prompt();
     }
+    this.#inputEnded = true;
     this.#lines.close();
     if (!this.#isTerminal) await this.#flushed();
+    this.#isClosing = true;
     await client.close();
     if (client.outboxSize > 0) this.#tell(`${client.outboxSize} not sent yet: they go out at the next start`);
-    return this.#allTaken && client.outboxSize === 0;
+    return this.#isTerminal || (this.#allTaken && client.outboxSize === 0);
   }
 
   async #flushed(): Promise<void> {
@@ -143,11 +150,11 @@ class Chat {
     const bound = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, FLUSH_WITHIN_MS);
     });
-    await Promise.race([this.#client.flushed(), bound]);
+    await Promise.race([Promise.all([this.#client.flushed(), this.#answered]), bound]);
     clearTimeout(timer);
   }
 
-  async #take(line: string): Promise<void> {
+  #take(line: string): void {
     if (line.trim() === '') return;
     if (line.startsWith('/') && !line.startsWith('//')) return this.#command(line.slice(1));
     if (!this.#target) throw new Error('to whom? /to NAME or /group ID');
@@ -179,11 +186,11 @@ class Chat {
     );
   }
 
-  #command(line: string): void | Promise<void> {
+  #command(line: string): void {
     const [name = '', ...words] = wordsOf(line);
     const [first = ''] = words;
     const client = this.#client;
-    const commands: Record<string, () => void | Promise<void>> = {
+    const commands: Record<string, () => void> = {
       to: () => this.#aim({ to: first }),
       group: () => this.#aim({ conversation: first }),
       create: () => {
@@ -199,12 +206,18 @@ class Chat {
       dissolve: () => this.#follow(client.dissolveGroup(this.#group()), 'dissolved'),
       block: () => this.#follow(client.block(first || this.#peer()), 'blocked'),
       unblock: () => this.#follow(client.unblock(first || this.#peer()), 'unblocked'),
-      who: () => this.#who(),
+      who: () => this.#ask(() => this.#who()),
       help: () => this.#print(HELP),
     };
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (!command) throw new Error(`no command /${clean(name)}; /help lists them`);
-    return command();
+    command();
+  }
+
+  /** Without a connection it waits; the next lines do not. */
+  #ask(question: () => Promise<void>): void {
+    const asking = question().catch((error: Error) => this.#refused(error.message));
+    this.#answered = this.#answered.then(() => asking);
   }
 
   async #who(): Promise<void> {
@@ -257,6 +270,13 @@ class Chat {
     else console.error(`— ${clean(text)}`);
   }
 
+  #tellStatus(status: Status): void {
+    if (this.#isClosing) return;
+    // That it connects goes without saying while it is told when.
+    if (status.phase !== 'connecting' || !this.#wasOffline) this.#tell(statusText(status));
+    this.#wasOffline = status.phase === 'offline' || (status.phase === 'connecting' && this.#wasOffline);
+  }
+
   /** Above the line that is being typed. */
   #print(text: string): void {
     if (!this.#isTerminal) return console.log(text);
@@ -266,7 +286,7 @@ class Chat {
 
   /** The prompt says whom one writes to, and whether all that was sent is in the log. */
   #prompt(): void {
-    if (!this.#isTerminal) return;
+    if (!this.#isTerminal || this.#inputEnded) return;
     const whom = this.#target ? clean(Object.values(this.#target)[0] as string) : '';
     const state = this.#unsent > 0 ? ` (sending ${this.#unsent}…)` : this.#hasSent ? ' ✓' : '';
     this.#lines.setPrompt(`${whom}${state}> `);
