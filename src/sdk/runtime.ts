@@ -214,8 +214,8 @@ export class Runtime {
     const socket = this.#socket;
     const { codec } = this.#ports;
     this.#stored = this.#stored.then(() => {
-      // Meant for this connection only: on a later one the machine sends again what is to be sent.
-      if (socket !== this.#socket || socket?.readyState !== WebSocket.OPEN || this.#failed) return;
+      // The socket of the time it was meant for: on a later one the machine sends again what is to be sent.
+      if (socket?.readyState !== WebSocket.OPEN || this.#failed) return;
       const bytes = codec.encode(frame) as Uint8Array<ArrayBuffer>;
       socket.send(codec.binary ? bytes : new TextDecoder().decode(bytes));
     });

@@ -152,6 +152,29 @@ t.test('a storage that fails ends the client before anything unsaved is sent', a
   t.same(sends(gateway.frames), []);
 });
 
+t.test('nothing is written before it is stored, and not on a connection that came meanwhile', async (t) => {
+  const releases: (() => void)[] = [];
+  class Slow extends MemoryStorage {
+    override async putOutbox(entry: OutboxEntry): Promise<void> {
+      await new Promise<void>((resolve) => releases.push(resolve));
+      await super.putOutbox(entry);
+    }
+  }
+  const { gateway, client, handled } = await scene(t, { storage: new Slow() });
+  client.start();
+  await live(client);
+  const { durable } = client.sendText({ to: 'bob' }, 'slow');
+  gateway.deliver(1);
+  await eventually(() => handled.length === 1, 'an entry that came later');
+  t.same(sends(gateway.frames), []);
+  gateway.connection.ws.terminate();
+  await eventually(() => client.status.phase === 'offline', 'the loss');
+  await eventually(() => client.status.phase === 'connecting', 'another attempt');
+  for (const release of releases) release();
+  await durable;
+  t.same(sends(gateway.frames), ['slow']);
+});
+
 t.test('a refused token is replaced by another; the same again ends the client', async (t) => {
   const tokens = ['old', 'new', 'new'];
   const { gateway, client } = await scene(t, { token: () => tokens.shift() ?? 'new' });

@@ -248,6 +248,21 @@ t.test('9: a thousand handled entries do not wait for the time', async (t) => {
   );
 });
 
+t.test('9: one commit at a time, however slow the storage', async (t) => {
+  const scene = new Scene()
+    .online()
+    .when(deliver(entry(1, 1)))
+    .handles(1);
+  t.equal(scene.of('commit').length, 1);
+  scene
+    .later(10_000)
+    .when(deliver(entry(2, 2)))
+    .handles(1);
+  t.same(scene.effects, []);
+  scene.when({ type: 'committed', cursor: undefined });
+  t.match(scene.of('commit'), [{ marks: [[room, { pos: 2 }]] }]);
+});
+
 t.test('9: what was handled is committed when the client ends, what was not comes again', async (t) => {
   const scene = new Scene()
     .online()
