@@ -97,9 +97,9 @@ async function measureAll(isWanted: (name: string) => boolean, timing: { warmupM
     });
   }
   if (isWanted(IDLE.name)) {
-    await attempt(IDLE.name, timing, async (run) => {
+    await attempt(IDLE.name, timing, async () => {
       add(await measureRawIdle());
-      add(await measureIdle(run), IDLE.musts, IDLE.limit);
+      add(await measureIdle(), IDLE.musts, IDLE.limit);
     });
   }
   for (const row of [...CATCH_UP_ROWS, ...EXTRA_CATCH_UP_ROWS].filter(({ name }) => isWanted(name))) {

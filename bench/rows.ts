@@ -159,6 +159,7 @@ export const IDLE = {
   /** Opened before, so that what the first ones set up for all is not charged to the others. */
   first: 100,
   more: 5_000,
+  repeats: 3,
   musts: [{ of: 'value', most: 14 }] as readonly Must[],
 };
 

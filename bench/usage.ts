@@ -7,9 +7,9 @@ const HAS_PROC = existsSync('/proc/self/stat');
 const TICKS_PER_S = 100;
 const SETTLE_POLL_MS = 500;
 const SETTLE_WITHIN_MS = 20_000;
-/** Readings in a row within 1 % of each other. */
-const SETTLED_READINGS = 6;
-const SETTLED_SHARE = 0.01;
+/** So many readings in a row, each close to the one before. */
+const SETTLED_READINGS = 4;
+const SETTLED_SHARE = 0.005;
 
 /** Seconds of CPU that a process has used since it began, of all its threads. */
 export function cpuSeconds(pid: number): number {
@@ -25,7 +25,7 @@ export function residentKiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
-/** Resident memory once it no longer changes: what a burst of connections left behind has been collected by then. */
+/** Resident memory once it no longer changes. */
 export async function settledKiB(pid: number): Promise<number> {
   const deadline = performance.now() + SETTLE_WITHIN_MS;
   let last = residentKiB(pid);
