@@ -3,17 +3,16 @@
  * gets the same plan, which is what lets a new term go on in the middle of it. So the two numbers below, like the rules of
  * the fold, may change only together with INBOX_RECORD_VERSION.
  */
-import { Packr } from 'msgpackr';
+
 import type { UserId } from '../domain/ids.ts';
 import type { PlannedRecord } from '../ports/inbox-writer.ts';
 import type { DeliverFrame, Entry } from '../protocol/frames.ts';
+import { packr } from '../protocol/messagepack.ts';
 import { inboxStreamOfToken, inboxSubjectOfToken, packSubject, type Topology, tokenOf } from '../protocol/subjects.ts';
 import type { Run } from './fan-out.ts';
 
 /** Up to so many recipients in a stream get a copy each; above, a pack is written once and each gets a pointer to it. */
 export const MAX_COPIES = 20;
-
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 
 export function planFor(runs: readonly Run[], lane: number, inboxStream: number, topology: Topology): PlannedRecord[] {
   const records: PlannedRecord[] = [];

@@ -2,9 +2,10 @@
  * The two encodings of a frame. Both give plain objects; nothing is validated here beyond being well-formed
  * (validation.ts does that), and both throw RookeryError BAD_FRAME for what is not.
  */
-import { Packr } from 'msgpackr';
+
 import { RookeryError } from './error-codes.ts';
 import { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from './frames.ts';
+import { packr } from './messagepack.ts';
 
 export interface Codec {
   readonly subprotocol: typeof SUBPROTOCOL_MSGPACK | typeof SUBPROTOCOL_JSON;
@@ -14,9 +15,6 @@ export interface Codec {
   /** @throws RookeryError BAD_FRAME */
   decode(data: Uint8Array): unknown;
 }
-
-/** Plain maps, no msgpackr records: any msgpack library reads them. */
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 
 export const msgpackCodec: Codec = {
   subprotocol: SUBPROTOCOL_MSGPACK,

@@ -1,9 +1,8 @@
 /** A conversation's state as bytes: between worker and gateway, and in the worker's state file. */
-import { Packr } from 'msgpackr';
+
 import type { Conversation, Role, Roster } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
-
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
+import { packr } from './messagepack.ts';
 
 interface PackedRoster {
   readonly kind: Roster['kind'];

@@ -2,17 +2,16 @@
  * What stands in the conversation log: MessagePack maps with a schema version. Logs are read for ever, so an old version
  * is upcast on reading and never rewritten.
  */
-import { Packr } from 'msgpackr';
+
 import type { ConversationEvent } from '../domain/conversation.ts';
 import { parseClientMsgId, parseUserId, type UserId } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
+import { packr } from './messagepack.ts';
 
 export const LOG_SCHEMA_VERSION = 1;
 
 /** Beyond this a body is not ours: the fold reads no event that a gateway could not have written. */
 const MAX_MEMBERS = 1_000;
-
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 
 export const encodeLogEvent = (event: ConversationEvent): Uint8Array => packr.pack({ v: LOG_SCHEMA_VERSION, ...event });
 

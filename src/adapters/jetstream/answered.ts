@@ -14,3 +14,8 @@ export async function answered<T>(name: string, request: Promise<T>): Promise<T>
     throw new RookeryError(isMissing ? 'STREAM_MISSING' : 'LOG_UNAVAILABLE', `${name}: ${String(cause)}`, { cause });
   }
 }
+
+/** "Wrong last sequence", also where the server cannot tell the right one: an expectation that did not hold. */
+const WRONG_LAST_SEQUENCE = new Set([10071, 10164]);
+
+export const isWrongLastSequence = (code: number): boolean => WRONG_LAST_SEQUENCE.has(code);

@@ -20,6 +20,7 @@ import {
   type Topology,
   userSubject,
 } from '../../protocol/subjects.ts';
+import { isWrongLastSequence } from './answered.ts';
 
 export interface AppenderLimits {
   /** Unanswered appends in all; beyond: OVERLOADED. */
@@ -34,8 +35,6 @@ export interface AppenderLimits {
 const SWEEP_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
 const MAX_ANSWER_WITHIN_MS = 4_000;
-/** "Wrong last sequence", also where the server cannot tell the right one. */
-const CONFLICTS = new Set([10071, 10164]);
 /** What an overloaded client is told to wait at least and at most. */
 const MIN_RETRY_AFTER_MS = 20;
 const MAX_RETRY_AFTER_MS = 5_000;
@@ -167,13 +166,13 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     // No responders: the stream has no leader now. The sweep sends it again.
     if (data.length === 0 && status?.code === 503) return;
     const ack = parseAck(data);
-    if (ack?.error && !CONFLICTS.has(ack.error.err_code) && ack.error.code >= 500) return;
+    if (ack?.error && !isWrongLastSequence(ack.error.err_code) && ack.error.code >= 500) return;
     this.#answered += 1;
     queue.movedAt = performance.now();
     queue.patienceMs = ANSWER_WITHIN_MS;
     this.#settle(queue, number, pending);
     // The error first: a refusal carries `seq` as well, 0.
-    if (ack?.error && CONFLICTS.has(ack.error.err_code)) {
+    if (ack?.error && isWrongLastSequence(ack.error.err_code)) {
       pending.reject(new RookeryError('CONFLICT', 'another change came between'));
     } else if (!ack || ack.error || !ack.seq) {
       pending.reject(

@@ -5,11 +5,11 @@ import type { UnreadableEvent } from '../../ports/conversation-log.ts';
 import type { DeadLetters } from '../../ports/dead-letters.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { deadSubject } from '../../protocol/subjects.ts';
+import { isWrongLastSequence } from './answered.ts';
 
 export const DEAD_REASON = 'Rookery-Reason';
 export const DEAD_SUBJECT = 'Rookery-Subject';
 
-const ALREADY_THERE = new Set([10071, 10164]);
 /** A header value is one line; a longer reason is cut. */
 const MAX_REASON_CHARS = 512;
 
@@ -30,7 +30,7 @@ export class JetstreamDeadLetters implements DeadLetters {
         expect: { lastSubjectSequence: 0 },
       });
     } catch (cause) {
-      if (cause instanceof JetStreamApiError && ALREADY_THERE.has(cause.code)) return;
+      if (cause instanceof JetStreamApiError && isWrongLastSequence(cause.code)) return;
       throw new RookeryError('LOG_UNAVAILABLE', 'cannot store a dead letter', { cause });
     }
   }

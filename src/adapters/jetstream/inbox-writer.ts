@@ -11,14 +11,12 @@ import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { decodeOrigin, encodeInboxRecord, type Origin, RecordKind, withOffset } from '../../protocol/inbox-record.ts';
 import { checkpointSubject, inboxStreamName, termSubject } from '../../protocol/subjects.ts';
-import { answered } from './answered.ts';
+import { answered, isWrongLastSequence } from './answered.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
 import { type StreamRoom, watchStreamRoom } from './stream-room.ts';
 
 /** Silence after which a batch, and the term with it, is given up. */
 const SERVER_SILENCE_MS = 5_000;
-/** JetStream: "wrong last sequence", also where the server can't tell the right one. */
-const WRONG_LAST_SEQUENCE = new Set([10071, 10164]);
 
 const NOTHING: ResumePoint = { window: { from: 0, to: 0 }, records: Number.POSITIVE_INFINITY };
 const NO_BODY = new Uint8Array(0);
@@ -139,7 +137,7 @@ export class JetstreamInboxWriter implements InboxWriter {
       });
       return seq;
     } catch (cause) {
-      if (cause instanceof JetStreamApiError && WRONG_LAST_SEQUENCE.has(cause.code)) {
+      if (cause instanceof JetStreamApiError && isWrongLastSequence(cause.code)) {
         throw new RookeryError('TERM_LOST', `another writer of lane ${lane} began term ${term}`, { cause });
       }
       throw new RookeryError('LOG_UNAVAILABLE', `no answer from ${this.#stream}`, { cause });
