@@ -158,12 +158,13 @@ export class Lane {
     const folded = foldReadable(state, events);
     state.apply(folded.changes, window.to);
     failpoints.hit('folded');
-    await this.#emit(folded, window);
-    failpoints.hit('confirmed');
-    this.#confirmed = window.to;
+    // Before the checkpoint: a standby that follows it takes the window as done, letters and all.
     const unreadable = [...records.filter(isUnreadable), ...folded.unreadable];
     for (const letter of unreadable) await this.#parts.deadLetters.put('fan-out', convStreamName(lane), letter);
     if (unreadable.length > 0) failpoints.hit('deadLettered');
+    await this.#emit(folded, window);
+    failpoints.hit('confirmed');
+    this.#confirmed = window.to;
     for (const id of folded.rosterChanges) views.announceChange(id);
   }
 
