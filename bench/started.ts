@@ -3,6 +3,7 @@
  * themselves when their parent is gone (their standard input or IPC channel ends), so that not even a kill -9 leaves any.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { NODE_FLAGS } from '../src/adapters/system/node-flags.ts';
 
 /** After it a child that was asked to end is killed. */
 const END_WITHIN_MS = 20_000;
@@ -39,7 +40,7 @@ export interface Child {
 /** A process of the product, as an operator runs it. Its log goes to this one's. */
 export function startProduct(script: string, args: readonly string[], nodeFlags: readonly string[]): Child {
   // Ctrl-C in a terminal reaches this process alone: it stops the parts in their order.
-  const child = spawn(process.execPath, [...nodeFlags, script, ...args], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, ...nodeFlags, script, ...args], {
     stdio: ['pipe', 'inherit', 'inherit'],
     detached: true,
   });

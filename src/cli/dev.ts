@@ -1,6 +1,7 @@
 /** `rookery dev`: everything on this machine, from nothing to a first chat. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { NODE_FLAGS } from '../adapters/system/node-flags.ts';
 import type { Log, LogLine } from '../ports/log.ts';
 import type { DevConfig } from '../processes/configuration/dev.ts';
 import type { Dev } from '../processes/dev.ts';
@@ -47,7 +48,7 @@ async function dev(flags: DevFlags): Promise<void> {
   const binary = await findNatsServer({ progress: (line) => console.error(`rookery: ${line}`) });
   const starting = startDev(config, {
     natsServer: binary.path,
-    rookery: [process.execPath, join(import.meta.dirname, `rookery${import.meta.filename.slice(-3)}`)],
+    rookery: [process.execPath, ...NODE_FLAGS, join(import.meta.dirname, `rookery${import.meta.filename.slice(-3)}`)],
     log: terminalLog,
     cancelled: signals.first,
   });

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 /** The `rookery` command. Each subcommand lives in a file of its own, loaded only when it is called. */
 import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';

@@ -1,10 +1,16 @@
 /** The `rookery` command as a person or a script meets it. */
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { JetstreamDeadLetters } from '../../src/adapters/jetstream/dead-letters.ts';
 import { JwtTokens } from '../../src/adapters/jwt/tokens.ts';
+import { NODE_FLAGS } from '../../src/adapters/system/node-flags.ts';
+import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
+import { conversationSubject } from '../../src/protocol/subjects.ts';
+import { bytes, msgId, users } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
@@ -95,4 +101,58 @@ t.test('a reader that goes away is no error', async (t) => {
   const code = await new Promise((resolve) => child.once('close', resolve));
   t.equal(code, 0);
   t.equal(stderr, '');
+});
+
+t.test('every way to start a process of ours gives node the same flags', async (t) => {
+  const root = join(import.meta.dirname, '..', '..');
+  const flags = NODE_FLAGS.join(' ');
+  t.match(readFileSync(join(root, 'bin', 'rookery'), 'utf8'), `exec node ${flags} "$root/src/cli/rookery.ts"`);
+  t.equal(readFileSync(CLI, 'utf8').split('\n')[0], `#!/usr/bin/env -S node ${flags}`);
+});
+
+t.test('a dead letter is listed, shown and tried again, once however often', async (t) => {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const { js, jsm } = await nats.connect('operator');
+  const [alice, bob] = users('alice', 'bob') as [UserId, UserId];
+  const direct = directConversationId(alice, bob);
+  const event = {
+    type: 'messageSent',
+    by: alice,
+    id: msgId('late'),
+    contentType: 'text/plain',
+    body: bytes('hi'),
+  } as const;
+  const letter = {
+    pos: 7,
+    subject: conversationSubject(direct, 'm'),
+    reason: 'of a later version',
+    data: encodeLogEvent(event),
+  };
+  const letters = new JetstreamDeadLetters(js);
+  await letters.put('fan-out', 'CONV_0', letter);
+  const file = join(nats.dataDir, 'operator.json');
+  writeFileSync(
+    file,
+    JSON.stringify({ nats: { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile } }),
+  );
+  const dead = (...args: string[]): Promise<Outcome> => rookery(['dead', ...args, '--config', file]);
+
+  t.match(await dead('list'), { code: 0, stdout: /^1 {2}.*fan-out {2}CONV_0@7 .*of a later version\n$/ });
+  t.match(JSON.parse((await dead('list', '--json')).stdout), {
+    number: 1,
+    worker: 'fan-out',
+    stream: 'CONV_0',
+    pos: 7,
+  });
+  const shown = await dead('show', '1');
+  t.match(shown.stdout, Buffer.from(letter.data).toString('base64'));
+  t.match(await dead('retry', '1'), { code: 0, stdout: 'appended at CONV_0@1\n' });
+  t.match(await dead('list'), { code: 0, stdout: 'no dead letters\n' });
+  t.match(await dead('retry', '1'), { code: 1, stderr: /^NOT_FOUND: there is no dead letter 1/ });
+
+  // Killed between the append and the deletion: the letter is still there, and is tried again.
+  await letters.put('fan-out', 'CONV_0', letter);
+  t.match(await dead('retry', '2'), { code: 0, stdout: 'appended at CONV_0@1\n' });
+  t.equal((await jsm.streams.info('CONV_0')).state.messages, 1, 'one event in the log');
 });
