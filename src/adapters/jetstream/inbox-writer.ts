@@ -57,7 +57,8 @@ export class JetstreamInboxWriter implements InboxWriter {
     const { lane, inboxStream } = this.#parts;
     const checkpoint = await this.#last(checkpointSubject(lane, inboxStream));
     const marker = await this.#last(termSubject(lane, inboxStream));
-    const term = (marker?.origin.term ?? 0) + 1;
+    // A marker may have been evicted: its checkpoints still tell of the term.
+    const term = Math.max(marker?.origin.term ?? 0, checkpoint?.origin.term ?? 0) + 1;
     this.#markerSeq = await this.#mark(term, marker?.seq ?? 0);
     this.#term = term;
     this.#begunAt = Date.now();

@@ -17,7 +17,7 @@ import type { Log } from '../../ports/log.ts';
 import { type FoldedWindow, foldReadable } from '../../projections/fan-out.ts';
 import { planFor } from '../../projections/fan-out-plan.ts';
 import { type Cutter, cutterFor } from '../../projections/window-cutter.ts';
-import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology } from '../../protocol/subjects.ts';
 
 /** A window is what is there, up to these bounds; it waits for nothing to fill it. */
@@ -80,6 +80,7 @@ export class Lane {
         try {
           await this.#activate();
           await this.#work(stop, () => (backoffMs = FIRST_BACKOFF_MS));
+          if (!stop.aborted) log.info({ what: 'term grown old', lane });
         } catch (thrown) {
           const error = asRookeryError(thrown);
           if (error.code !== 'TERM_LOST' && error.code !== 'LOG_UNAVAILABLE') throw thrown;
@@ -116,23 +117,26 @@ export class Lane {
     log.info({ what: 'term begun', lane, position: state.position, resume: points.map(({ window }) => window.to) });
   }
 
+  /** Until `stop`, or until the term is so old that its marker would be evicted before long. */
   async #work(stop: AbortSignal, worked: () => void): Promise<void> {
-    const { source, writers } = this.#parts;
-    while (!stop.aborted) {
+    const { source } = this.#parts;
+    let isOld = false;
+    while (!stop.aborted && !isOld) {
       const records = await this.#take();
       if (records.length > 0) {
         await this.#process(records);
         worked();
       }
-      if (!source.hasMore || Date.now() - this.#committedAt >= COMMIT_EVERY_MS) this.#commit();
-      if (records.length === 0) {
-        for (const writer of writers) {
-          if (await writer.needsNewTerm())
-            throw new RookeryError('TERM_LOST', 'the term is old: a new one keeps its marker');
-        }
-      }
+      if (source.hasMore && Date.now() - this.#committedAt < COMMIT_EVERY_MS) continue;
+      this.#commit();
+      isOld = await this.#isTermOld();
     }
     this.#commit();
+  }
+
+  async #isTermOld(): Promise<boolean> {
+    for (const writer of this.#parts.writers) if (await writer.needsNewTerm()) return true;
+    return false;
   }
 
   /** The records of the next window: what is there, or exactly a window that a stream holds in part. */
