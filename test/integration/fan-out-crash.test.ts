@@ -172,3 +172,34 @@ t.test('what a paused worker writes when it wakes is void', async (t) => {
   await waking;
   await checkInboxes(t, operator, 480);
 });
+
+t.test(
+  'a worker killed behind a checkpoint leaves its dead letters to be found, though a standby passes it',
+  async (t) => {
+    const nats = await startNats({ topology });
+    t.teardown(() => nats.stop());
+    const operator = await nats.connect('operator');
+    const dying = startProcess(
+      'fan-out-worker',
+      workerConfiguration(nats, { step: 'confirmed', times: 1 }),
+      nats.dataDir,
+    );
+    await dying.said('term begun');
+    await operator.js.publish(conversationSubject(direct, 'm'), 'no code can read this');
+    t.equal(await dying.ended, 'SIGKILL');
+    const standby = startProcess(
+      'fan-out-worker',
+      { ...workerConfiguration(nats), stateDir: `${nats.dataDir}/standby` },
+      nats.dataDir,
+    );
+    t.teardown(async () => {
+      standby.child.kill('SIGTERM');
+      await standby.ended;
+    });
+    await create(operator);
+    await speak(operator, 0, 30);
+    await checkInboxes(t, operator, 30);
+    const { state } = await operator.jsm.streams.info('DEAD');
+    t.equal(state.messages, 1, 'its letter, once');
+  },
+);
