@@ -107,7 +107,10 @@ export interface WelcomeFrame {
   readonly limits: { readonly maxBodyBytes: number; readonly maxInFlight: number; readonly heartbeatMs: number };
 }
 
-/** Comes before the entries it announces, at connect or later (a slow device that fell behind the retention). */
+/**
+ * Comes before the entries it announces, at connect or later (a slow device that fell behind the retention): the past once
+ * more, in each conversation from its first entry that the user may see.
+ */
 export interface ResyncFrame {
   readonly t: 'resync';
   readonly reason: ResyncReason;

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'c174b3a8f204b6e606d8375aa64fdac53db0d0f65cee19271019bf62c0bb99b7';
+const PINNED = '5999599efe2da56b2ff461ea0296aadbbc0f765237595214c89e26365ec8ceeb';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -65,7 +65,7 @@ const limitFields = Type.Object(
     helloTimeoutMs: Type.Integer({ default: 10_000, minimum: 100, description: 'from the upgrade to the hello frame' }),
     maxBufferedBytes: Type.Integer({
       default: 1_048_576,
-      minimum: 1,
+      minimum: 65_536,
       description: 'unsent bytes of a socket before it leaves the live tail',
     }),
     ringMaxBytes: Type.Integer({
