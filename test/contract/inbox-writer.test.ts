@@ -1,0 +1,161 @@
+/** What `InboxWriter` promises, on a real nats-server. */
+import t, { type Test } from 'tap';
+import type { Nats } from '../../src/adapters/jetstream/connect.ts';
+import { JetstreamInboxWriter } from '../../src/adapters/jetstream/inbox-writer.ts';
+import { noFailpoints } from '../../src/adapters/system/failpoints.ts';
+import type { PlannedRecord } from '../../src/ports/inbox-writer.ts';
+import { LaneTerms } from '../../src/projections/lane-terms.ts';
+import { decodeOrigin, type Origin, RecordKind } from '../../src/protocol/inbox-record.ts';
+import { inboxSubjectOfToken } from '../../src/protocol/subjects.ts';
+import { bytes } from '../support/given.ts';
+import { startNats } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
+
+const NOTHING = { window: { from: 0, to: 0 }, records: Number.POSITIVE_INFINITY };
+
+async function scene(t: Test) {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const operator = await nats.connect('operator');
+  let count = 0;
+  const open = async (lane = 0) => {
+    const worker = await nats.connect('fan-out-worker');
+    const inbox = `${worker.inboxPrefix}.ingest.${lane}.${(count += 1)}`;
+    const writer = new JetstreamInboxWriter({ ...worker, lane, inboxStream: 0, inbox, failpoints: noFailpoints });
+    t.teardown(() => writer.stop());
+    return writer;
+  };
+  return { nats, operator, open };
+}
+
+const plan = (...users: string[]): PlannedRecord[] =>
+  users.map((user) => ({ subject: inboxSubjectOfToken(user), kind: 'copy', body: bytes(`for ${user}`) }));
+const window = (from: number, to = from) => ({ from, to });
+
+interface Stored {
+  readonly seq: number;
+  readonly subject: string;
+  readonly origin: Origin;
+}
+
+async function stored({ jsm }: Nats): Promise<Stored[]> {
+  const found: Stored[] = [];
+  const { state } = await jsm.streams.info('INBOX_0');
+  for (let seq = Math.max(1, state.first_seq); seq <= state.last_seq; seq++) {
+    const message = await jsm.streams.getMessage('INBOX_0', { seq });
+    if (message) found.push({ seq, subject: message.subject, origin: decodeOrigin(message.data) });
+  }
+  return found;
+}
+
+/** `window:offset` of every copy that counts. */
+async function valid(operator: Nats): Promise<string[]> {
+  const terms = new LaneTerms();
+  const found: string[] = [];
+  for (const { seq, origin } of await stored(operator)) {
+    if (origin.kind === RecordKind.marker) terms.observeMarker(origin, seq);
+    else if (origin.kind === RecordKind.copy && terms.judge(origin, seq) === 'valid')
+      found.push(`${origin.from}-${origin.to}:${origin.offset}`);
+  }
+  return found;
+}
+
+t.test('an empty stream holds nothing; after a window it holds all of it', async (t) => {
+  const { operator, open } = await scene(t);
+  const writer = await open();
+  t.equal(await writer.checkpointed(), 0);
+  t.same(await writer.begin(), NOTHING);
+  await writer.write(window(1, 3), plan('a', 'b'), 0);
+  t.equal(await writer.checkpointed(), 3);
+  await writer.write(window(4), plan('a'), 0);
+  t.same(await valid(operator), ['1-3:0', '1-3:1', '4-4:0']);
+  t.same(await (await open()).begin(), { window: window(4), records: Number.POSITIVE_INFINITY });
+});
+
+t.test('an empty plan moves the checkpoint alone', async (t) => {
+  const { operator, open } = await scene(t);
+  const writer = await open();
+  await writer.begin();
+  await writer.write(window(1, 9), [], 0);
+  t.same(await valid(operator), []);
+  t.same(await (await open()).begin(), { window: window(1, 9), records: Number.POSITIVE_INFINITY });
+});
+
+t.test('what a writer left half done is found, and the rest of it written once', async (t) => {
+  const { operator, open } = await scene(t);
+  const first = await open();
+  await first.begin();
+  await first.write(window(1), plan('a'), 0);
+  // The head of the next window without its checkpoint, as a killed writer leaves it.
+  const [record] = (await stored(operator)).filter(({ origin }) => origin.kind === RecordKind.copy);
+  const half = (await operator.jsm.streams.getMessage('INBOX_0', { seq: record?.seq as number }))?.data as Uint8Array;
+  const head = half.slice();
+  const view = new DataView(head.buffer);
+  view.setUint32(10, 2); // window 2 to 2, offset 0
+  await operator.js.publish(inboxSubjectOfToken('a'), head);
+  const second = await open();
+  t.same(await second.begin(), { window: window(2), records: 1 });
+  await second.write(window(2), plan('a', 'b', 'c'), 1);
+  t.same(await valid(operator), ['1-1:0', '2-2:0', '2-2:1', '2-2:2']);
+});
+
+t.test('a new term ends the one before: what that one still writes is void or refused', async (t) => {
+  const { operator, open } = await scene(t);
+  const [old, young] = [await open(), await open()];
+  await old.begin();
+  await old.write(window(1), plan('a'), 0);
+  await young.begin();
+  await t.rejects(old.write(window(2), plan('a', 'b'), 0), { code: 'TERM_LOST' });
+  await young.write(window(2), plan('a', 'b'), 0);
+  t.same(await valid(operator), ['1-1:0', '2-2:0', '2-2:1']);
+  t.equal(await young.checkpointed(), 2);
+});
+
+t.test('of writers that begin at once some get TERM_LOST, and no two the same term', async (t) => {
+  const { operator, open } = await scene(t);
+  const writers = await Promise.all(Array.from({ length: 5 }, () => open()));
+  const outcomes = await Promise.allSettled(writers.map((writer) => writer.begin()));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') t.match(outcome.reason, { code: 'TERM_LOST' });
+  t.ok(outcomes.some(({ status }) => status === 'fulfilled'));
+  const terms = (await stored(operator)).map(({ origin }) => origin.term);
+  t.equal(new Set(terms).size, terms.length);
+});
+
+t.test('lanes share a stream and know nothing of each other', async (t) => {
+  const { open } = await scene(t);
+  const [zero, one] = [await open(0), await open(1)];
+  await zero.begin();
+  await one.begin();
+  await Promise.all([zero.write(window(1), plan('a', 'b'), 0), one.write(window(7), plan('a', 'c'), 0)]);
+  await Promise.all([zero.write(window(2), plan('a', 'b'), 0), one.write(window(8), plan('a', 'c'), 0)]);
+  t.same([await zero.checkpointed(), await one.checkpointed()], [2, 8]);
+});
+
+t.test('a term whose marker was evicted is counted on from its checkpoints', async (t) => {
+  const { operator, open } = await scene(t);
+  const writer = await open();
+  await writer.begin();
+  await writer.begin();
+  await writer.write(window(1), plan('a'), 0);
+  for (const { seq, origin } of await stored(operator))
+    if (origin.kind === RecordKind.marker) await operator.jsm.streams.deleteMessage('INBOX_0', seq);
+  await t.rejects(writer.write(window(2), plan('a'), 0), { code: 'TERM_LOST' }, 'the fence is gone with it');
+  const next = await open();
+  t.same(await next.begin(), { window: window(2), records: 1 }, 'what it wrote stands');
+  const marker = (await stored(operator)).findLast(({ origin }) => origin.kind === RecordKind.marker);
+  t.equal(marker?.origin.term, 3);
+});
+
+t.test('a killed server ends the term at once, not after a silence; the next goes on', async (t) => {
+  const { nats, operator, open } = await scene(t);
+  const writer = await open();
+  await writer.begin();
+  nats.server.signal('SIGKILL');
+  const writing = writer.write(window(1), plan(...Array.from({ length: 2_000 }, (_, i) => `u${i}`)), 0);
+  await t.rejects(writing, { code: /^(TERM_LOST|LOG_UNAVAILABLE)$/ });
+  await nats.server.respawn();
+  const point = await eventually(() => writer.begin().catch(() => undefined), 'a new term');
+  await writer.write(window(1), plan('a', 'b'), point.window.from === 1 ? Math.min(point.records, 2) : 0);
+  t.equal(await writer.checkpointed(), 1);
+  t.equal((await valid(operator)).filter((one) => one === '1-1:0').length, 1);
+});
