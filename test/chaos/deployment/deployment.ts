@@ -1,0 +1,156 @@
+/**
+ * What the fault suite breaks: a whole deployment of real processes with real configuration files, and every handle that a
+ * fault needs. `one-node.ts` is one machine, `three-nodes.ts` a cluster; faults know this file alone.
+ */
+import type { Nats, NatsAccess } from '../../../src/adapters/jetstream/connect.ts';
+import { RookeryError } from '../../../src/protocol/error-codes.ts';
+import { decodeOrigin } from '../../../src/protocol/inbox-record.ts';
+import { checkpointSubject, convStreamName, inboxStreamName, type Topology } from '../../../src/protocol/subjects.ts';
+import type { Disk } from './disk.ts';
+import type { Link } from './link.ts';
+
+export type ProcessRole = 'gateway' | 'fan-out-worker' | 'nats-server';
+/** As in config/README.md; `cluster` is three replicas. */
+export type Profile = 'default' | 'sync' | 'cluster';
+
+/** One process of the deployment. While it is wanted up it is started again whenever it ends, as by any supervisor. */
+export interface DeployedProcess {
+  /** `gateway-0`, `nats-server-2` */
+  readonly name: string;
+  readonly role: ProcessRole;
+  /** Undefined while it is down. */
+  readonly pid: number | undefined;
+  readonly logFile: string;
+  /** Resolves when it is gone; it stays down until `start`. */
+  kill(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
+  /** Resolves when it has really stopped (SIGSTOP). */
+  pause(): Promise<void>;
+  resume(): void;
+  /** From now on it is wanted up. Does nothing where it runs. */
+  start(): void;
+  /** Whether it does its work now: a gateway says so at /readyz, a nats-server greets. */
+  isReady(): Promise<boolean>;
+}
+
+export interface DeployedGateway extends DeployedProcess {
+  /** Where its clients connect: through its link, where it has one. */
+  readonly url: string;
+}
+
+export interface DeployedWorker extends DeployedProcess {
+  /** Folder of its SQLite files. */
+  readonly stateDir: string;
+  /** The next start dies at this step of application/fan-out/lane.ts; undefined: it does not. */
+  armFailpoint(failpoint: { readonly step: string; readonly times: number } | undefined): void;
+}
+
+export interface DeployedNatsServer extends DeployedProcess {
+  /** JetStream's `store_dir`. */
+  readonly storeDir: string;
+}
+
+/** A process that ended although nobody of the suite killed it. */
+export interface Incident {
+  readonly atMs: number;
+  readonly process: string;
+  /** The last it wrote. */
+  readonly lastWords: string;
+}
+
+export interface Deployment {
+  readonly kind: 'one-node' | 'three-nodes';
+  readonly profile: Profile;
+  readonly topology: Topology;
+  readonly replicas: number;
+  /** All of its files; removed by `stop`, unless a violation keeps them. */
+  readonly dir: string;
+  readonly gateways: readonly DeployedGateway[];
+  readonly workers: readonly DeployedWorker[];
+  readonly natsServers: readonly DeployedNatsServer[];
+  /** TCP between clients and gateways, and between processes and nats-servers. Empty where the run does without. */
+  readonly links: readonly Link[];
+  /** The disk of its own below `dir`, where this machine lets us mount one. */
+  readonly disk: Disk | undefined;
+  /** HS256 secret of the gateways' tokens. */
+  readonly secretFile: string;
+  readonly apiKey: string;
+  /** Reaches all nats-servers directly. */
+  readonly nats: NatsAccess;
+  /** The suite's own connection, as operator; it reconnects for ever. */
+  readonly operator: Nats;
+  /** From now on the clock of this gateway or worker is so much ahead of the machine's (negative: behind). */
+  shiftClock(process: DeployedProcess, byMs: number): void;
+  readonly incidents: readonly Incident[];
+  /** Ends all processes and removes `dir`. */
+  stop(): Promise<void>;
+  /** As `stop`, but leaves `dir`. */
+  halt(): Promise<void>;
+}
+
+export const processesOf = ({ natsServers, workers, gateways }: Deployment): readonly DeployedProcess[] => [
+  ...natsServers,
+  ...workers,
+  ...gateways,
+];
+
+const POLL_MS = 50;
+
+/**
+ * Resolves when every process is ready and every lane has confirmed in every INBOX stream what the log holds at that moment:
+ * messages that come in meanwhile are not waited for.
+ * @throws Error after `withinMs`, with what is still missing
+ */
+export async function settled(deployment: Deployment, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  let missing = 'nothing looked at yet';
+  const until = async (look: () => Promise<string | undefined>): Promise<void> => {
+    for (;;) {
+      const found = await look().catch((error: unknown) => String(error));
+      if (found === undefined) return;
+      missing = found;
+      if (performance.now() > deadline) throw new Error(`not settled within ${withinMs} ms: ${missing}`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  };
+  await until(() => notReady(deployment));
+  let ends: readonly number[] = [];
+  await until(async () => {
+    ends = await endsOfLog(deployment);
+    return undefined;
+  });
+  await until(() => behind(deployment, ends));
+}
+
+async function notReady(deployment: Deployment): Promise<string | undefined> {
+  for (const process of processesOf(deployment)) {
+    if (!(await process.isReady())) return `${process.name} is not ready`;
+  }
+  return undefined;
+}
+
+const endsOfLog = ({ operator, topology }: Deployment): Promise<number[]> =>
+  Promise.all(
+    range(topology.convStreams).map(async (k) => (await operator.jsm.streams.info(convStreamName(k))).state.last_seq),
+  );
+
+/** The first lane whose checkpoint is not there yet. */
+async function behind({ operator, topology }: Deployment, ends: readonly number[]): Promise<string | undefined> {
+  for (const [lane, end] of ends.entries()) {
+    for (const k of range(topology.inboxStreams)) {
+      const query = { last_by_subj: checkpointSubject(lane, k) };
+      const checkpoint = await operator.jsm.streams.getMessage(inboxStreamName(k), query);
+      const to = checkpoint ? decodeOrigin(checkpoint.data).to : 0;
+      if (to < end) return `lane ${lane} has confirmed ${to} of ${end} in ${inboxStreamName(k)}`;
+    }
+  }
+  return undefined;
+}
+
+/** One of a kind by name. @throws RookeryError INTERNAL: the deployment has no such process */
+export function processNamed(deployment: Deployment, name: string): DeployedProcess {
+  const found = processesOf(deployment).find((process) => process.name === name);
+  if (!found) throw new RookeryError('INTERNAL', `the deployment has no ${name}`);
+  return found;
+}
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, k) => k);
