@@ -1,109 +1,48 @@
 /**
- * A conversation: who is in it and what may happen to it. `decide` and `evolve` are pure; time and ids come in the command.
- * The gateway decides against a view that may be stale, the fan-out fold decides again in the order of the log: both call
- * `refusalOf`, so that they can never disagree about the same state.
- *
- * | event          | who may cause it                      | what it changes                                    |
- * |----------------|---------------------------------------|----------------------------------------------------|
- * | messageSent    | a member, in direct unless blocked    | the index                                          |
- * | groupCreated   | anyone, on an id not yet used         | members, name; the creator becomes owner           |
- * | membersAdded   | owner, admin                          | members                                            |
- * | membersRemoved | owner anyone; admin plain members     | members                                            |
- * | memberLeft     | a member; the owner only when alone   | members                                            |
- * | roleChanged    | owner; role `owner` hands over        | a member's role                                    |
- * | groupRenamed   | owner, admin                          | name                                               |
- * | groupDissolved | owner                                 | nobody may do anything afterwards                  |
- * | userBlocked    | one of the two of a direct one        | the other's messages are refused from here on      |
- * | userUnblocked  | who blocked                           |                                                    |
- * | conversationRead | a member                            | nothing here: see read-mark.ts                     |
+ * A conversation: what may happen to it. `decide` and `evolve` are pure; time and ids come in the command. The gateway decides
+ * against a view that may be stale, the fan-out fold decides again in the order of the log: both call `refusalOf`, so that
+ * they can never disagree about the same state. The table of events stands in `conversation-events.ts`.
  */
-import { type ClientMsgId, type ConversationId, directPair, type UserId } from './ids.ts';
+import {
+  type ConversationCommand,
+  type ConversationEvent,
+  eventOf,
+  hasIndex,
+  type MessageEdited,
+  type MessageRecalled,
+  type Role,
+} from './conversation-events.ts';
+import { type ConversationId, directPair, type UserId } from './ids.ts';
+import {
+  entryRefusal,
+  evolveRoster,
+  groupRefusal,
+  isMuted,
+  MAX_GROUP_MEMBERS,
+  NO_ROSTER,
+  type RefusalCode,
+  type Roster,
+} from './roster.ts';
 
-export type Role = 'owner' | 'admin' | 'member';
-
-/** The part of a conversation that only state events change; a message leaves it identical (`===`). */
-export interface Roster {
-  readonly kind: 'none' | 'direct' | 'group';
-  readonly name: string;
-  /** In the order of joining: the order in which inbox entries are written. */
-  readonly members: ReadonlyMap<UserId, Role>;
-  /** Direct conversations only: who has blocked the other. */
-  readonly blockers: ReadonlySet<UserId>;
-  readonly dissolved: boolean;
-}
+export type * from './conversation-events.ts';
+export { eventOf, hasIndex, partOf } from './conversation-events.ts';
+export { MAX_GROUP_MEMBERS, type RefusalCode, type Roster } from './roster.ts';
 
 export interface Conversation {
   readonly id: ConversationId;
+  /** Only state events change it; a message leaves it identical (`===`). */
   readonly roster: Roster;
   /** Index of the newest timeline entry; 0 before the first. Gapless: the next entry has `lastIndex + 1`. */
   readonly lastIndex: number;
 }
 
-/** What a message carries. The engine never looks into `body`. */
-export interface MessageContent {
-  readonly contentType: string;
-  readonly body: Uint8Array;
-  /** Name of the data key that encrypts the body; absent: plain. */
-  readonly keyId?: string;
-  /** Index of the message this one answers. */
-  readonly replyTo?: number;
-  readonly mentions?: readonly UserId[];
-  /** Milliseconds since 1970 after which clients hide the message. */
-  readonly expiresAt?: number;
+/** What a decision needs beside the state. */
+export interface Circumstances {
+  /** Milliseconds since 1970: the log's time in the fold, the clock's at the gateway. */
+  readonly at: number;
+  /** Whether the message that an edit or recall names is there to be changed; undefined where that cannot be told. */
+  readonly targetStands?: boolean | undefined;
 }
-
-type By = { readonly by: UserId; readonly id: ClientMsgId };
-
-export type MessageSent = By & { readonly type: 'messageSent' } & MessageContent;
-
-export type StateEvent =
-  | (By & { readonly type: 'groupCreated'; readonly name: string; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'membersAdded'; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'membersRemoved'; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'memberLeft' })
-  | (By & { readonly type: 'roleChanged'; readonly member: UserId; readonly role: Role })
-  | (By & { readonly type: 'groupRenamed'; readonly name: string })
-  | (By & { readonly type: 'groupDissolved' })
-  | (By & { readonly type: 'userBlocked' })
-  | (By & { readonly type: 'userUnblocked' });
-
-export type ConversationRead = By & { readonly type: 'conversationRead'; readonly upTo: number };
-
-export type ConversationEvent = MessageSent | StateEvent | ConversationRead;
-
-/** A command is an event somebody wants to happen: same fields, imperative name. */
-export type ConversationCommand =
-  | (By & { readonly type: 'sendMessage' } & MessageContent)
-  | (By & { readonly type: 'createGroup'; readonly name: string; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'addMembers'; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'removeMembers'; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'leaveGroup' })
-  | (By & { readonly type: 'changeRole'; readonly member: UserId; readonly role: Role })
-  | (By & { readonly type: 'renameGroup'; readonly name: string })
-  | (By & { readonly type: 'dissolveGroup' })
-  | (By & { readonly type: 'blockUser' })
-  | (By & { readonly type: 'unblockUser' })
-  | (By & { readonly type: 'markRead'; readonly upTo: number });
-
-/** Why a conversation refuses; each is a stable error code of the protocol (docs/ERRORS.md). */
-export type RefusalCode =
-  | 'NOT_A_MEMBER'
-  | 'NOT_ALLOWED'
-  | 'BLOCKED'
-  | 'CONVERSATION_EXISTS'
-  | 'CONVERSATION_DISSOLVED'
-  | 'ALREADY_A_MEMBER'
-  | 'OWNER_MUST_HAND_OVER'
-  | 'GROUP_TOO_LARGE'
-  | 'NO_CHANGE'
-  | 'NOT_A_GROUP'
-  | 'NOT_A_DIRECT_CONVERSATION'
-  | 'INDEX_BEYOND_END';
-
-/** At the limit a group refuses new members: beyond it a conversation is to become a channel (DESIGN section 5). */
-export const MAX_GROUP_MEMBERS = 10_000;
-
-const NO_ROSTER: Roster = { kind: 'none', name: '', members: new Map(), blockers: new Set(), dissolved: false };
 
 /** A conversation before its first event. A direct one exists as soon as anyone speaks of it; a group must be created. */
 export function initialConversation(id: ConversationId): Conversation {
@@ -114,41 +53,30 @@ export function initialConversation(id: ConversationId): Conversation {
   return { id, roster, lastIndex: 0 };
 }
 
-const COMMAND_TO_EVENT = {
-  sendMessage: 'messageSent',
-  createGroup: 'groupCreated',
-  addMembers: 'membersAdded',
-  removeMembers: 'membersRemoved',
-  leaveGroup: 'memberLeft',
-  changeRole: 'roleChanged',
-  renameGroup: 'groupRenamed',
-  dissolveGroup: 'groupDissolved',
-  blockUser: 'userBlocked',
-  unblockUser: 'userUnblocked',
-  markRead: 'conversationRead',
-} as const satisfies Record<ConversationCommand['type'], ConversationEvent['type']>;
-
 export type Decision =
   | { readonly event: ConversationEvent; readonly refusal?: undefined }
   | { readonly refusal: RefusalCode; readonly event?: undefined };
 
-export function decide(state: Conversation, command: ConversationCommand): Decision {
+export function decide(state: Conversation, command: ConversationCommand, circumstances: Circumstances): Decision {
   const event = eventOf(command);
-  const refusal = refusalOf(state, event);
+  const refusal = refusalOf(state, event, circumstances);
   return refusal ? { refusal } : { event };
 }
 
-/** The event a command asks for, unchecked: for a gateway that has no view of the conversation and leaves it to the fold. */
-export const eventOf = (command: ConversationCommand): ConversationEvent =>
-  ({ ...command, type: COMMAND_TO_EVENT[command.type] }) as ConversationEvent;
-
 /** Why `event` must not happen in `state`, or undefined when it may. */
-export function refusalOf(state: Conversation, event: ConversationEvent): RefusalCode | undefined {
+export function refusalOf(
+  state: Conversation,
+  event: ConversationEvent,
+  circumstances: Circumstances,
+): RefusalCode | undefined {
   const { roster } = state;
   if (event.type === 'groupCreated') {
     if (roster.kind === 'direct') return 'NOT_A_GROUP';
     if (roster.kind !== 'none') return 'CONVERSATION_EXISTS';
     return new Set([event.by, ...event.members]).size > MAX_GROUP_MEMBERS ? 'GROUP_TOO_LARGE' : undefined;
+  }
+  if (event.type === 'memberJoined' || event.type === 'joinRequested') {
+    return entryRefusal(roster, event, circumstances.at);
   }
   // An unknown conversation and a foreign one give the same answer, so that nobody can probe for ids.
   const role = roster.members.get(event.by);
@@ -156,7 +84,10 @@ export function refusalOf(state: Conversation, event: ConversationEvent): Refusa
   if (roster.dissolved && event.type !== 'conversationRead') return 'CONVERSATION_DISSOLVED';
   switch (event.type) {
     case 'messageSent':
-      return blockedByOther(roster, event.by) ? 'BLOCKED' : undefined;
+      return speechRefusal(roster, event.by, role, circumstances.at);
+    case 'messageEdited':
+    case 'messageRecalled':
+      return changeRefusal(roster, role, event, circumstances);
     case 'conversationRead':
       return event.upTo > state.lastIndex ? 'INDEX_BEYOND_END' : undefined;
     case 'userBlocked':
@@ -164,94 +95,45 @@ export function refusalOf(state: Conversation, event: ConversationEvent): Refusa
       if (roster.kind !== 'direct') return 'NOT_A_DIRECT_CONVERSATION';
       return roster.blockers.has(event.by) === (event.type === 'userBlocked') ? 'NO_CHANGE' : undefined;
     default:
-      return roster.kind === 'group' ? groupRefusal(roster, role, event) : 'NOT_A_GROUP';
+      return roster.kind === 'group' ? groupRefusal(roster, role, event, circumstances.at) : 'NOT_A_GROUP';
   }
 }
 
-function blockedByOther(roster: Roster, by: UserId): boolean {
-  if (roster.blockers.size === 0) return false;
-  for (const blocker of roster.blockers) if (blocker !== by) return true;
-  return false;
+/** Hot path: each message asks. */
+function speechRefusal(roster: Roster, by: UserId, role: Role, at: number): RefusalCode | undefined {
+  if (roster.kind === 'group') return isMuted(roster, by, role, at) ? 'MUTED' : undefined;
+  if (roster.blockers.size === 0) return undefined;
+  for (const blocker of roster.blockers) if (blocker !== by) return 'BLOCKED';
+  return undefined;
 }
 
-type GroupEvent = Exclude<StateEvent, { type: 'groupCreated' | 'userBlocked' | 'userUnblocked' }>;
-
-function groupRefusal(roster: Roster, role: Role, event: GroupEvent): RefusalCode | undefined {
-  const { members } = roster;
-  switch (event.type) {
-    case 'membersAdded':
-      if (role === 'member') return 'NOT_ALLOWED';
-      if (event.members.every((user) => members.has(user))) return 'ALREADY_A_MEMBER';
-      return new Set([...members.keys(), ...event.members]).size > MAX_GROUP_MEMBERS ? 'GROUP_TOO_LARGE' : undefined;
-    case 'membersRemoved':
-      if (role === 'member') return 'NOT_ALLOWED';
-      if (!event.members.some((user) => members.has(user))) return 'NO_CHANGE';
-      return event.members.some((user) => !mayRemove(role, members.get(user))) ? 'NOT_ALLOWED' : undefined;
-    case 'memberLeft':
-      return role === 'owner' && members.size > 1 ? 'OWNER_MUST_HAND_OVER' : undefined;
-    case 'roleChanged':
-      if (role !== 'owner') return 'NOT_ALLOWED';
-      if (event.member === event.by) return 'OWNER_MUST_HAND_OVER';
-      if (!members.has(event.member)) return 'NO_CHANGE';
-      return members.get(event.member) === event.role ? 'NO_CHANGE' : undefined;
-    case 'groupRenamed':
-      if (role === 'member') return 'NOT_ALLOWED';
-      return event.name === roster.name ? 'NO_CHANGE' : undefined;
-    case 'groupDissolved':
-      return role === 'owner' ? undefined : 'NOT_ALLOWED';
+function changeRefusal(
+  roster: Roster,
+  role: Role,
+  { type, by, target }: MessageEdited | MessageRecalled,
+  { at, targetStands }: Circumstances,
+): RefusalCode | undefined {
+  const isOwn = target.by === by;
+  if (!isOwn && (type === 'messageEdited' || role === 'member' || roster.members.get(target.by) === 'owner')) {
+    return 'NOT_ALLOWED';
   }
+  // Recalling takes something away: who may not speak may still do that.
+  const speech = speechRefusal(roster, by, role, at);
+  if (speech && !(speech === 'MUTED' && type === 'messageRecalled')) return speech;
+  return targetStands === false ? 'MESSAGE_GONE' : undefined;
 }
 
-/** Of a user who is no member there is nothing to remove, so that is no reason to refuse. */
-const mayRemove = (role: Role, target: Role | undefined): boolean =>
-  target === undefined || target === 'member' || (role === 'owner' && target === 'admin');
-
-/** Does `event` take an index, so that members see it in the timeline? Read marks, blocks and unblocks do not. */
-export const hasIndex = (event: ConversationEvent): boolean =>
-  event.type !== 'conversationRead' && event.type !== 'userBlocked' && event.type !== 'userUnblocked';
-
-/** The state after an event that `refusalOf` let pass. */
-export function evolve(state: Conversation, event: ConversationEvent): Conversation {
+/** The state after an event that `refusalOf` let pass; @param at milliseconds since 1970, the log's time of the event */
+export function evolve(state: Conversation, event: ConversationEvent, at: number): Conversation {
   const lastIndex = hasIndex(event) ? state.lastIndex + 1 : state.lastIndex;
-  if (event.type === 'messageSent') return { id: state.id, roster: state.roster, lastIndex };
-  if (event.type === 'conversationRead') return state;
-  return { id: state.id, roster: evolveRoster(state.roster, event), lastIndex };
-}
-
-function evolveRoster(roster: Roster, event: StateEvent): Roster {
   switch (event.type) {
-    case 'groupCreated': {
-      const members = new Map<UserId, Role>([[event.by, 'owner']]);
-      for (const user of event.members) if (!members.has(user)) members.set(user, 'member');
-      return { ...roster, kind: 'group', name: event.name, members };
-    }
-    case 'membersAdded': {
-      const members = new Map(roster.members);
-      for (const user of event.members) if (!members.has(user)) members.set(user, 'member');
-      return { ...roster, members };
-    }
-    case 'membersRemoved':
-      return { ...roster, members: without(roster.members, event.members) };
-    case 'memberLeft':
-      return { ...roster, members: without(roster.members, [event.by]) };
-    case 'roleChanged': {
-      const members = new Map(roster.members).set(event.member, event.role);
-      if (event.role === 'owner') members.set(event.by, 'admin');
-      return { ...roster, members };
-    }
-    case 'groupRenamed':
-      return { ...roster, name: event.name };
-    case 'groupDissolved':
-      return { ...roster, dissolved: true };
-    case 'userBlocked':
-      return { ...roster, blockers: new Set(roster.blockers).add(event.by) };
-    case 'userUnblocked':
-      return { ...roster, blockers: new Set([...roster.blockers].filter((user) => user !== event.by)) };
+    case 'messageSent':
+      return { id: state.id, roster: state.roster, lastIndex };
+    case 'messageEdited':
+    case 'messageRecalled':
+    case 'conversationRead':
+      return state;
+    default:
+      return { id: state.id, roster: evolveRoster(state.roster, event, lastIndex, at), lastIndex };
   }
-}
-
-function without(members: ReadonlyMap<UserId, Role>, gone: readonly UserId[]): ReadonlyMap<UserId, Role> {
-  const left = new Map(members);
-  for (const user of gone) left.delete(user);
-  return left;
 }

@@ -11,22 +11,28 @@ export interface FoldedConversation {
   readonly statePos: number;
 }
 
-/** An event that was accepted, remembered so that a retry makes no second one. */
-export interface SeenEvent {
+/** What is remembered of an accepted event. */
+export interface Seen {
+  readonly pos: number;
+  /** Index of a message that can still be edited or recalled; 0 for one that was recalled, and for what is no message. */
+  readonly n: number;
+  /** Milliseconds since 1970, in the log's time: from then on it may be forgotten. */
+  readonly expiresAt: number;
+}
+
+/** An event that was accepted, remembered so that a retry makes no second one, and a message can be changed. */
+export interface SeenEvent extends Seen {
   readonly conversation: ConversationId;
   readonly by: UserId;
   readonly id: ClientMsgId;
-  readonly pos: number;
-  /** Milliseconds since 1970, in the log's time: from then on it may be forgotten. */
-  readonly expiresAt: number;
 }
 
 /** What the fold reads. Synchronous: a fold that waits for I/O at each event is no fold. */
 export interface FanOutLookup {
   folded(conversation: ConversationId): FoldedConversation;
   readMark(conversation: ConversationId, user: UserId): number;
-  /** Position of the event this one repeats, or undefined. `at` is the log's time of the one asked about. */
-  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): number | undefined;
+  /** The accepted event with this sender and id, or undefined. `at` is the log's time of the one that asks. */
+  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined;
 }
 
 /** What a window changed, against what was before it. */

@@ -22,7 +22,7 @@ export function planFor(runs: readonly Run[], lane: number, inboxStream: number,
     const frame: DeliverFrame = { t: 'deliver', conversation: run.conversation, entries: run.entries };
     let body: Uint8Array = packr.pack(frame);
     let kind: PlannedRecord['kind'] = 'copy';
-    if (run.timeline && subjects.length > MAX_COPIES) {
+    if (subjects.length > MAX_COPIES) {
       kind = 'pointer';
       const packOffset = records.push({ subject: packSubject(lane, inboxStream), kind: 'pack', body }) - 1;
       body = pointerBody(packOffset, run);
@@ -47,6 +47,7 @@ function pointerBody(packOffset: number, { conversation, entries }: Run): Uint8A
   return body;
 }
 
+/** 0 for what has no index. */
 const indexOf = (entry: Entry | undefined): number => (entry && 'n' in entry ? entry.n : 0);
 
 /** By audience, then by stream: a group's members hash to the same subjects message after message. */

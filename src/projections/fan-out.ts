@@ -6,11 +6,20 @@
  * runs: the same entries for the same audience, written once and sent to all. A run keeps the log's order, and so do the
  * runs of one conversation; runs of different conversations may overtake each other within a window (docs/adr/0001).
  */
-import { type ConversationEvent, evolve, hasIndex, type RefusalCode, refusalOf } from '../domain/conversation.ts';
+import {
+  type ConversationEvent,
+  evolve,
+  hasIndex,
+  type MessageRef,
+  partOf,
+  type RefusalCode,
+  refusalOf,
+} from '../domain/conversation.ts';
 import { type ConversationId, type UserId, uuidv7TimeMs } from '../domain/ids.ts';
 import { movesReadMark } from '../domain/read-mark.ts';
+import { adminsOf, maySee, type Roster } from '../domain/roster.ts';
 import type { LogEvent, UnreadableEvent } from '../ports/conversation-log.ts';
-import type { FanOutChanges, FanOutLookup, FoldedConversation, SeenEvent } from '../ports/fan-out-state.ts';
+import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../ports/fan-out-state.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Entry } from '../protocol/frames.ts';
 import { encodeLogEvent } from '../protocol/log-event.ts';
@@ -96,7 +105,7 @@ class WindowDraft {
   readonly #conversations = new Map<ConversationId, FoldedConversation>();
   readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
   /** By conversation, then sender and id: what this window itself has accepted. */
-  readonly #seen = new Map<ConversationId, Map<string, SeenEvent>>();
+  readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
   readonly #runs: OpenRun[] = [];
   readonly #openRuns = new Map<ConversationId, OpenRun>();
   readonly #rosterChanges = new Set<ConversationId>();
@@ -110,18 +119,22 @@ class WindowDraft {
     const { event, conversation: id } = logged;
     this.#at = Math.max(this.#at, logged.at);
     const before = this.#folded(id);
-    const isStateEvent = event.type !== 'messageSent' && event.type !== 'conversationRead';
+    const isStateEvent = partOf(event) === 's';
     const statePos = isStateEvent ? logged.pos : before.statePos;
 
     if (event.type !== 'conversationRead') {
-      const original = this.#seenAt(logged);
+      const original = this.#seen(logged, event);
       if (original !== undefined) {
-        this.#returnToSender(logged, { ...originOf(logged), type: 'duplicate', original });
+        this.#returnToSender(logged, { ...originOf(logged), type: 'duplicate', original: original.pos });
         if (isStateEvent) this.#conversations.set(id, { conversation: before.conversation, statePos });
         return;
       }
     }
-    const refusal = isExpired(event, logged.at) ? 'MESSAGE_ID_EXPIRED' : refusalOf(before.conversation, event);
+    const target = 'target' in event ? this.#seen(logged, event.target) : undefined;
+    const circumstances = { at: logged.at, targetStands: (target?.n ?? 0) > 0 };
+    const refusal = isExpired(event, logged.at)
+      ? 'MESSAGE_ID_EXPIRED'
+      : refusalOf(before.conversation, event, circumstances);
     if (refusal) {
       this.#refuse(logged, refusal);
       if (isStateEvent) this.#conversations.set(id, { conversation: before.conversation, statePos });
@@ -131,14 +144,14 @@ class WindowDraft {
       this.#moveReadMark(logged, event.upTo, before);
       return;
     }
-    this.#accept(logged, before, statePos);
+    this.#accept(logged, before, statePos, target);
   }
 
   finish(): FoldedWindow {
     const readMarks = [...this.#readMarks].flatMap(([conversation, marks]) =>
       [...marks].map(([user, upTo]) => ({ conversation, user, upTo })),
     );
-    const seen = [...this.#seen.values()].flatMap((ids) => [...ids.values()]);
+    const seen = [...this.#remembered.values()].flatMap((ids) => [...ids.values()]);
     return {
       runs: this.#runs,
       changes: { at: this.#at, conversations: this.#conversations, readMarks, seen },
@@ -146,15 +159,24 @@ class WindowDraft {
     };
   }
 
-  #accept(logged: LogEvent, before: FoldedConversation, statePos: number): void {
-    const { event, conversation: id } = logged;
-    const after = evolve(before.conversation, event);
+  #accept(logged: LogEvent, before: FoldedConversation, statePos: number, target: Seen | undefined): void {
+    const { event, conversation: id, pos, at } = logged;
+    const after = evolve(before.conversation, event, at);
     this.#conversations.set(id, { conversation: after, statePos });
-    this.#remember(logged);
+    const n = event.type === 'messageSent' ? after.lastIndex : 0;
+    this.#remember({ conversation: id, by: event.by, id: event.id, pos, n, expiresAt: expiryOf(logged) });
+    if (event.type === 'messageRecalled' && target) {
+      this.#remember({ conversation: id, ...event.target, pos: target.pos, n: 0, expiresAt: target.expiresAt });
+    }
     if (after.roster !== before.conversation.roster) this.#rosterChanges.add(id);
     if (!hasIndex(event)) {
-      // A block concerns who blocks: the other must not learn of it.
-      this.#append(id, [event.by], plainEntry(logged), false);
+      this.#append(
+        id,
+        audienceBeside(after.roster, event, target?.n ?? 0),
+        plainEntry(logged),
+        false,
+        bodyBytes(event),
+      );
       return;
     }
     // Who leaves still sees that they left; who is added sees it as their first entry.
@@ -207,27 +229,29 @@ class WindowDraft {
     return this.#conversations.get(id) ?? this.#lookup.folded(id);
   }
 
-  #seenAt({ conversation, event, at }: LogEvent): number | undefined {
-    const here = this.#seen.get(conversation)?.get(seenKey(event.by, event.id));
-    if (here) return here.expiresAt > at ? here.pos : undefined;
-    return this.#lookup.seen(conversation, event.by, event.id, at);
+  /** What was accepted of this sender with this id, in this window or before. */
+  #seen({ conversation, at }: LogEvent, { by, id }: MessageRef): Seen | undefined {
+    const here = this.#remembered.get(conversation)?.get(seenKey(by, id));
+    if (here) return here.expiresAt > at ? here : undefined;
+    return this.#lookup.seen(conversation, by, id, at);
   }
 
-  #remember({ conversation, event, at, pos }: LogEvent): void {
-    let ids = this.#seen.get(conversation);
-    if (!ids) this.#seen.set(conversation, (ids = new Map()));
-    // A clock ahead of the log's must not make its ids forgotten while they still count as fresh.
-    const expiresAt = Math.max(at, uuidv7TimeMs(event.id) ?? 0) + SEEN_HORIZON_MS;
-    ids.set(seenKey(event.by, event.id), { conversation, by: event.by, id: event.id, pos, expiresAt });
+  #remember(event: SeenEvent): void {
+    let ids = this.#remembered.get(event.conversation);
+    if (!ids) this.#remembered.set(event.conversation, (ids = new Map()));
+    ids.set(seenKey(event.by, event.id), event);
   }
 }
+
+/** A clock ahead of the log's must not make its ids forgotten while they still count as fresh. */
+const expiryOf = ({ event, at }: LogEvent): number => Math.max(at, uuidv7TimeMs(event.id) ?? 0) + SEEN_HORIZON_MS;
 
 /** NUL may stand in an id, so the length of the first part keeps the pair apart from every other. */
 const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;
 
 const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id: event.id });
 
-const bodyBytes = (event: ConversationEvent): number => (event.type === 'messageSent' ? event.body.length : 0);
+const bodyBytes = (event: ConversationEvent): number => ('body' in event ? event.body.length : 0);
 
 /**
  * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is
@@ -246,4 +270,28 @@ function audienceOf(members: ReadonlyMap<UserId, unknown>): readonly UserId[] {
   let audience = audiences.get(members);
   if (!audience) audiences.set(members, (audience = [...members.keys()]));
   return audience;
+}
+
+/**
+ * Who sees what has no place in the timeline. A block concerns who blocks: the other must not learn of it. What changes a
+ * message concerns those who may see it. Who wants to come in concerns them and those who may let them in.
+ */
+function audienceBeside(roster: Roster, event: ConversationEvent, targetIndex: number): readonly UserId[] {
+  switch (event.type) {
+    case 'messageEdited':
+    case 'messageRecalled': {
+      const everybody = audienceOf(roster.members);
+      const isForAll = everybody.every((user) => maySee(roster, user, targetIndex));
+      return isForAll ? everybody : everybody.filter((user) => maySee(roster, user, targetIndex));
+    }
+    case 'joinRequested':
+      return [...adminsOf(roster), event.by];
+    case 'joinDeclined':
+      return [...adminsOf(roster), event.member];
+    case 'inviteCreated':
+    case 'inviteRevoked':
+      return adminsOf(roster);
+    default:
+      return [event.by];
+  }
 }

@@ -2,7 +2,7 @@
 import { initialConversation } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import { initialReadMark } from '../domain/read-mark.ts';
-import type { FanOutChanges, FanOutLookup, FoldedConversation, SeenEvent } from '../ports/fan-out-state.ts';
+import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../ports/fan-out-state.ts';
 
 const key = (...parts: string[]): string => parts.map((part) => `${part.length}:${part}`).join('');
 
@@ -19,9 +19,9 @@ export class MemoryFanOutState implements FanOutLookup {
     return this.#readMarks.get(key(conversation, user)) ?? initialReadMark;
   }
 
-  seen(conversation: ConversationId, by: UserId, id: string, at: number): number | undefined {
+  seen(conversation: ConversationId, by: UserId, id: string, at: number): Seen | undefined {
     const event = this.#seen.get(key(conversation, by, id));
-    return event && event.expiresAt > at ? event.pos : undefined;
+    return event && event.expiresAt > at ? event : undefined;
   }
 
   apply({ conversations, readMarks, seen }: FanOutChanges): void {

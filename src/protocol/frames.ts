@@ -6,7 +6,7 @@
  * carries the same. Requests are pipelined and may be answered out of order.
  */
 
-import type { MessageContent, Role } from '../domain/conversation.ts';
+import type { GroupSettings, MessageContent, MessageRef, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import type { ErrorCode } from './error-codes.ts';
 
@@ -58,6 +58,38 @@ export type Command =
   | { readonly type: 'leaveGroup' | 'dissolveGroup'; readonly conversation: ConversationId }
   | { readonly type: 'changeRole'; readonly conversation: ConversationId; readonly member: UserId; readonly role: Role }
   | { readonly type: 'renameGroup'; readonly conversation: ConversationId; readonly name: string }
+  | { readonly type: 'changeGroup'; readonly conversation: ConversationId; readonly settings: Partial<GroupSettings> }
+  | {
+      readonly type: 'muteMember';
+      readonly conversation: ConversationId;
+      readonly member: UserId;
+      /** Milliseconds since 1970; 0 lets the member speak again. */
+      readonly until: number;
+    }
+  | { readonly type: 'requestToJoin'; readonly conversation: ConversationId; readonly greeting: string }
+  | { readonly type: 'declineJoin'; readonly conversation: ConversationId; readonly member: UserId }
+  | { readonly type: 'joinGroup'; readonly conversation: ConversationId; readonly invite?: string }
+  | {
+      readonly type: 'createInvite';
+      readonly conversation: ConversationId;
+      readonly invite: string;
+      readonly expiresAt: number;
+      readonly maxUses: number;
+    }
+  | { readonly type: 'revokeInvite'; readonly conversation: ConversationId; readonly invite: string }
+  /** `target`: the clientMsgId of a message of one's own. */
+  | ({
+      readonly type: 'editMessage';
+      readonly conversation: ConversationId;
+      readonly target: ClientMsgId;
+    } & MessageContent)
+  | {
+      readonly type: 'recallMessage';
+      readonly conversation: ConversationId;
+      readonly target: ClientMsgId;
+      /** Whose message it is; default: one's own. */
+      readonly sender?: UserId;
+    }
   | { readonly type: 'markRead'; readonly conversation: ConversationId; readonly upTo: number }
   | { readonly type: 'blockUser' | 'unblockUser'; readonly user: UserId };
 
@@ -139,6 +171,7 @@ export interface ConversationView {
   readonly kind: 'direct' | 'group';
   readonly name: string;
   readonly members: readonly { readonly user: UserId; readonly role: Role }[];
+  readonly settings: GroupSettings;
   readonly dissolved: boolean;
   readonly lastIndex: number;
 }
@@ -169,6 +202,22 @@ export type Entry =
   | (TimelineEntry & { readonly type: 'memberLeft' | 'groupDissolved' })
   | (TimelineEntry & { readonly type: 'roleChanged'; readonly member: UserId; readonly role: Role })
   | (TimelineEntry & { readonly type: 'groupRenamed'; readonly name: string })
+  | (TimelineEntry & { readonly type: 'groupChanged'; readonly settings: Partial<GroupSettings> })
+  | (TimelineEntry & { readonly type: 'memberMuted'; readonly member: UserId; readonly until: number })
+  | (TimelineEntry & { readonly type: 'memberJoined' })
+  /** What is shown of an earlier message from now on; who may not see that one gets no such entry. */
+  | (EntryBase & { readonly type: 'messageEdited'; readonly target: MessageRef } & MessageContent)
+  | (EntryBase & { readonly type: 'messageRecalled'; readonly target: MessageRef })
+  /** For owner and admins, the first two also for whom they concern. */
+  | (EntryBase & { readonly type: 'joinRequested'; readonly greeting: string })
+  | (EntryBase & { readonly type: 'joinDeclined'; readonly member: UserId })
+  | (EntryBase & {
+      readonly type: 'inviteCreated';
+      readonly invite: string;
+      readonly expiresAt: number;
+      readonly maxUses: number;
+    })
+  | (EntryBase & { readonly type: 'inviteRevoked'; readonly invite: string })
   | (EntryBase & { readonly type: 'userBlocked' | 'userUnblocked' })
   | (EntryBase & { readonly type: 'conversationRead'; readonly upTo: number })
   /** Returned to sender: what stood at `pos` was refused by the fold. */

@@ -9,6 +9,13 @@ export const MAX_CONTENT_TYPE_CHARS = 127;
 export const MAX_KEY_ID_CHARS = 128;
 export const MAX_MENTIONS = 256;
 export const MAX_GROUP_NAME_CHARS = 256;
+/** Characters of a group's description or announcement; and of the address of its picture. */
+export const MAX_GROUP_TEXT_CHARS = 4_096;
+export const MAX_AVATAR_CHARS = 2_048;
+export const MAX_GREETING_CHARS = 256;
+/** An invite is a secret: too short a one could be guessed. */
+export const MIN_INVITE_CHARS = 16;
+export const MAX_INVITE_CHARS = 64;
 /** Users named in one createGroup, addMembers or removeMembers. */
 export const MAX_MEMBERS_PER_COMMAND = 1_000;
 export const MAX_AGENT_CHARS = 128;

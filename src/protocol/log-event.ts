@@ -38,7 +38,7 @@ const unreadable = (reason: string, cause?: unknown): RookeryError =>
 function hasShape(fields: Record<string, unknown>): boolean {
   switch (fields.type) {
     case 'messageSent':
-      return typeof fields.contentType === 'string' && fields.body instanceof Uint8Array && hasOptionalShape(fields);
+      return hasContent(fields);
     case 'groupCreated':
       return typeof fields.name === 'string' && areUsers(fields.members);
     case 'membersAdded':
@@ -50,6 +50,24 @@ function hasShape(fields: Record<string, unknown>): boolean {
       return typeof fields.name === 'string';
     case 'conversationRead':
       return isWholeNumber(fields.upTo);
+    case 'messageEdited':
+      return isRef(fields.target) && hasContent(fields);
+    case 'messageRecalled':
+      return isRef(fields.target);
+    case 'groupChanged':
+      return typeof fields.settings === 'object' && fields.settings !== null && !Array.isArray(fields.settings);
+    case 'memberMuted':
+      return parseUserId(fields.member) !== undefined && isWholeNumber(fields.until);
+    case 'memberJoined':
+      return fields.invite === undefined || typeof fields.invite === 'string';
+    case 'joinRequested':
+      return typeof fields.greeting === 'string';
+    case 'joinDeclined':
+      return parseUserId(fields.member) !== undefined;
+    case 'inviteCreated':
+      return typeof fields.invite === 'string' && isWholeNumber(fields.expiresAt) && isWholeNumber(fields.maxUses);
+    case 'inviteRevoked':
+      return typeof fields.invite === 'string';
     case 'memberLeft':
     case 'groupDissolved':
     case 'userBlocked':
@@ -60,10 +78,19 @@ function hasShape(fields: Record<string, unknown>): boolean {
   }
 }
 
-const hasOptionalShape = ({ keyId, replyTo, mentions, expiresAt }: Record<string, unknown>): boolean =>
+const hasContent = (fields: Record<string, unknown>): boolean =>
+  typeof fields.contentType === 'string' && fields.body instanceof Uint8Array && hasOptionalShape(fields);
+
+const isRef = (value: unknown): boolean => {
+  const { by, id } = (value ?? {}) as Record<string, unknown>;
+  return parseUserId(by) !== undefined && parseClientMsgId(id) !== undefined;
+};
+
+const hasOptionalShape = ({ keyId, replyTo, mentions, mentionsAll, expiresAt }: Record<string, unknown>): boolean =>
   (keyId === undefined || typeof keyId === 'string') &&
   (replyTo === undefined || isWholeNumber(replyTo)) &&
   (mentions === undefined || areUsers(mentions)) &&
+  (mentionsAll === undefined || mentionsAll === true) &&
   (expiresAt === undefined || isWholeNumber(expiresAt));
 
 const isWholeNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

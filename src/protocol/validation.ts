@@ -3,7 +3,7 @@
  * servers alike, and its result is the branded, exact frame with nothing else in it.
  */
 
-import type { MessageContent, Role } from '../domain/conversation.ts';
+import type { GroupSettings, MessageContent, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { parseClientMsgId, parseConversationId, parseDeviceId, parseGroupId, parseUserId } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
@@ -33,7 +33,7 @@ export function parseClientFrame(value: unknown, maxBodyBytes: number): ClientFr
         t: 'command',
         id: requestId(fields),
         clientMsgId: clientMsgId(fields.clientMsgId),
-        command: parseCommand(objectFields(fields.command)),
+        command: parseCommand(objectFields(fields.command), maxBodyBytes),
       };
     case 'query':
       return parseQuery(fields);
@@ -95,14 +95,27 @@ export function parseContent(fields: Fields, maxBodyBytes: number): MessageConte
     ...(fields.keyId !== undefined && { keyId: text(fields.keyId, 'keyId', limits.MAX_KEY_ID_CHARS) }),
     ...(fields.replyTo !== undefined && { replyTo: wholeNumber(fields.replyTo, 'replyTo') }),
     ...(fields.mentions !== undefined && { mentions: userIds(fields.mentions, 'mentions', limits.MAX_MENTIONS) }),
+    ...(fields.mentionsAll !== undefined && { mentionsAll: isTrue(fields.mentionsAll, 'mentionsAll') }),
     ...(fields.expiresAt !== undefined && { expiresAt: wholeNumber(fields.expiresAt, 'expiresAt') }),
   };
 }
 
-/** @throws RookeryError BAD_REQUEST, BAD_ID */
-export function parseCommand(fields: Fields): Command {
+/** @throws RookeryError BAD_REQUEST, BAD_ID, BODY_TOO_LARGE */
+export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
   const { type } = fields;
   switch (type) {
+    case 'editMessage': {
+      const { conversation, target } = fields;
+      const content = parseContent(fields, maxBodyBytes);
+      return { type, conversation: conversationId(conversation), target: messageId(target), ...content };
+    }
+    case 'recallMessage':
+      return {
+        type,
+        conversation: conversationId(fields.conversation),
+        target: messageId(fields.target),
+        ...(fields.sender !== undefined && { sender: userId(fields.sender, 'sender') }),
+      };
     case 'createGroup':
       return {
         type,
@@ -138,8 +151,69 @@ export function parseCommand(fields: Fields): Command {
     case 'unblockUser':
       return { type, user: userId(fields.user, 'user') };
     default:
+      return parseGroupCommand(fields);
+  }
+}
+
+function parseGroupCommand(fields: Fields): Command {
+  const { type } = fields;
+  switch (type) {
+    case 'changeGroup':
+      return {
+        type,
+        conversation: groupId(fields.conversation),
+        settings: groupSettings(objectFields(fields.settings)),
+      };
+    case 'muteMember': {
+      const [member, until] = [userId(fields.member, 'member'), wholeNumber(fields.until, 'until')];
+      return { type, conversation: groupId(fields.conversation), member, until };
+    }
+    case 'requestToJoin': {
+      const greeting = anyText(fields.greeting ?? '', 'greeting', limits.MAX_GREETING_CHARS);
+      return { type, conversation: groupId(fields.conversation), greeting };
+    }
+    case 'declineJoin':
+      return { type, conversation: groupId(fields.conversation), member: userId(fields.member, 'member') };
+    case 'joinGroup': {
+      const invite = fields.invite === undefined ? {} : { invite: inviteOf(fields.invite) };
+      return { type, conversation: groupId(fields.conversation), ...invite };
+    }
+    case 'createInvite':
+      return {
+        type,
+        conversation: groupId(fields.conversation),
+        invite: inviteOf(fields.invite),
+        expiresAt: wholeNumber(fields.expiresAt ?? 0, 'expiresAt'),
+        maxUses: wholeNumber(fields.maxUses ?? 0, 'maxUses'),
+      };
+    case 'revokeInvite':
+      return { type, conversation: groupId(fields.conversation), invite: inviteOf(fields.invite) };
+    default:
       throw bad('no command of this type');
   }
+}
+
+function groupSettings(fields: Fields): Partial<GroupSettings> {
+  const { description, avatar, announcement, joinPolicy, newcomersSee, mutedAll } = fields;
+  const settings = {
+    ...(description !== undefined && { description: anyText(description, 'description', limits.MAX_GROUP_TEXT_CHARS) }),
+    ...(avatar !== undefined && { avatar: anyText(avatar, 'avatar', limits.MAX_AVATAR_CHARS) }),
+    ...(announcement !== undefined && {
+      announcement: anyText(announcement, 'announcement', limits.MAX_GROUP_TEXT_CHARS),
+    }),
+    ...(joinPolicy !== undefined && { joinPolicy: oneOf(joinPolicy, 'joinPolicy', ['closed', 'approval', 'open']) }),
+    ...(newcomersSee !== undefined && { newcomersSee: oneOf(newcomersSee, 'newcomersSee', ['nothing', 'everything']) }),
+    ...(mutedAll !== undefined && { mutedAll: oneOf(mutedAll, 'mutedAll', [true, false]) }),
+  };
+  if (Object.keys(settings).length === 0) throw bad('`settings` names no setting');
+  return settings;
+}
+
+function inviteOf(value: unknown): string {
+  if (typeof value !== 'string' || value.length < limits.MIN_INVITE_CHARS || value.length > limits.MAX_INVITE_CHARS) {
+    throw bad(`\`invite\` must be a string of ${limits.MIN_INVITE_CHARS} to ${limits.MAX_INVITE_CHARS} characters`);
+  }
+  return value;
 }
 
 function parseQuery(fields: Fields): ClientFrame {
@@ -176,10 +250,18 @@ function text(value: unknown, name: string, maxChars: number): string {
   return value;
 }
 
-function role(value: unknown): Role {
-  if (value !== 'owner' && value !== 'admin' && value !== 'member') throw bad('`role` must be owner, admin or member');
-  return value;
+const role = (value: unknown): Role => oneOf(value, 'role', ['owner', 'admin', 'member']);
+
+function oneOf<const Value>(value: unknown, name: string, values: readonly Value[]): Value {
+  if (!values.includes(value as Value)) throw bad(`\`${name}\` must be one of ${values.join(', ')}`);
+  return value as Value;
 }
+
+const isTrue = (value: unknown, name: string): true => oneOf(value, name, [true]);
+
+/** As `text`, and the empty string. */
+const anyText = (value: unknown, name: string, maxChars: number): string =>
+  value === '' ? '' : text(value, name, maxChars);
 
 const notAnId = (name: string): RookeryError =>
   new RookeryError('BAD_ID', `\`${name}\` must be an id: 1 to 128 bytes of UTF-8`);
@@ -189,6 +271,7 @@ function required<Id>(id: Id | undefined, name: string): Id {
   return id;
 }
 
+const messageId = (value: unknown): ClientMsgId => required(parseClientMsgId(value), 'target');
 const clientMsgId = (value: unknown): ClientMsgId => required(parseClientMsgId(value), 'clientMsgId');
 const userId = (value: unknown, name: string): UserId => required(parseUserId(value), name);
 const groupId = (value: unknown): ConversationId => required(parseGroupId(value), 'conversation');

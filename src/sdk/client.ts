@@ -1,3 +1,4 @@
+// long because: what an app may call stands in one place
 /**
  * Rookery's client for browsers and Node (22 and later).
  *
@@ -10,7 +11,7 @@
  *
  * machine.ts decides, runtime.ts performs; here is what an app calls.
  */
-import type { MessageContent, Role } from '../domain/conversation.ts';
+import type { GroupSettings, MessageContent, Role } from '../domain/conversation.ts';
 import {
   type ClientMsgId,
   type ConversationId,
@@ -210,6 +211,64 @@ export class Client {
     return this.#command({ type: 'dissolveGroup', conversation: groupId(group) });
   }
 
+  /** @param settings what is to change; the rest stays */
+  changeGroup(group: string, settings: Partial<GroupSettings>): Sending {
+    return this.#command({ type: 'changeGroup', conversation: groupId(group), settings });
+  }
+
+  /** @param until milliseconds since 1970; 0 lets the member speak again */
+  muteMember(group: string, member: string, until: number): Sending {
+    return this.#command({ type: 'muteMember', conversation: groupId(group), member: userId(member), until });
+  }
+
+  /** Joins a group that is open, or by an invite. */
+  joinGroup(group: string, invite?: string): Sending {
+    return this.#command({ type: 'joinGroup', conversation: groupId(group), ...(invite !== undefined && { invite }) });
+  }
+
+  /** Asks owner and admins of a group to be let in: `addMembers` or `declineJoin` answers. */
+  requestToJoin(group: string, greeting = ''): Sending {
+    return this.#command({ type: 'requestToJoin', conversation: groupId(group), greeting });
+  }
+
+  declineJoin(group: string, member: string): Sending {
+    return this.#command({ type: 'declineJoin', conversation: groupId(group), member: userId(member) });
+  }
+
+  /**
+   * @param expiresAt milliseconds since 1970; 0: never
+   * @param maxUses 0: as often as one likes
+   * @param invite the secret; default: 128 random bits
+   */
+  createInvite(
+    group: string,
+    { expiresAt = 0, maxUses = 0, invite = randomInvite() } = {},
+  ): Sending & { invite: string } {
+    const command = { type: 'createInvite', conversation: groupId(group), invite, expiresAt, maxUses } as const;
+    return { invite, ...this.#command(command) };
+  }
+
+  revokeInvite(group: string, invite: string): Sending {
+    return this.#command({ type: 'revokeInvite', conversation: groupId(group), invite });
+  }
+
+  /**
+   * Shows something else in place of a message of yours, within a day.
+   * @param clientMsgId of the message, as `send` gave it
+   */
+  edit(conversation: string, clientMsgId: string, content: MessageContent): Sending {
+    const target = required(parseClientMsgId(clientMsgId), '`clientMsgId`');
+    const kept = { ...content, body: content.body.slice() };
+    return this.#command({ type: 'editMessage', conversation: conversationId(conversation), target, ...kept });
+  }
+
+  /** Takes a message back, within a day: your own, or as owner or admin also another's. @param by default: you */
+  recall(conversation: string, clientMsgId: string, by?: string): Sending {
+    const target = required(parseClientMsgId(clientMsgId), '`clientMsgId`');
+    const sender = by === undefined ? {} : { sender: userId(by) };
+    return this.#command({ type: 'recallMessage', conversation: conversationId(conversation), target, ...sender });
+  }
+
   /** @param upTo index of the newest entry that was read */
   markRead(conversation: string, upTo: number): Sending {
     return this.#command({ type: 'markRead', conversation: conversationId(conversation), upTo });
@@ -369,3 +428,7 @@ const groupId = (text: string): ConversationId => required(parseGroupId(text), "
 const conversationId = (text: string): ConversationId => required(parseConversationId(text), 'a conversation id');
 const addressOf = (target: Target): Address =>
   'to' in target ? { to: userId(target.to) } : { conversation: conversationId(target.conversation) };
+
+/** 128 random bits, in hexadecimal. */
+const randomInvite = (): string =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -133,7 +133,10 @@ const isRepeated = (entry: Entry, mark: Mark): boolean => entry.pos <= mark.pos 
 function missingBefore(entry: Entry, mark: Mark, me: UserId): { after: number; found: number } | undefined {
   const n = indexOf(entry);
   if (n === undefined || mark.n === 0 || n <= mark.n + 1 || entry.pos <= mark.pos) return undefined;
-  const joins = (entry.type === 'membersAdded' || entry.type === 'groupCreated') && entry.members.includes(me);
+  const joins =
+    entry.type === 'memberJoined'
+      ? entry.by === me
+      : (entry.type === 'membersAdded' || entry.type === 'groupCreated') && entry.members.includes(me);
   return joins ? undefined : { after: mark.n, found: n };
 }
 

@@ -13,13 +13,17 @@ const topology = { convStreams: 2, inboxStreams: 1 };
 const rooks = conversation('鸦 巢.*>');
 const lane = convStreamOf(rooks, topology);
 const [alice, bob] = [user('alice'), user('bob')];
-const group = evolve(initialConversation(rooks), {
-  type: 'groupCreated',
-  by: alice,
-  id: msgId('c'),
-  name: 'Rooks',
-  members: [bob],
-});
+const group = evolve(
+  initialConversation(rooks),
+  {
+    type: 'groupCreated',
+    by: alice,
+    id: msgId('c'),
+    name: 'Rooks',
+    members: [bob],
+  },
+  1,
+);
 
 async function scene(t: Test) {
   const nats = await startNats({ topology });

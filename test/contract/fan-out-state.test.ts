@@ -18,15 +18,20 @@ const seen = (id: string, pos: number, expiresAt = 1_000, by = alice): SeenEvent
   by,
   id: msgId(id),
   pos,
+  n: pos,
   expiresAt,
 });
-const created = evolve(initialConversation(room), {
-  type: 'groupCreated',
-  by: alice,
-  id: msgId('c'),
-  name: 'Rooks',
-  members: [bob],
-});
+const created = evolve(
+  initialConversation(room),
+  {
+    type: 'groupCreated',
+    by: alice,
+    id: msgId('c'),
+    name: 'Rooks',
+    members: [bob],
+  },
+  1,
+);
 
 interface Subject extends FanOutLookup {
   apply(changes: FanOutChanges, to: number): void;
@@ -74,8 +79,8 @@ for (const [name, open] of subjects) {
         for (let id = 0; id <= 12; id++) {
           const event = naive.get(`id${String(id).padStart(2, '0')}`);
           const expected = event && event.expiresAt > 450 ? event.pos : undefined;
-          t.equal(state.seen(room, alice, msgId(`id${String(id).padStart(2, '0')}`), 450), expected);
-          t.equal(state.seen(room, bob, msgId(`id${String(id).padStart(2, '0')}`), 450), undefined);
+          t.equal(state.seen(room, alice, msgId(`id${String(id).padStart(2, '0')}`), 450)?.pos, expected);
+          t.equal(state.seen(room, bob, msgId(`id${String(id).padStart(2, '0')}`), 450)?.pos, undefined);
         }
       }),
       { numRuns: 60 },
@@ -90,8 +95,8 @@ t.test('SQLite: a rollback forgets what was not committed, a commit keeps exactl
   state.commit(1);
   t.equal(state.position, 1);
   state.rollback();
-  t.equal(state.seen(room, alice, msgId('a'), 0), 1);
-  t.equal(state.seen(room, alice, msgId('b'), 0), undefined);
+  t.equal(state.seen(room, alice, msgId('a'), 0)?.pos, 1);
+  t.equal(state.seen(room, alice, msgId('b'), 0)?.pos, undefined);
   t.equal(state.position, 1);
 });
 
@@ -103,13 +108,17 @@ t.test('SQLite: what was committed outlives the process, position and rows toget
     7,
   );
   first.commit(7);
-  const later = evolve(created, {
-    type: 'messageSent',
-    by: bob,
-    id: msgId('m'),
-    contentType: 'x',
-    body: new Uint8Array(),
-  });
+  const later = evolve(
+    created,
+    {
+      type: 'messageSent',
+      by: bob,
+      id: msgId('m'),
+      contentType: 'x',
+      body: new Uint8Array(),
+    },
+    1,
+  );
   first.apply({ ...nothing, conversations: new Map([[room, { conversation: later, statePos: 7 }]]) }, 8);
   first.commit(8);
   first.apply({ ...nothing, seen: [seen('lost', 9)] }, 9);
@@ -117,8 +126,8 @@ t.test('SQLite: what was committed outlives the process, position and rows toget
   const second = sqlite(t, path);
   t.equal(second.position, 8);
   t.same(second.folded(room), { conversation: later, statePos: 7 });
-  t.equal(second.seen(room, alice, msgId('a'), 0), 7);
-  t.equal(second.seen(room, alice, msgId('lost'), 0), undefined);
+  t.match(second.seen(room, alice, msgId('a'), 0), { pos: 7, n: 7, expiresAt: 1_000 });
+  t.equal(second.seen(room, alice, msgId('lost'), 0)?.pos, undefined);
 });
 
 t.test('SQLite: a damaged file, or one of another log, is begun anew', async (t) => {
@@ -131,7 +140,7 @@ t.test('SQLite: a damaged file, or one of another log, is begun anew', async (t)
   first.close();
   const other = sqlite(t, path, 'CONV_0 of another deployment');
   t.equal(other.position, 0);
-  t.equal(other.seen(room, alice, msgId('a'), 0), undefined);
+  t.equal(other.seen(room, alice, msgId('a'), 0)?.pos, undefined);
 });
 
 t.test('SQLite: what has expired is forgotten in time, the rest is not', async (t) => {
@@ -143,6 +152,6 @@ t.test('SQLite: what has expired is forgotten in time, the rest is not', async (
     state.commit(501 + i);
   }
   // Time 0: whatever is still there counts.
-  t.equal(state.seen(room, alice, msgId('old7'), 0), undefined);
-  t.equal(state.seen(room, alice, msgId('new0000'), 5_000), 501);
+  t.equal(state.seen(room, alice, msgId('old7'), 0)?.pos, undefined);
+  t.equal(state.seen(room, alice, msgId('new0000'), 5_000)?.pos, 501);
 });

@@ -141,3 +141,60 @@ t.test('a UUIDv7 the fold may have forgotten is refused by the gateway as the fo
   });
   alice.end();
 });
+
+t.test(
+  'what was said is edited and recalled, also right behind the saying, and refused by the fold what cannot be',
+  async (t) => {
+    const [owner, guest] = [await RawClient.greeted(gateway, 'o9'), await RawClient.greeted(other, 'g9')];
+    const group = await groupOf('words', owner, ['g9']);
+    guest.send({ ...message(group), id: 1, clientMsgId: 'first' });
+    const edited = await guest.ask(command({ type: 'editMessage', ...group, target: 'first', ...text }));
+    t.match(edited, { t: 'done' });
+    t.match(await owner.ask(command({ type: 'editMessage', ...group, target: 'first', ...text })), { t: 'done' });
+    t.match(await guest.ask(command({ type: 'recallMessage', ...group, target: 'none', sender: 'o9' })), {
+      code: 'NOT_ALLOWED',
+    });
+    t.match(await owner.ask(command({ type: 'recallMessage', ...group, target: 'first', sender: 'g9' })), {
+      t: 'done',
+    });
+    await eventually(() => guest.entries.at(-1)?.type === 'messageRecalled', 'the recall');
+    t.match(guest.entries.slice(1), [
+      { type: 'message', n: 2, id: 'first' },
+      { type: 'messageEdited', target: { by: 'g9', id: 'first' }, body: text.body },
+      { type: 'messageRecalled', target: { by: 'g9', id: 'first' }, by: 'o9' },
+    ]);
+    await eventually(
+      () => owner.entries.some(({ type }) => type === 'rejected'),
+      'the owner has no message of that id',
+    );
+    t.match(
+      owner.entries.find(({ type }) => type === 'rejected'),
+      { code: 'MESSAGE_GONE' },
+    );
+    for (const client of [owner, guest]) client.end();
+  },
+);
+
+t.test('a group’s ways in and its silence, from command to entry', async (t) => {
+  const [owner, guest] = [await RawClient.greeted(gateway, 'o10'), await RawClient.greeted(other, 'g10')];
+  const group = await groupOf('door', owner, []);
+  const invite = 'open-sesame-open-sesame';
+  t.match(await guest.ask(command({ type: 'joinGroup', ...group })), { code: 'NOT_A_MEMBER' });
+  t.match(await guest.ask(command({ type: 'joinGroup', ...group, invite })), { code: 'INVITE_INVALID' });
+  t.match(await guest.ask(command({ type: 'joinGroup', ...group, invite: 'short' })), { code: 'BAD_REQUEST' });
+  t.match(await owner.ask(command({ type: 'createInvite', ...group, invite, maxUses: 1 })), { t: 'done' });
+  const join = async () => (await guest.ask(command({ type: 'joinGroup', ...group, invite }))).t === 'done';
+  await eventually(join, 'the invite is folded and used');
+  await eventually(() => guest.entries.some(({ type }) => type === 'memberJoined'), 'in');
+  t.match(await owner.ask(command({ type: 'changeGroup', ...group, settings: { mutedAll: true } })), { t: 'done' });
+  await eventually(() => guest.entries.some(({ type }) => type === 'groupChanged'), 'silence');
+  t.match(await guest.ask(message(group)), { code: 'MUTED' });
+  t.match(await guest.ask({ t: 'query', query: { type: 'conversation', ...group } }), {
+    result: { settings: { mutedAll: true, joinPolicy: 'closed' } },
+  });
+  t.match(await owner.ask(command({ type: 'changeGroup', ...group, settings: {} })), { code: 'BAD_REQUEST' });
+  t.match(await owner.ask(command({ type: 'changeGroup', ...group, settings: { joinPolicy: 'ajar' } })), {
+    code: 'BAD_REQUEST',
+  });
+  for (const client of [owner, guest]) client.end();
+});

@@ -1,3 +1,4 @@
+// long because: one fold, one small language to tell its logs in
 import fc from 'fast-check';
 import t from 'tap';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
@@ -186,7 +187,30 @@ const anyPart: fc.Arbitrary<Part> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ by: person, upTo: fc.nat(6) }).map((p) => ({ type: 'conversationRead', ...p }) as Part),
   },
+  { weight: 3, arbitrary: fc.constant(undefined).chain(() => anyGroupPart) },
+  { weight: 3, arbitrary: fc.constant(undefined).chain(() => anyChange) },
 );
+const ANY_INVITE = 'invite-for-anybody';
+/** What only some groups know: settings, mutes, ways in. */
+const anyGroupPart: fc.Arbitrary<Part> = fc.record({ by: person, member: person, coin: fc.boolean() }).chain((p) =>
+  fc.constantFrom<Part>(
+    { type: 'groupChanged', by: p.by, settings: { joinPolicy: p.coin ? 'open' : 'approval' } },
+    {
+      type: 'groupChanged',
+      by: p.by,
+      settings: { newcomersSee: p.coin ? 'everything' : 'nothing', mutedAll: p.coin },
+    },
+    { type: 'memberMuted', by: p.by, member: p.member, until: p.coin ? 30_000 : 0 },
+    { type: 'memberJoined', by: p.by, ...(p.coin && { invite: ANY_INVITE }) },
+    { type: 'joinRequested', by: p.by, greeting: '' },
+    { type: 'joinDeclined', by: p.by, member: p.member },
+    { type: 'inviteCreated', by: p.by, invite: ANY_INVITE, expiresAt: p.coin ? 40_000 : 0, maxUses: 2 },
+    { type: 'inviteRevoked', by: p.by, invite: ANY_INVITE },
+  ),
+);
+const anyChange: fc.Arbitrary<Part> = fc
+  .record({ by: person, of: person, id: fc.nat(30), recall: fc.boolean() })
+  .map(({ by, of, id, recall }) => (recall ? recalls(by, `m${id}`, of) : edits(by, `m${id}`)));
 const anyLog = fc.array(fc.tuple(place, anyPart), { minLength: 1, maxLength: 60 }).map((parts) => log(...parts));
 const anyCuts = fc.array(fc.nat(60), { maxLength: 12 });
 
@@ -321,4 +345,110 @@ t.test('after a restart windows are cut so that what is stored in part is formed
     ),
     { numRuns: 200 },
   );
+});
+
+// ---- edits and recalls ----
+
+const edits = (by: UserId, id: string, text = 'better'): Part => ({
+  type: 'messageEdited',
+  by,
+  target: { by, id: msgId(id) },
+  contentType: 'text/plain',
+  body: bytes(text),
+});
+const recalls = (by: UserId, id: string, of = by): Part => ({
+  type: 'messageRecalled',
+  by,
+  target: { by: of, id: msgId(id) },
+});
+
+t.test('an edit reaches those who may see the message, beside the timeline, in whatever window', async (t) => {
+  const events = log(
+    [group, creates(bob)],
+    [group, says(alice, 'm')],
+    [group, { type: 'membersAdded', by: alice, members: [carol] }],
+    [group, edits(alice, 'm')],
+    [group, says(alice)],
+  );
+  const expected = [`${group}@4 messageEdited`, `${group}@5 message 4`];
+  for (const cuts of [[], [1], [2], [3], [1, 2, 3, 4]]) {
+    const inboxes = inboxesOf(events, cuts);
+    t.same(inboxes.bob?.slice(-2), expected);
+    t.same(inboxes.carol, [`${group}@3 membersAdded 3`, `${group}@5 message 4`], 'carol never saw the message');
+  }
+});
+
+t.test('what is recalled is gone for further changes; a retry of it stays a retry', async (t) => {
+  const events = log(
+    [direct, says(alice, 'm')],
+    [direct, recalls(alice, 'm')],
+    [direct, edits(alice, 'm')],
+    [direct, recalls(alice, 'm')],
+    [direct, says(alice, 'm')],
+  );
+  for (const cuts of [[], [1], [2], [1, 2, 3, 4]]) {
+    const { bob: theirs, alice: own } = inboxesOf(events, cuts);
+    t.same(theirs, [`${direct}@1 message 1`, `${direct}@2 messageRecalled`]);
+    t.same(own?.slice(2), [`${direct}@3 MESSAGE_GONE`, `${direct}@4 MESSAGE_GONE`, `${direct}@5 duplicate`]);
+  }
+});
+
+t.test('what is no message, unknown, another’s or too old cannot be changed', async (t) => {
+  const late = SEEN_HORIZON_MS + 5_000;
+  const inboxes = inboxesOf(
+    log(
+      [group, { ...creates(bob), id: 'create' }],
+      [group, says(bob, 'theirs')],
+      [group, edits(alice, 'create')],
+      [group, edits(alice, 'nothing')],
+      [group, edits(bob, 'nothing')],
+      [group, recalls(bob, 'create', alice)],
+      [group, edits(bob, 'theirs'), late],
+    ),
+  );
+  t.same(inboxes.alice?.slice(2), [`${group}@3 MESSAGE_GONE`, `${group}@4 MESSAGE_GONE`]);
+  t.same(inboxes.bob?.slice(2), [`${group}@5 MESSAGE_GONE`, `${group}@6 NOT_ALLOWED`, `${group}@7 MESSAGE_GONE`]);
+});
+
+t.test('who knocks is heard by owner and admins, and an invite is nobody else’s business', async (t) => {
+  const invite = 'an-invite-of-some-length';
+  const inboxes = inboxesOf(
+    log(
+      [group, creates(bob)],
+      [group, { type: 'groupChanged', by: alice, settings: { joinPolicy: 'approval' } }],
+      [group, { type: 'joinRequested', by: carol, greeting: 'hello' }],
+      [group, { type: 'joinDeclined', by: alice, member: carol }],
+      [group, { type: 'inviteCreated', by: alice, invite, expiresAt: 0, maxUses: 1 }],
+      [group, { type: 'memberJoined', by: carol, invite }],
+    ),
+  );
+  t.same(inboxes.carol, [`${group}@3 joinRequested`, `${group}@4 joinDeclined`, `${group}@6 memberJoined 3`]);
+  t.same(inboxes.bob, [`${group}@1 groupCreated 1`, `${group}@2 groupChanged 2`, `${group}@6 memberJoined 3`]);
+  t.same(inboxes.alice?.slice(2), [
+    `${group}@3 joinRequested`,
+    `${group}@4 joinDeclined`,
+    `${group}@5 inviteCreated`,
+    `${group}@6 memberJoined 3`,
+  ]);
+  const { runs } = foldWindow(
+    new MemoryFanOutState(),
+    log(
+      [group, creates(bob)],
+      [group, { type: 'inviteCreated', by: alice, invite, expiresAt: 0, maxUses: 1 }],
+      [group, { type: 'memberJoined', by: carol, invite }],
+    ),
+  );
+  const joined = runs.flatMap(({ entries }) => entries).find(({ type }) => type === 'memberJoined');
+  t.notOk(JSON.stringify(joined).includes(invite), 'who joins does not show everybody the key');
+});
+
+t.test('an edit in a large group is written once, with pointers to it', async (t) => {
+  const many = Array.from({ length: 2 * MAX_COPIES }, (_, i) => user(`u${i}`));
+  const { runs } = foldWindow(
+    new MemoryFanOutState(),
+    log([group, creates(...many)], [group, says(alice, 'm')], [group, edits(alice, 'm', 'x'.repeat(10_000))]),
+  );
+  const plan = planFor(runs, 0, 0, { convStreams: 1, inboxStreams: 1 });
+  const kinds = plan.slice(-(many.length + 2)).map(({ kind }) => kind);
+  t.same(kinds, ['pack', ...Array.from({ length: many.length + 1 }, () => 'pointer')]);
 });

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '5999599efe2da56b2ff461ea0296aadbbc0f765237595214c89e26365ec8ceeb';
+const PINNED = '9738e66c136fdc968b5d3483bd76459e1837f34ebc1e8e065234195a90c65764';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -2,6 +2,7 @@
 // long because: one file holds the numbered invariants of one page
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { DEFAULT_SETTINGS } from '../../src/domain/roster.ts';
 import type { Entry } from '../../src/protocol/frames.ts';
 import type { Input } from '../../src/sdk/inputs-and-effects.ts';
 import * as limits from '../../src/sdk/limits.ts';
@@ -142,7 +143,15 @@ t.test('5: a query is answered once, and asked again when the connection was los
   const again = scene.of('write')[1]?.frame;
   const id = again?.t === 'query' ? again.id : 0;
   t.ok(first?.frame.t === 'query' && first.frame.id !== id, 'with an id of this connection');
-  const result = { conversation: room, kind: 'group', name: '', members: [], dissolved: false, lastIndex: 0 } as const;
+  const result = {
+    conversation: room,
+    kind: 'group',
+    name: '',
+    members: [],
+    settings: DEFAULT_SETTINGS,
+    dissolved: false,
+    lastIndex: 0,
+  } as const;
   scene.when(frame({ t: 'result', id, result }), frame({ t: 'result', id, result }));
   t.match(scene.of('answer'), [{ ticket: 1, result }]);
 });

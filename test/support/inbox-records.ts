@@ -46,10 +46,18 @@ export const copy = (positions: readonly number[], place: Place = {}): Uint8Arra
 export const pack = (positions: readonly number[], place: Place = {}): Uint8Array =>
   record(RecordKind.pack, place, deliver(positions));
 
-/** @param packOffset where the pack stands in the same window's plan */
-export function pointer(positions: readonly number[], packOffset: number, place: Place = {}): Uint8Array {
+/**
+ * @param packOffset where the pack stands in the same window's plan
+ * @param first index of the first entry; 0 for entries beside the timeline
+ */
+export function pointer(
+  positions: readonly number[],
+  packOffset: number,
+  place: Place = {},
+  first = positions[0],
+): Uint8Array {
   const steps = positions.map((pos, i) => pos - (positions[i - 1] ?? 0));
-  const packed = packr.pack([GROUP, positions[0], steps]);
+  const packed = packr.pack([GROUP, first, steps]);
   const body = new Uint8Array(4 + packed.length);
   new DataView(body.buffer).setUint32(0, packOffset);
   body.set(packed, 4);

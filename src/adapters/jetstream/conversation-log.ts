@@ -7,19 +7,12 @@
  * that refuses one message for a passing reason and takes the next one of the same sender (docs/GUARANTEES.md).
  */
 import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
-import type { ConversationEvent } from '../../domain/conversation.ts';
+import { type ConversationEvent, partOf } from '../../domain/conversation.ts';
 import { type ConversationId, directConversationId } from '../../domain/ids.ts';
 import type { Appended, AppendOptions, BlockEvent, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { encodeBlockEvent, encodeLogEvent } from '../../protocol/log-event.ts';
-import {
-  type ConversationLane,
-  conversationSubject,
-  convStreamOf,
-  messageIdOf,
-  type Topology,
-  userSubject,
-} from '../../protocol/subjects.ts';
+import { conversationSubject, convStreamOf, messageIdOf, type Topology, userSubject } from '../../protocol/subjects.ts';
 import { isWrongLastSequence } from './answered.ts';
 
 export interface AppenderLimits {
@@ -111,7 +104,7 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       about.set('Nats-Expected-Last-Subject-Sequence', String(options.expectedStatePos));
     }
     const queue = this.#queues[convStreamOf(conversation, this.#topology)] as Queue;
-    return this.#append(queue, conversationSubject(conversation, laneOf(event)), encodeLogEvent(event), about);
+    return this.#append(queue, conversationSubject(conversation, partOf(event)), encodeLogEvent(event), about);
   }
 
   appendBlock(event: BlockEvent): Promise<Appended> {
@@ -235,11 +228,6 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.min(waitMs, MAX_RETRY_AFTER_MS));
     return new RookeryError('OVERLOADED', 'too much waits to be stored', { retryAfterMs });
   }
-}
-
-function laneOf({ type }: ConversationEvent): ConversationLane {
-  if (type === 'messageSent') return 'm';
-  return type === 'conversationRead' ? 'r' : 's';
 }
 
 interface PubAck {

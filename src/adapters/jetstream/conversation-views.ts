@@ -27,13 +27,10 @@ export class JetstreamConversationViews implements ConversationViews {
   async fetch(id: ConversationId, intended?: Intended): Promise<View | undefined> {
     try {
       const subject = viewSubject(convStreamOf(id, this.#topology));
-      return decodeView(
-        (
-          await this.#nc.request(subject, encodeViewRequest(id, intended?.by, intended?.id), {
-            timeout: ANSWER_WITHIN_MS,
-          })
-        ).data,
-      );
+      // Field by field: what is intended is the whole event, body and all.
+      const asked = intended && { by: intended.by, id: intended.id };
+      const request = encodeViewRequest({ conversation: id, ...(asked && { intended: asked }) });
+      return decodeView((await this.#nc.request(subject, request, { timeout: ANSWER_WITHIN_MS })).data);
     } catch {
       return undefined;
     }
@@ -62,8 +59,8 @@ export class JetstreamViewServer implements ViewServer {
     const subscription = this.#nc.subscribe(viewSubject(lane), {
       callback: (error, message) => {
         if (error) return;
-        const [id, by, msgId] = decodeViewRequest(message.data);
-        message.respond(encodeView(by && msgId ? view(id, { by, id: msgId }) : view(id)));
+        const { conversation, intended } = decodeViewRequest(message.data);
+        message.respond(encodeView(view(conversation, intended)));
       },
     });
     return { stop: async () => subscription.unsubscribe() };

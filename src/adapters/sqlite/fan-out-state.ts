@@ -11,13 +11,13 @@ import { LRUCache } from 'lru-cache';
 import { type Conversation, initialConversation } from '../../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
-import type { FanOutChanges, FanOutState, FoldedConversation, SeenEvent } from '../../ports/fan-out-state.ts';
+import type { FanOutChanges, FanOutState, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
 import { decodeRoster, encodeRoster } from '../../protocol/conversation-codec.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { messageIdOf, tokenOf } from '../../protocol/subjects.ts';
 
 /** Another version, or the file of another log, is discarded: the file is a cache. */
-const SCHEMA_VERSION = '1';
+const SCHEMA_VERSION = '2';
 
 /** Kept in memory of each kind; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_MEMBERS = 1_000_000;
@@ -36,7 +36,9 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS read_mark (
     conversation TEXT NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (conversation, user)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS seen (key TEXT PRIMARY KEY, pos INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS seen (
+    key TEXT PRIMARY KEY, pos INTEGER NOT NULL, n INTEGER NOT NULL, expires_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
 `;
 
 interface AppliedWindow {
@@ -109,7 +111,7 @@ export class SqliteFanOutState implements FanOutState {
     return upTo;
   }
 
-  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): number | undefined {
+  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {
     const sender = senderKey(conversation, by);
     const key = sender + tokenOf(id);
     let greatest = this.#greatestSeen.get(sender);
@@ -119,10 +121,10 @@ export class SqliteFanOutState implements FanOutState {
       this.#greatestSeen.set(sender, greatest);
     }
     const pending = this.#pendingSeen.get(key);
-    if (pending) return pending.expiresAt > at ? pending.pos : undefined;
+    if (pending) return pending.expiresAt > at ? pending : undefined;
     if (key > greatest) return undefined;
-    const row = this.#sql.seen.get(key) as { pos: number; expires_at: number } | undefined;
-    return row && row.expires_at > at ? row.pos : undefined;
+    const row = this.#sql.seen.get(key) as Seen | undefined;
+    return row && row.expiresAt > at ? row : undefined;
   }
 
   apply(changes: FanOutChanges, to: number): void {
@@ -168,8 +170,8 @@ export class SqliteFanOutState implements FanOutState {
     for (const { changes } of windows) {
       for (const [id, folded] of changes.conversations) conversations.set(id, folded);
       for (const { conversation, user, upTo } of changes.readMarks) this.#sql.putReadMark.run(conversation, user, upTo);
-      for (const { conversation, by, id, pos, expiresAt } of changes.seen) {
-        this.#sql.putSeen.run(messageIdOf(conversation, by, id), pos, expiresAt);
+      for (const { conversation, by, id, pos, n, expiresAt } of changes.seen) {
+        this.#sql.putSeen.run(messageIdOf(conversation, by, id), pos, n, expiresAt);
       }
     }
     for (const [id, { conversation, statePos }] of conversations) this.#writeConversation(id, conversation, statePos);
@@ -228,7 +230,8 @@ export class SqliteFanOutState implements FanOutState {
         this.#use(path);
       }
       if (this.#about('log') !== log || this.#about('schema') !== SCHEMA_VERSION) {
-        this.#db.exec('DELETE FROM about; DELETE FROM conversation; DELETE FROM read_mark; DELETE FROM seen;');
+        this.#db.exec(`DROP TABLE about; DROP TABLE conversation; DROP TABLE read_mark; DROP TABLE seen; ${SCHEMA}`);
+        this.#sql = prepare(this.#db);
         this.#sql.putAbout.run('log', log);
         this.#sql.putAbout.run('schema', SCHEMA_VERSION);
       }
@@ -275,9 +278,9 @@ const prepare = (db: Database.Database) => ({
   updateIndex: db.prepare('UPDATE conversation SET last_index = ?, state_pos = ? WHERE id = ?'),
   readMark: db.prepare('SELECT up_to FROM read_mark WHERE conversation = ? AND user = ?'),
   putReadMark: db.prepare('INSERT OR REPLACE INTO read_mark VALUES (?, ?, ?)'),
-  seen: db.prepare('SELECT pos, expires_at FROM seen WHERE key = ?'),
+  seen: db.prepare('SELECT pos, n, expires_at AS expiresAt FROM seen WHERE key = ?'),
   greatestSeen: db.prepare('SELECT key FROM seen WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT 1'),
-  putSeen: db.prepare('INSERT OR REPLACE INTO seen VALUES (?, ?, ?)'),
+  putSeen: db.prepare('INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)'),
   portion: db.prepare('SELECT key, expires_at FROM seen WHERE key > ? ORDER BY key LIMIT ?'),
   deleteSeen: db.prepare('DELETE FROM seen WHERE key = ?'),
 });

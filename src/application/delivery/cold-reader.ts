@@ -6,7 +6,7 @@ import { unpack } from 'msgpackr';
 import type { ConversationId } from '../../domain/ids.ts';
 import { isUnreadable } from '../../ports/conversation-log.ts';
 import type { InboxReader } from '../../ports/inbox-reader.ts';
-import { timelineEntry } from '../../projections/entry.ts';
+import { plainEntry, timelineEntry } from '../../projections/entry.ts';
 import { msgpackCodec } from '../../protocol/codec.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { DeliverFrame, Entry, ResyncReason } from '../../protocol/frames.ts';
@@ -91,7 +91,7 @@ export class ColdReader {
     const read = async (pos: number, n: number): Promise<Entry> => {
       const record = await log?.at(pos);
       if (!record || isUnreadable(record)) throw new RookeryError('LOG_UNAVAILABLE', `no event at ${pos}`);
-      return timelineEntry(record, n);
+      return first === 0 ? plainEntry(record) : timelineEntry(record, n);
     };
     let last = 0;
     const positions = steps.map((step) => (last += step));

@@ -196,8 +196,8 @@ export class Lane {
   #view(id: ConversationId, intended?: Intended): View {
     const { state } = this.#parts;
     // Time 0: whatever the file still knows counts, expired or not.
-    const seenAt = intended && state.seen(id, intended.by, intended.id, 0);
-    return seenAt === undefined ? state.folded(id) : { ...state.folded(id), seenAt };
+    const seen = intended && state.seen(id, intended.by, intended.id, 0);
+    return seen ? { ...state.folded(id), seenAt: seen.pos } : state.folded(id);
   }
 }
 

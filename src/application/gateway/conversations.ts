@@ -8,6 +8,9 @@ import {
   type ConversationEvent,
   eventOf,
   type MessageContent,
+  type MessageRef,
+  partOf,
+  type RefusalCode,
   refusalOf,
 } from '../../domain/conversation.ts';
 import { type ClientMsgId, type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
@@ -70,12 +73,17 @@ export class Conversations {
    */
   send(by: UserId, id: ClientMsgId, { conversation, to }: Address, content: MessageContent): Promise<Sent> {
     const target = to === undefined ? (conversation as ConversationId) : directConversationId(by, to);
-    const event: ConversationEvent = { type: 'messageSent', by, id, ...content };
-    if (isExpired(event, this.#clock.nowMs())) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
+    return this.#say(target, { type: 'messageSent', by, id, ...content });
+  }
+
+  /** A message, or what changes one: in the order of the calls, or an edit could overtake what it edits. */
+  #say(target: ConversationId, event: ConversationEvent): Promise<Sent> {
+    const at = this.#clock.nowMs();
+    if (isExpired(event, at)) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
     const view = this.#fetching.has(target) ? undefined : this.#cache.get(target);
     // Hot path: with a view at hand the event is appended in this very turn.
-    if (view && !refusalOf(view.conversation, event)) return this.#append(target, event);
-    return this.#sendOnFreshView(target, event);
+    if (view && !refusalOf(view.conversation, event, { at })) return this.#append(target, event);
+    return this.#sayOnFreshView(target, event);
   }
 
   /** @throws RookeryError with a refusal's code, CONFLICT, or as ConversationLog.append */
@@ -84,12 +92,13 @@ export class Conversations {
       const blocked = command.type === 'blockUser';
       // First the truth about people; the direct conversation repeats it. Whoever retries after a crash repeats both.
       await this.#log.appendBlock({ by, id, user: command.user, blocked });
-      return this.#change(directConversationId(by, command.user), { type: command.type, by, id });
+      return this.#change(directConversationId(by, command.user), eventOf({ type: command.type, by, id }));
     }
-    const { conversation, ...rest } = command;
-    const domainCommand = { ...rest, by, id } as ConversationCommand;
-    if (command.type === 'markRead') return this.#markRead(conversation, eventOf(domainCommand));
-    return this.#change(conversation, domainCommand);
+    const { conversation, sender: _, ...rest } = { sender: undefined, ...command };
+    const domainCommand = { ...rest, ...targetOf(command, by), by, id } as ConversationCommand;
+    const event = eventOf(domainCommand);
+    if (command.type === 'markRead') return this.#markRead(conversation, event);
+    return partOf(event) === 'm' ? this.#say(conversation, event) : this.#change(conversation, event);
   }
 
   /** What a member may see of a conversation. @throws RookeryError NOT_A_MEMBER, LOG_UNAVAILABLE */
@@ -103,18 +112,19 @@ export class Conversations {
       kind: roster.kind,
       name: roster.name,
       members: [...roster.members].map(([user, role]) => ({ user, role })),
+      settings: roster.settings,
       dissolved: roster.dissolved,
       lastIndex,
     };
   }
 
-  async #sendOnFreshView(target: ConversationId, event: ConversationEvent): Promise<Sent> {
+  async #sayOnFreshView(target: ConversationId, event: ConversationEvent): Promise<Sent> {
     let view = await this.#fetch(target);
-    if (view && refusalOf(view.conversation, event)) {
+    if (view && this.#refusal(view, event)) {
       // Before a refusal: has the log this very message already? Then it is a retry, and its first answer stands.
       view = (await this.#views.fetch(target, event)) ?? view;
       if (view.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
-      const refusal = refusalOf(view.conversation, event);
+      const refusal = this.#refusal(view, event);
       if (refusal) throw refused(refusal);
     }
     return this.#append(target, event);
@@ -131,18 +141,17 @@ export class Conversations {
   /** Only whether the reader is a member is decided here: a cached view does not know the newest index. */
   async #markRead(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     const view = this.#cache.get(target) ?? (await this.#fetch(target));
-    if (view && refusalOf(view.conversation, event) === 'NOT_A_MEMBER') throw refused('NOT_A_MEMBER');
+    if (view && this.#refusal(view, event) === 'NOT_A_MEMBER') throw refused('NOT_A_MEMBER');
     return this.#log.append(target, event);
   }
 
   /** State events carry an optimistic lock: two admins who act at once are decided one after the other. */
-  async #change(target: ConversationId, command: ConversationCommand): Promise<Appended> {
-    const event = eventOf(command);
+  async #change(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     if (isExpired(event, this.#clock.nowMs())) throw refused('MESSAGE_ID_EXPIRED');
     for (let attempt = 1; ; attempt++) {
       const view = await this.#views.fetch(target, event);
       if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
-      const refusal = view && refusalOf(view.conversation, event);
+      const refusal = view && this.#refusal(view, event);
       if (refusal) throw refused(refusal);
       this.#cache.delete(target);
       try {
@@ -155,6 +164,11 @@ export class Conversations {
         await new Promise((resolve) => setTimeout(resolve, FIRST_CONFLICT_PAUSE_MS * 2 ** attempt));
       }
     }
+  }
+
+  /** Whether the message stands that an edit or recall names, only the fold can tell: the worker may not have folded it yet. */
+  #refusal({ conversation }: View, event: ConversationEvent): RefusalCode | undefined {
+    return refusalOf(conversation, event, { at: this.#clock.nowMs() });
   }
 
   #fetch(id: ConversationId): Promise<View | undefined> {
@@ -170,5 +184,12 @@ export class Conversations {
   }
 }
 
-const refused = (code: ConstructorParameters<typeof RookeryError>[0]): RookeryError =>
+/** Whose message is meant: one's own where nobody is named. */
+function targetOf(command: Command, by: UserId): { target?: MessageRef } {
+  if (command.type === 'editMessage') return { target: { by, id: command.target } };
+  if (command.type === 'recallMessage') return { target: { by: command.sender ?? by, id: command.target } };
+  return {};
+}
+
+const refused = (code: RefusalCode | 'MESSAGE_ID_EXPIRED'): RookeryError =>
   new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);

@@ -1,0 +1,178 @@
+/**
+ * What can happen in a conversation, and what somebody may want to happen: an event in the past tense for each command in the
+ * imperative. Who may cause what is decided in `conversation.ts` and `roster.ts`.
+ *
+ * | event          | who may cause it                      | what it changes                                    |
+ * |----------------|---------------------------------------|----------------------------------------------------|
+ * | messageSent    | a member; not blocked, not muted      | the index                                          |
+ * | messageEdited  | its sender, within the horizon        | what is shown of a message                         |
+ * | messageRecalled | its sender; owner, admin             | a message is shown no more                         |
+ * | groupCreated   | anyone, on an id not yet used         | members, name; the creator becomes owner           |
+ * | membersAdded   | owner, admin                          | members; who had asked to join has not any more    |
+ * | membersRemoved | owner anyone; admin plain members     | members                                            |
+ * | memberJoined   | anyone, by an invite or where it is open | members                                         |
+ * | memberLeft     | a member; the owner only when alone   | members                                            |
+ * | roleChanged    | owner; role `owner` hands over        | a member's role                                    |
+ * | memberMuted    | owner anyone; admin plain members     | until when a member may not speak                  |
+ * | groupRenamed   | owner, admin                          | name                                               |
+ * | groupChanged   | owner, admin                          | settings                                           |
+ * | groupDissolved | owner                                 | nobody may do anything afterwards                  |
+ * | joinRequested  | who is no member, where it is asked   | who waits to be added                              |
+ * | joinDeclined   | owner, admin                          | who waits to be added                              |
+ * | inviteCreated, inviteRevoked | owner, admin            | invites                                            |
+ * | userBlocked    | one of the two of a direct one        | the other's messages are refused from here on      |
+ * | userUnblocked  | who blocked                           |                                                    |
+ * | conversationRead | a member                            | nothing here: see read-mark.ts                     |
+ */
+import type { ClientMsgId, UserId } from './ids.ts';
+
+export type Role = 'owner' | 'admin' | 'member';
+
+/** What a message carries. The engine never looks into `body`. */
+export interface MessageContent {
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  /** Name of the data key that encrypts the body; absent: plain. */
+  readonly keyId?: string;
+  /** Index of the message this one answers. */
+  readonly replyTo?: number;
+  readonly mentions?: readonly UserId[];
+  /** Everybody is meant. */
+  readonly mentionsAll?: true;
+  /** Milliseconds since 1970 after which clients hide the message. */
+  readonly expiresAt?: number;
+}
+
+/** A message by who sent it and their id for it, as both are known before it has an index. */
+export interface MessageRef {
+  readonly by: UserId;
+  readonly id: ClientMsgId;
+}
+
+export interface GroupSettings {
+  readonly description: string;
+  /** Address of a picture; the engine never fetches it. */
+  readonly avatar: string;
+  readonly announcement: string;
+  /** `closed`: owner and admins add members; `approval`: anyone may ask them to; `open`: anyone may join. Invites work in each. */
+  readonly joinPolicy: 'closed' | 'approval' | 'open';
+  /** What members added from now on may see of the past. */
+  readonly newcomersSee: 'nothing' | 'everything';
+  /** Plain members may not speak. */
+  readonly mutedAll: boolean;
+}
+
+type By = { readonly by: UserId; readonly id: ClientMsgId };
+
+export type MessageSent = By & { readonly type: 'messageSent' } & MessageContent;
+export type MessageEdited = By & { readonly type: 'messageEdited'; readonly target: MessageRef } & MessageContent;
+export type MessageRecalled = By & { readonly type: 'messageRecalled'; readonly target: MessageRef };
+
+export type GroupEvent =
+  | (By & { readonly type: 'membersAdded'; readonly members: readonly UserId[] })
+  | (By & { readonly type: 'membersRemoved'; readonly members: readonly UserId[] })
+  | (By & { readonly type: 'memberLeft' })
+  | (By & { readonly type: 'roleChanged'; readonly member: UserId; readonly role: Role })
+  /** `until`: milliseconds since 1970; 0 lets the member speak again. */
+  | (By & { readonly type: 'memberMuted'; readonly member: UserId; readonly until: number })
+  | (By & { readonly type: 'groupRenamed'; readonly name: string })
+  | (By & { readonly type: 'groupChanged'; readonly settings: Partial<GroupSettings> })
+  | (By & { readonly type: 'groupDissolved' })
+  | (By & { readonly type: 'joinDeclined'; readonly member: UserId })
+  /** `invite` is the secret itself; `maxUses` 0 and `expiresAt` 0: without end. */
+  | (By & {
+      readonly type: 'inviteCreated';
+      readonly invite: string;
+      readonly expiresAt: number;
+      readonly maxUses: number;
+    })
+  | (By & { readonly type: 'inviteRevoked'; readonly invite: string });
+
+/** By who is no member yet. */
+export type EntryEvent =
+  | (By & { readonly type: 'memberJoined'; readonly invite?: string })
+  | (By & { readonly type: 'joinRequested'; readonly greeting: string });
+
+export type StateEvent =
+  | (By & { readonly type: 'groupCreated'; readonly name: string; readonly members: readonly UserId[] })
+  | GroupEvent
+  | EntryEvent
+  | (By & { readonly type: 'userBlocked' })
+  | (By & { readonly type: 'userUnblocked' });
+
+export type ConversationRead = By & { readonly type: 'conversationRead'; readonly upTo: number };
+
+export type ConversationEvent = MessageSent | MessageEdited | MessageRecalled | StateEvent | ConversationRead;
+
+const COMMAND_TO_EVENT = {
+  sendMessage: 'messageSent',
+  editMessage: 'messageEdited',
+  recallMessage: 'messageRecalled',
+  createGroup: 'groupCreated',
+  addMembers: 'membersAdded',
+  removeMembers: 'membersRemoved',
+  joinGroup: 'memberJoined',
+  leaveGroup: 'memberLeft',
+  changeRole: 'roleChanged',
+  muteMember: 'memberMuted',
+  renameGroup: 'groupRenamed',
+  changeGroup: 'groupChanged',
+  dissolveGroup: 'groupDissolved',
+  requestToJoin: 'joinRequested',
+  declineJoin: 'joinDeclined',
+  createInvite: 'inviteCreated',
+  revokeInvite: 'inviteRevoked',
+  blockUser: 'userBlocked',
+  unblockUser: 'userUnblocked',
+  markRead: 'conversationRead',
+} as const satisfies Record<string, ConversationEvent['type']>;
+
+type CommandType = keyof typeof COMMAND_TO_EVENT;
+
+/** A command is an event somebody wants to happen: same fields, imperative name. */
+export type ConversationCommand = {
+  [Type in CommandType]: Extract<ConversationEvent, { type: (typeof COMMAND_TO_EVENT)[Type] }> extends infer Event
+    ? Event extends ConversationEvent
+      ? Omit<Event, 'type'> & { readonly type: Type }
+      : never
+    : never;
+}[CommandType];
+
+/** The event a command asks for, unchecked: for a gateway that has no view of the conversation and leaves it to the fold. */
+export const eventOf = (command: ConversationCommand): ConversationEvent =>
+  ({ ...command, type: COMMAND_TO_EVENT[command.type] }) as ConversationEvent;
+
+/**
+ * The part of the log an event belongs to: `m` messages and what changes them, `s` what changes the conversation itself (of
+ * these the newest is what the optimistic lock compares), `r` read marks.
+ */
+export function partOf({ type }: ConversationEvent): 'm' | 's' | 'r' {
+  switch (type) {
+    case 'messageSent':
+    case 'messageEdited':
+    case 'messageRecalled':
+      return 'm';
+    case 'conversationRead':
+      return 'r';
+    default:
+      return 's';
+  }
+}
+
+/** Does `event` take an index, so that members see it in the timeline? */
+export function hasIndex({ type }: ConversationEvent): boolean {
+  switch (type) {
+    case 'messageEdited':
+    case 'messageRecalled':
+    case 'conversationRead':
+    case 'userBlocked':
+    case 'userUnblocked':
+    case 'joinRequested':
+    case 'joinDeclined':
+    case 'inviteCreated':
+    case 'inviteRevoked':
+      return false;
+    default:
+      return true;
+  }
+}
