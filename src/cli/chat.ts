@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Command } from 'commander';
+import type { MessageContent } from '../domain/conversation.ts';
 import { type ConversationId, directConversationId, directPair, parseUserId, type UserId } from '../domain/ids.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Client, Entry, Role, Sending, Status, Target } from '../sdk/index.ts';
@@ -312,12 +313,26 @@ function textOf(entry: Entry): string {
       return ` renamed the group to “${clean(entry.name)}”`;
     case 'groupDissolved':
       return ' dissolved the group';
+    case 'memberJoined':
+      return ' joined';
+    case 'memberMuted':
+      return ` ${entry.until === 0 ? 'lets' : 'muted'} ${clean(entry.member)}${entry.until === 0 ? ' speak again' : ''}`;
+    case 'groupChanged':
+      return ` changed ${Object.keys(entry.settings).map(clean).join(', ')}`;
+    case 'messageEdited':
+      return ` meant: ${bodyText(entry)}`;
+    case 'messageRecalled':
+      return ` took a message${entry.target.by === entry.by ? '' : ` of ${clean(entry.target.by)}`} back`;
+    case 'joinRequested':
+      return ` asks to join: ${clean(entry.greeting)}`;
+    case 'joinDeclined':
+      return ` does not let ${clean(entry.member)} in`;
     default:
       return '';
   }
 }
 
-const bodyText = ({ contentType, body }: Extract<Entry, { type: 'message' }>): string =>
+const bodyText = ({ contentType, body }: MessageContent): string =>
   contentType.startsWith('text/')
     ? clean(new TextDecoder().decode(body))
     : `(${clean(contentType)}, ${body.length} bytes)`;
