@@ -25,6 +25,7 @@ export interface InboxWriter {
   /**
    * Begins a new term: from here on, what any other writer of this lane emits is void. Reads back how far the stream is;
    * `{ window: { from: 0, to: 0 }, records: Infinity }` for a stream that holds nothing of this lane.
+   * Where the stream was lost it is made anew, and holds nothing.
    * @throws RookeryError TERM_LOST when another writer began a term at the same time, LOG_UNAVAILABLE
    */
   begin(): Promise<ResumePoint>;

@@ -12,7 +12,7 @@ export interface TakeBound {
 export interface LaneSource {
   /** Position of the newest event in the stream; 0 for an empty one. */
   lastPos(): Promise<number>;
-  /** Begins to deliver from `pos` on, whatever was delivered or acked before. */
+  /** Begins to deliver from `pos` on, whatever was delivered or acked before, and whatever became of the consumer. */
   open(pos: number): Promise<void>;
   /**
    * What is there: at least one record, at most what `bound` allows. Waits only while there is nothing, and for at most

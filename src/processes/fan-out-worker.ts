@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamViewServer } from '../adapters/jetstream/conversation-views.ts';
 import { JetstreamDeadLetters } from '../adapters/jetstream/dead-letters.ts';
+import { DerivedStreams } from '../adapters/jetstream/derived-streams.ts';
 import { JetstreamInboxWriter } from '../adapters/jetstream/inbox-writer.ts';
 import { JetstreamLaneSource } from '../adapters/jetstream/lane-source.ts';
 import { JetstreamLeases } from '../adapters/jetstream/leases.ts';
@@ -58,6 +59,7 @@ async function assemble(
     path: join(stateDir, `lane-${lane}.sqlite`),
     log: `${convStreamName(lane)} ${String(created)}`,
   });
+  const derived = new DerivedStreams(jsm, topology);
   const failpoints = failpoint ? dieAt(failpoint.step as FanOutStep, failpoint.times) : noFailpoints;
   const writers = Array.from(
     { length: topology.inboxStreams },
@@ -66,6 +68,7 @@ async function assemble(
         nc,
         js,
         jsm,
+        derived,
         lane,
         inboxStream,
         inbox: `${inboxPrefix}.ingest.${lane}.${inboxStream}`,
@@ -77,7 +80,7 @@ async function assemble(
     topology,
     owner,
     leases,
-    source: new JetstreamLaneSource({ nc, jsm, convStream: lane, inbox: `${inboxPrefix}.pull.${lane}` }),
+    source: new JetstreamLaneSource({ nc, jsm, derived, convStream: lane, inbox: `${inboxPrefix}.pull.${lane}` }),
     reader: new JetstreamLogReader({ js, jsm, convStream: lane }),
     writers,
     state,

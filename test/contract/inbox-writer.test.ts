@@ -1,6 +1,7 @@
 /** What `InboxWriter` promises, on a real nats-server. */
 import t, { type Test } from 'tap';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
+import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
 import { JetstreamInboxWriter } from '../../src/adapters/jetstream/inbox-writer.ts';
 import { noFailpoints } from '../../src/adapters/system/failpoints.ts';
 import type { PlannedRecord } from '../../src/ports/inbox-writer.ts';
@@ -21,7 +22,14 @@ async function scene(t: Test) {
   const open = async (lane = 0) => {
     const worker = await nats.connect('fan-out-worker');
     const inbox = `${worker.inboxPrefix}.ingest.${lane}.${(count += 1)}`;
-    const writer = new JetstreamInboxWriter({ ...worker, lane, inboxStream: 0, inbox, failpoints: noFailpoints });
+    const writer = new JetstreamInboxWriter({
+      ...worker,
+      derived: new DerivedStreams(worker.jsm, nats.topology),
+      lane,
+      inboxStream: 0,
+      inbox,
+      failpoints: noFailpoints,
+    });
     t.teardown(() => writer.stop());
     return writer;
   };
@@ -137,13 +145,14 @@ t.test('a term whose marker was evicted is counted on from its checkpoints', asy
   await writer.begin();
   await writer.begin();
   await writer.write(window(1), plan('a'), 0);
+  const last = (await stored(operator)).at(-1)?.origin.term ?? 0;
   for (const { seq, origin } of await stored(operator))
     if (origin.kind === RecordKind.marker) await operator.jsm.streams.deleteMessage('INBOX_0', seq);
   await t.rejects(writer.write(window(2), plan('a'), 0), { code: 'TERM_LOST' }, 'the fence is gone with it');
   const next = await open();
   t.same(await next.begin(), { window: window(2), records: 1 }, 'what it wrote stands');
   const marker = (await stored(operator)).findLast(({ origin }) => origin.kind === RecordKind.marker);
-  t.equal(marker?.origin.term, 3);
+  t.equal(marker?.origin.term, last + 1);
 });
 
 t.test('a killed server ends the term at once, not after a silence; the next goes on', async (t) => {
@@ -158,4 +167,23 @@ t.test('a killed server ends the term at once, not after a silence; the next goe
   await writer.write(window(1), plan('a', 'b'), point.window.from === 1 ? Math.min(point.records, 2) : 0);
   t.equal(await writer.checkpointed(), 1);
   t.equal((await valid(operator)).filter((one) => one === '1-1:0').length, 1);
+});
+
+t.test('a stream that was deleted ends the term; the next makes it anew, as it was, with nothing in it', async (t) => {
+  const { operator, open } = await scene(t);
+  const before = await operator.jsm.streams.info('INBOX_0');
+  const writer = await open();
+  await writer.begin();
+  await writer.write(window(1), plan('a'), 0);
+  const [{ origin: old } = { origin: undefined }] = await stored(operator);
+  await operator.jsm.streams.delete('INBOX_0');
+  await t.rejects(writer.write(window(2), plan('a'), 0), { code: 'TERM_LOST' });
+  t.same(await writer.begin(), NOTHING);
+  const after = await operator.jsm.streams.info('INBOX_0');
+  t.not(String(after.created), String(before.created), 'another epoch');
+  t.same(after.config, before.config);
+  await writer.write(window(1), plan('a'), 0);
+  t.same(await valid(operator), ['1-1:0']);
+  const [{ origin: young } = { origin: undefined }] = await stored(operator);
+  t.not(young?.term, old?.term, 'what still comes of the lost stream is of no term of this one');
 });

@@ -1,5 +1,6 @@
 /** What `LaneSource` promises, on a real nats-server. */
 import t, { type Test } from 'tap';
+import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
 import { FAN_OUT_DURABLE, JetstreamLaneSource } from '../../src/adapters/jetstream/lane-source.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
@@ -26,7 +27,12 @@ async function scene(t: Test, events: number) {
   for (let i = 1; i <= events; i++) await log(conversation(`c ${i % 3}`), says(i));
   const open = async () => {
     const worker = await nats.connect('fan-out-worker');
-    const source = new JetstreamLaneSource({ ...worker, convStream: 0, inbox: `${worker.inboxPrefix}.pull.0` });
+    const source = new JetstreamLaneSource({
+      ...worker,
+      derived: new DerivedStreams(worker.jsm, nats.topology),
+      convStream: 0,
+      inbox: `${worker.inboxPrefix}.pull.0`,
+    });
     t.teardown(() => source.close());
     return source;
   };
@@ -147,4 +153,6 @@ t.test('a lost connection or consumer is said, and opening anew goes on', async 
   t.same(positions(await take(source, 1)), [6]);
   await operator.jsm.consumers.delete('CONV_0', FAN_OUT_DURABLE);
   await eventually(broken, 'the deleted consumer is noticed');
+  await source.open(2);
+  t.same(positions(await take(source, 5)), [2, 3, 4, 5, 6], 'it was made anew');
 });

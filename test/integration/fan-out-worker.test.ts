@@ -148,6 +148,31 @@ t.test('what no code can read goes to the dead letters, and the worker goes on',
   t.match(letter?.header.get('Rookery-Reason'), /MessagePack|map/);
 });
 
+t.test('inboxes that were deleted, and the durable, come back from the log', async (t) => {
+  const { nats, append, inboxes, operator } = await scene(t, { convStreams: 1, inboxStreams: 2 });
+  await startWorker(t, nats);
+  const direct = directConversationId(alice, bob);
+  const all = async (count: number) =>
+    (await inboxes()).of.get(alice)?.length === count && (await inboxes()).of.get(bob)?.length === count;
+  for (let i = 1; i <= 5; i++) await append(direct, says(alice, `${i}`));
+  await eventually(() => all(5), 'five');
+  await operator.jsm.consumers.delete('CONV_0', 'fan-out');
+  await append(direct, says(alice, '6'));
+  await eventually(() => all(6), 'six');
+  for (const stream of ['INBOX_0', 'INBOX_1']) await operator.jsm.streams.delete(stream);
+  const isBack = () => all(6).catch(() => false);
+  await eventually(isBack, 'all six again, although nobody sends anything');
+  await append(direct, says(alice, '7'));
+  await eventually(() => all(7), 'seven');
+  for (const name of [alice, bob]) {
+    const entries = (await inboxes()).of.get(name) ?? [];
+    t.same(
+      entries.map((entry) => 'n' in entry && entry.n),
+      [1, 2, 3, 4, 5, 6, 7],
+    );
+  }
+});
+
 t.test('a worker that starts again goes on where it was, with its state file or without', async (t) => {
   const { nats, append, inboxes, entriesOf } = await scene(t);
   const direct = directConversationId(alice, bob);

@@ -52,6 +52,13 @@ async function check(t: Test, role: Role, may: Lines, mayNot: Lines): Promise<vo
   }
 }
 
+/** What is derived a worker makes anew where it was lost. */
+const derived = [
+  '$JS.API.CONSUMER.CREATE.CONV_0.fan-out',
+  '$JS.API.CONSUMER.CREATE.CONV_0.fan-out.conv.*.*.*',
+  '$JS.API.STREAM.CREATE.INBOX_0',
+];
+
 /** What nobody but the operator may do. */
 const administration = [
   '$JS.API.STREAM.CREATE.OTHER',
@@ -60,8 +67,7 @@ const administration = [
   '$JS.API.STREAM.PURGE.INBOX_0',
   '$JS.API.STREAM.MSG.DELETE.CONV_0',
   '$JS.API.STREAM.SNAPSHOT.CONV_0',
-  '$JS.API.CONSUMER.CREATE.CONV_0.fan-out',
-  '$JS.API.CONSUMER.CREATE.CONV_0.fan-out.conv.*.*.*',
+  '$JS.API.STREAM.CREATE.CONV_0',
   '$JS.API.CONSUMER.DURABLE.CREATE.CONV_0.fan-out',
   '$JS.API.CONSUMER.DELETE.CONV_0.fan-out',
   '$JS.API.DIRECT.GET.DEAD',
@@ -83,6 +89,7 @@ t.test('a gateway appends and reads, and writes no inbox', (t) =>
         ...['inbox.0.x', 'pack.0.0', 'term.0.0', 'cp.0.0', 'dead.w.s.1', 'notice.x', '$KV.leases.fan-out.0'],
         ...['$JS.API.CONSUMER.MSG.NEXT.CONV_0.fan-out', '$JS.API.CONSUMER.RESET.CONV_0.fan-out'],
         ...['$JS.ACK.CONV_0.fan-out.1.1.1.1.0', '$JS.API.DIRECT.GET.KV_leases.$KV.leases.x'],
+        ...derived,
         ...administration,
       ],
       subscribe: ['>', 'conv.>', 'inbox.>', '_INBOX_fan-out-worker.>', '_INBOX_operator.>', '$KV.>'],
@@ -98,6 +105,7 @@ t.test('a fan-out worker reads the log and writes inboxes, and appends nothing',
       publish: [
         ...['inbox.0.x', 'pack.0.0', 'dead.w.s.1', 'notice.x', '$JS.API.STREAM.MSG.GET.INBOX_1'],
         '$JS.API.CONSUMER.MSG.NEXT.CONV_1.fan-out',
+        ...derived,
       ],
       subscribe: ['view.*', 'tailed.*', '_INBOX_fan-out-worker.>'],
     },

@@ -12,11 +12,15 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 import { decodeOrigin, encodeInboxRecord, type Origin, RecordKind, withOffset } from '../../protocol/inbox-record.ts';
 import { checkpointSubject, inboxStreamName, termSubject } from '../../protocol/subjects.ts';
 import { answered, isWrongLastSequence } from './answered.ts';
+import type { DerivedStreams } from './derived-streams.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
 import { type StreamRoom, watchStreamRoom } from './stream-room.ts';
 
 /** Silence after which a batch, and the term with it, is given up. */
 const SERVER_SILENCE_MS = 5_000;
+
+/** Leaves room for the terms to come: a term is an unsigned 32-bit number. */
+const MAX_FIRST_TERM = 2 ** 30;
 
 const NOTHING: ResumePoint = { window: { from: 0, to: 0 }, records: Number.POSITIVE_INFINITY };
 const NO_BODY = new Uint8Array(0);
@@ -30,6 +34,7 @@ export interface InboxWriterParts {
   readonly nc: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  readonly derived: DerivedStreams;
   readonly lane: number;
   readonly inboxStream: number;
   /** A subject below the connection's inbox prefix that is this writer's alone. */
@@ -54,20 +59,19 @@ export class JetstreamInboxWriter implements InboxWriter {
   }
 
   async begin(): Promise<ResumePoint> {
-    const { lane, inboxStream } = this.#parts;
-    const checkpoint = await this.#last(checkpointSubject(lane, inboxStream));
-    const marker = await this.#last(termSubject(lane, inboxStream));
-    // A marker may have been evicted: its checkpoints still tell of the term.
-    const term = Math.max(marker?.origin.term ?? 0, checkpoint?.origin.term ?? 0) + 1;
-    this.#markerSeq = await this.#mark(term, marker?.seq ?? 0);
-    this.#term = term;
-    this.#begunAt = Date.now();
-    return this.#readBack(checkpoint, this.#markerSeq);
+    const { lane, inboxStream, derived } = this.#parts;
+    try {
+      return await this.#beginTerm();
+    } catch (error) {
+      if (!isStreamMissing(error)) throw error;
+      await derived.createInbox(inboxStream, lane);
+      return this.#beginTerm();
+    }
   }
 
   async write(window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {
     const { lane, inboxStream } = this.#parts;
-    await this.#room.wait();
+    await endsTermIfMissing(this.#room.wait());
     const batch = this.#ingest.begin(plan.reduce((largest, { body }) => Math.max(largest, body.length), 0));
     await this.#emit(batch, window, plan, skip);
     const checkpoint = encodeInboxRecord(this.#origin(RecordKind.checkpoint, window, plan.length), NO_BODY);
@@ -84,12 +88,25 @@ export class JetstreamInboxWriter implements InboxWriter {
   }
 
   needsNewTerm(): Promise<boolean> {
-    return this.#room.isOld(this.#markerSeq, this.#begunAt);
+    return endsTermIfMissing(this.#room.isOld(this.#markerSeq, this.#begunAt));
   }
 
   stop(): void {
     this.#ingest.stop();
     this.#room.stop();
+  }
+
+  async #beginTerm(): Promise<ResumePoint> {
+    const { lane, inboxStream } = this.#parts;
+    const checkpoint = await this.#last(checkpointSubject(lane, inboxStream));
+    const marker = await this.#last(termSubject(lane, inboxStream));
+    // A marker may have been evicted: its checkpoints still tell of the term.
+    const last = Math.max(marker?.origin.term ?? 0, checkpoint?.origin.term ?? 0);
+    const term = last > 0 ? last + 1 : firstTerm();
+    this.#markerSeq = await this.#mark(term, marker?.seq ?? 0);
+    this.#term = term;
+    this.#begunAt = Date.now();
+    return this.#readBack(checkpoint, this.#markerSeq);
   }
 
   async #emit(batch: Batch, window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {
@@ -182,5 +199,24 @@ export class JetstreamInboxWriter implements InboxWriter {
     } finally {
       await consumer.delete().catch(() => false);
     }
+  }
+}
+
+/**
+ * The first term of a stream: any number, so that a writer that still holds a term of the stream that was lost does not by
+ * chance hold the one of the stream that took its place.
+ */
+const firstTerm = (): number => 1 + Math.floor(Math.random() * MAX_FIRST_TERM);
+
+const isStreamMissing = (thrown: unknown): boolean =>
+  thrown instanceof RookeryError && thrown.code === 'STREAM_MISSING';
+
+/** The stream was lost: the next term makes it anew. */
+async function endsTermIfMissing<T>(asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (cause) {
+    if (!isStreamMissing(cause)) throw cause;
+    throw new RookeryError('TERM_LOST', (cause as Error).message, { cause });
   }
 }

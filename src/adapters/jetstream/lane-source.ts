@@ -11,6 +11,7 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import { parseDelivery } from './delivery-subject.ts';
+import type { DerivedStreams } from './derived-streams.ts';
 import { logRecordOf } from './log-record.ts';
 
 export const FAN_OUT_DURABLE = 'fan-out';
@@ -34,6 +35,7 @@ interface Buffered {
 export interface LaneSourceParts {
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
+  readonly derived: DerivedStreams;
   readonly convStream: number;
   /** A subject below the connection's inbox prefix that is this source's alone. */
   readonly inbox: string;
@@ -66,9 +68,7 @@ export class JetstreamLaneSource implements LaneSource {
   async open(pos: number): Promise<void> {
     await this.close();
     this.#opened += 1;
-    const resetting = this.#parts.jsm.consumers.reset(this.#stream, FAN_OUT_DURABLE, pos);
-    const { delivered } = await answered(`${FAN_OUT_DURABLE} on ${this.#stream}`, resetting);
-    this.#lastDelivery = delivered.consumer_seq;
+    this.#lastDelivery = await answered(`${FAN_OUT_DURABLE} on ${this.#stream}`, this.#reset(pos));
     this.#lastPos = pos - 1;
     this.#heardAt = Date.now();
     this.#broken = undefined;
@@ -113,6 +113,21 @@ export class JetstreamLaneSource implements LaneSource {
     this.#buffer = [];
     this.#unacked = [];
     this.#awaited = 0;
+  }
+
+  /** @returns how many deliveries the durable has made so far, by its own count */
+  async #reset(pos: number): Promise<number> {
+    const { jsm, derived, convStream } = this.#parts;
+    const reset = async (): Promise<number> =>
+      (await jsm.consumers.reset(this.#stream, FAN_OUT_DURABLE, pos)).delivered.consumer_seq;
+    try {
+      return await reset();
+    } catch (error) {
+      // The consumer itself answers a reset: one that is not there is silent.
+      if (!(await derived.lacksDurable(convStream, FAN_OUT_DURABLE))) throw error;
+      await derived.createDurable(convStream, FAN_OUT_DURABLE);
+      return reset();
+    }
   }
 
   #countWithin({ maxRecords, maxBytes, limit }: TakeBound): number {

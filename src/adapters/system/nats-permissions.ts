@@ -2,7 +2,8 @@
  * What each role may do on NATS, and no more. `allow` is all there is; `deny` takes out of it what wildcards bring along.
  *
  * A role that reads a stream does so by ordered consumers, whose names are random: so it may create, pull and delete
- * consumers on that stream, but never the durable `fan-out`, which is the fan-out worker's place in the log.
+ * consumers on that stream, but never the durable `fan-out`, which is the fan-out worker's place in the log (the worker
+ * alone may make it anew).
  */
 import { convStreamName, inboxStreamName, type Topology } from '../../protocol/subjects.ts';
 
@@ -47,9 +48,11 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
             ...conv.flatMap(lane),
             // Marker and checkpoint are asked of the leader, not of a copy that may be behind.
             ...inbox.map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
+            // What is derived is made anew where it was lost (adapters/jetstream/derived-streams.ts).
+            ...inbox.map((stream) => `$JS.API.STREAM.CREATE.${stream}`),
             ...bucket('leases'),
           ],
-          deny: [...api('CREATE'), ...api('DELETE')],
+          deny: api('DELETE'),
         },
         subscribe: { allow: ['_INBOX_fan-out-worker.>', 'view.*', 'tailed.*'] },
       };
