@@ -20,11 +20,15 @@
  * | joinRequested  | who is no member, where it is asked   | who waits to be added                              |
  * | joinDeclined   | owner, admin                          | who waits to be added                              |
  * | inviteCreated, inviteRevoked | owner, admin            | invites                                            |
+ * | contactRequested | one of the two of a direct one       | whether they are contacts                          |
+ * | contactDeclined | who was asked                        | whether they are contacts                          |
+ * | contactRemoved | either                                | whether they are contacts                          |
+ * | preferencesChanged | a user, to themselves             | nothing here: their devices and read models follow |
  * | userBlocked    | one of the two of a direct one        | the other's messages are refused from here on      |
  * | userUnblocked  | who blocked                           |                                                    |
  * | conversationRead | a member                            | nothing here: see read-mark.ts                     |
  */
-import type { ClientMsgId, UserId } from './ids.ts';
+import type { ClientMsgId, ConversationId, UserId } from './ids.ts';
 
 export type Role = 'owner' | 'admin' | 'member';
 
@@ -62,6 +66,27 @@ export interface GroupSettings {
   readonly mutedAll: boolean;
 }
 
+/** What a user has set for themselves, about a conversation or, with `about: ''`, about everything. What is absent stays. */
+export interface Preferences {
+  readonly pinned?: boolean;
+  readonly archived?: boolean;
+  /** Not shown in the list until something new comes. */
+  readonly hidden?: boolean;
+  readonly markedUnread?: boolean;
+  /** No notifications until then, milliseconds since 1970; -1: for ever; 0: not muted. */
+  readonly mutedUntil?: number;
+  /** No notifications at these times of each day; minutes since midnight, in a time zone of the IANA list. */
+  readonly quietHours?: { readonly from: number; readonly to: number; readonly timeZone: string } | null;
+  /** What was typed and not sent. */
+  readonly draft?: string;
+  /** One's own name for the other of a direct conversation. */
+  readonly remark?: string;
+  /** One's own groups of contacts. */
+  readonly labels?: readonly string[];
+  /** Who may see when one was last online. */
+  readonly lastSeenFor?: 'everybody' | 'contacts' | 'nobody';
+}
+
 type By = { readonly by: UserId; readonly id: ClientMsgId };
 
 export type MessageSent = By & { readonly type: 'messageSent' } & MessageContent;
@@ -93,16 +118,37 @@ export type EntryEvent =
   | (By & { readonly type: 'memberJoined'; readonly invite?: string })
   | (By & { readonly type: 'joinRequested'; readonly greeting: string });
 
+/** In a direct conversation. */
+export type PairEvent =
+  /** Asks the other, or says yes to who has asked. */
+  | (By & { readonly type: 'contactRequested'; readonly greeting: string })
+  | (By & { readonly type: 'contactDeclined' })
+  | (By & { readonly type: 'contactRemoved' })
+  | (By & { readonly type: 'userBlocked' })
+  | (By & { readonly type: 'userUnblocked' });
+
 export type StateEvent =
   | (By & { readonly type: 'groupCreated'; readonly name: string; readonly members: readonly UserId[] })
   | GroupEvent
   | EntryEvent
-  | (By & { readonly type: 'userBlocked' })
-  | (By & { readonly type: 'userUnblocked' });
+  | PairEvent;
 
 export type ConversationRead = By & { readonly type: 'conversationRead'; readonly upTo: number };
 
-export type ConversationEvent = MessageSent | MessageEdited | MessageRecalled | StateEvent | ConversationRead;
+/** In the conversation of a user with themselves. */
+export type PreferencesChanged = By & {
+  readonly type: 'preferencesChanged';
+  readonly about: ConversationId | '';
+  readonly preferences: Preferences;
+};
+
+export type ConversationEvent =
+  | PreferencesChanged
+  | MessageSent
+  | MessageEdited
+  | MessageRecalled
+  | StateEvent
+  | ConversationRead;
 
 const COMMAND_TO_EVENT = {
   sendMessage: 'messageSent',
@@ -122,6 +168,10 @@ const COMMAND_TO_EVENT = {
   declineJoin: 'joinDeclined',
   createInvite: 'inviteCreated',
   revokeInvite: 'inviteRevoked',
+  requestContact: 'contactRequested',
+  declineContact: 'contactDeclined',
+  removeContact: 'contactRemoved',
+  changePreferences: 'preferencesChanged',
   blockUser: 'userBlocked',
   unblockUser: 'userUnblocked',
   markRead: 'conversationRead',
@@ -143,7 +193,7 @@ export const eventOf = (command: ConversationCommand): ConversationEvent =>
   ({ ...command, type: COMMAND_TO_EVENT[command.type] }) as ConversationEvent;
 
 /**
- * The part of the log an event belongs to: `m` messages and what changes them, `s` what changes the conversation itself (of
+ * The part of the log an event belongs to: `m` messages, what changes them and what nobody decides about, `s` what changes the conversation itself (of
  * these the newest is what the optimistic lock compares), `r` read marks.
  */
 export function partOf({ type }: ConversationEvent): 'm' | 's' | 'r' {
@@ -151,6 +201,7 @@ export function partOf({ type }: ConversationEvent): 'm' | 's' | 'r' {
     case 'messageSent':
     case 'messageEdited':
     case 'messageRecalled':
+    case 'preferencesChanged':
       return 'm';
     case 'conversationRead':
       return 'r';
@@ -165,6 +216,10 @@ export function hasIndex({ type }: ConversationEvent): boolean {
     case 'messageEdited':
     case 'messageRecalled':
     case 'conversationRead':
+    case 'preferencesChanged':
+    case 'contactRequested':
+    case 'contactDeclined':
+    case 'contactRemoved':
     case 'userBlocked':
     case 'userUnblocked':
     case 'joinRequested':

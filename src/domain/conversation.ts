@@ -17,9 +17,11 @@ import {
   entryRefusal,
   evolveRoster,
   groupRefusal,
+  isBlocked,
   isMuted,
   MAX_GROUP_MEMBERS,
   NO_ROSTER,
+  pairRefusal,
   type RefusalCode,
   type Roster,
 } from './roster.ts';
@@ -92,8 +94,13 @@ export function refusalOf(
       return event.upTo > state.lastIndex ? 'INDEX_BEYOND_END' : undefined;
     case 'userBlocked':
     case 'userUnblocked':
-      if (roster.kind !== 'direct') return 'NOT_A_DIRECT_CONVERSATION';
-      return roster.blockers.has(event.by) === (event.type === 'userBlocked') ? 'NO_CHANGE' : undefined;
+    case 'contactRequested':
+    case 'contactDeclined':
+    case 'contactRemoved':
+      if (roster.kind !== 'direct' || isSelf(roster)) return 'NOT_A_DIRECT_CONVERSATION';
+      return pairRefusal(roster, event, circumstances.at);
+    case 'preferencesChanged':
+      return isSelf(roster) ? undefined : 'NOT_ALLOWED';
     default:
       return roster.kind === 'group' ? groupRefusal(roster, role, event, circumstances.at) : 'NOT_A_GROUP';
   }
@@ -102,10 +109,11 @@ export function refusalOf(
 /** Hot path: each message asks. */
 function speechRefusal(roster: Roster, by: UserId, role: Role, at: number): RefusalCode | undefined {
   if (roster.kind === 'group') return isMuted(roster, by, role, at) ? 'MUTED' : undefined;
-  if (roster.blockers.size === 0) return undefined;
-  for (const blocker of roster.blockers) if (blocker !== by) return 'BLOCKED';
-  return undefined;
+  return isBlocked(roster.blockers, by) ? 'BLOCKED' : undefined;
 }
+
+/** The conversation of a user with themselves. */
+const isSelf = ({ kind, members }: Roster): boolean => kind === 'direct' && members.size === 1;
 
 function changeRefusal(
   roster: Roster,
@@ -132,6 +140,7 @@ export function evolve(state: Conversation, event: ConversationEvent, at: number
     case 'messageEdited':
     case 'messageRecalled':
     case 'conversationRead':
+    case 'preferencesChanged':
       return state;
     default:
       return { id: state.id, roster: evolveRoster(state.roster, event, lastIndex, at), lastIndex };

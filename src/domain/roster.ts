@@ -1,5 +1,5 @@
 /** Who is in a conversation and what they may do: the part of its state that only state events change. */
-import type { EntryEvent, GroupEvent, GroupSettings, Role, StateEvent } from './conversation-events.ts';
+import type { EntryEvent, GroupEvent, GroupSettings, PairEvent, Role, StateEvent } from './conversation-events.ts';
 import type { UserId } from './ids.ts';
 
 export interface Invite {
@@ -8,6 +8,13 @@ export interface Invite {
   /** How often it may still be used; Infinity: as often as one likes. */
   readonly usesLeft: number;
 }
+
+export type Contact =
+  | { readonly state: 'none' }
+  | { readonly state: 'requested'; readonly by: UserId }
+  /** `at`: milliseconds since 1970. */
+  | { readonly state: 'declined'; readonly by: UserId; readonly at: number }
+  | { readonly state: 'contacts' };
 
 export interface Roster {
   readonly kind: 'none' | 'direct' | 'group';
@@ -22,6 +29,8 @@ export interface Roster {
   /** Who has asked to join and not been answered. */
   readonly requests: ReadonlySet<UserId>;
   readonly invites: ReadonlyMap<string, Invite>;
+  /** Direct conversations only: whether the two are contacts, or who has asked, and when the other one said no. */
+  readonly contact: Contact;
   /** Direct conversations only: who has blocked the other. */
   readonly blockers: ReadonlySet<UserId>;
   readonly dissolved: boolean;
@@ -42,6 +51,7 @@ export type RefusalCode =
   | 'TOO_MANY_REQUESTS'
   | 'TOO_MANY_INVITES'
   | 'INVITE_INVALID'
+  | 'ASKED_BEFORE'
   | 'NO_CHANGE'
   | 'NOT_A_GROUP'
   | 'NOT_A_DIRECT_CONVERSATION'
@@ -53,6 +63,9 @@ export const MAX_GROUP_MEMBERS = 10_000;
 export const MAX_JOIN_REQUESTS = 200;
 /** Invites that were neither revoked nor used up. At the limit TOO_MANY_INVITES; expired ones make room first. */
 export const MAX_INVITES = 50;
+
+/** For so long who was told no may not ask the same person again. */
+export const ASK_AGAIN_AFTER_MS = 24 * 3_600_000;
 
 export const DEFAULT_SETTINGS: GroupSettings = {
   description: '',
@@ -72,6 +85,7 @@ export const NO_ROSTER: Roster = {
   settings: DEFAULT_SETTINGS,
   requests: new Set(),
   invites: new Map(),
+  contact: { state: 'none' },
   blockers: new Set(),
   dissolved: false,
 };
@@ -107,6 +121,35 @@ export function entryRefusal(roster: Roster, event: EntryEvent, at: number): Ref
 
 const isUsable = (invite: Invite | undefined, at: number): boolean =>
   invite !== undefined && invite.usesLeft > 0 && (invite.expiresAt === 0 || invite.expiresAt > at);
+
+/** Of one of the two of a direct conversation. */
+export function pairRefusal({ contact, blockers }: Roster, event: PairEvent, at: number): RefusalCode | undefined {
+  switch (event.type) {
+    case 'userBlocked':
+    case 'userUnblocked':
+      return blockers.has(event.by) === (event.type === 'userBlocked') ? 'NO_CHANGE' : undefined;
+    case 'contactRequested':
+      if (isBlocked(blockers, event.by)) return 'BLOCKED';
+      if (contact.state === 'contacts' || (contact.state === 'requested' && contact.by === event.by))
+        return 'NO_CHANGE';
+      return isTooSoon(contact, event.by, at) ? 'ASKED_BEFORE' : undefined;
+    case 'contactDeclined':
+      return contact.state === 'requested' && contact.by !== event.by ? undefined : 'NO_CHANGE';
+    case 'contactRemoved':
+      return contact.state === 'contacts' || (contact.state === 'requested' && contact.by === event.by)
+        ? undefined
+        : 'NO_CHANGE';
+  }
+}
+
+export function isBlocked(blockers: Roster['blockers'], user: UserId): boolean {
+  if (blockers.size === 0) return false;
+  for (const blocker of blockers) if (blocker !== user) return true;
+  return false;
+}
+
+const isTooSoon = (contact: Contact, by: UserId, at: number): boolean =>
+  contact.state === 'declined' && contact.by !== by && at < contact.at + ASK_AGAIN_AFTER_MS;
 
 /** Of a member with this role. */
 export function groupRefusal(roster: Roster, role: Role, event: GroupEvent, at: number): RefusalCode | undefined {
@@ -199,12 +242,22 @@ export function evolveRoster(roster: Roster, event: StateEvent, n: number, at: n
     }
     case 'inviteRevoked':
       return { ...roster, invites: new Map([...roster.invites].filter(([invite]) => invite !== event.invite)) };
+    case 'contactRequested':
+      return { ...roster, contact: answered(roster.contact, event.by) };
+    case 'contactDeclined':
+      return { ...roster, contact: { state: 'declined', by: event.by, at } };
+    case 'contactRemoved':
+      return { ...roster, contact: { state: 'none' } };
     case 'userBlocked':
       return { ...roster, blockers: new Set(roster.blockers).add(event.by) };
     case 'userUnblocked':
       return { ...roster, blockers: without(roster.blockers, [event.by]) };
   }
 }
+
+/** Who asks the one by whom they were asked says yes. */
+const answered = (contact: Contact, by: UserId): Contact =>
+  contact.state === 'requested' && contact.by !== by ? { state: 'contacts' } : { state: 'requested', by };
 
 function withMembers(roster: Roster, added: readonly UserId[], n: number): Roster {
   const members = new Map(roster.members);

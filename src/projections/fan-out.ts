@@ -291,6 +291,11 @@ function audienceBeside(roster: Roster, event: ConversationEvent, targetIndex: n
     case 'inviteCreated':
     case 'inviteRevoked':
       return adminsOf(roster);
+    case 'contactRequested':
+    case 'contactDeclined':
+    case 'contactRemoved':
+      // Who has blocked the other hears nothing of them.
+      return audienceOf(roster.members).filter((user) => user === event.by || !roster.blockers.has(user));
     default:
       return [event.by];
   }

@@ -2,7 +2,7 @@
 
 import type { Conversation, GroupSettings, Role, Roster } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
-import { DEFAULT_SETTINGS, type Invite } from '../domain/roster.ts';
+import { type Contact, DEFAULT_SETTINGS, type Invite } from '../domain/roster.ts';
 import { packr } from './messagepack.ts';
 
 interface PackedRoster {
@@ -15,12 +15,13 @@ interface PackedRoster {
   readonly settings: Partial<GroupSettings>;
   readonly requests: readonly UserId[];
   readonly invites: readonly (readonly [string, Invite])[];
+  readonly contact: Contact;
   readonly blockers: readonly UserId[];
   readonly dissolved: boolean;
 }
 
 export function encodeRoster(roster: Roster): Uint8Array {
-  const { kind, name, members, joined, muted, settings, requests, invites, blockers, dissolved } = roster;
+  const { kind, name, members, joined, muted, settings, requests, invites, contact, blockers, dissolved } = roster;
   const packed: PackedRoster = {
     kind,
     name,
@@ -32,6 +33,7 @@ export function encodeRoster(roster: Roster): Uint8Array {
     ),
     requests: [...requests],
     invites: [...invites],
+    contact,
     blockers: [...blockers],
     dissolved,
   };
@@ -49,6 +51,7 @@ export function decodeRoster(data: Uint8Array): Roster {
     settings: { ...DEFAULT_SETTINGS, ...packed.settings },
     requests: new Set(packed.requests),
     invites: new Map(packed.invites),
+    contact: packed.contact ?? { state: 'none' },
     blockers: new Set(packed.blockers),
     dissolved: packed.dissolved,
   };

@@ -17,6 +17,7 @@ export const errorCodes = {
   TOO_MANY_REQUESTS: { status: 429, retry: false },
   TOO_MANY_INVITES: { status: 409, retry: false },
   INVITE_INVALID: { status: 403, retry: false },
+  ASKED_BEFORE: { status: 429, retry: false },
   NO_CHANGE: { status: 409, retry: false },
   NOT_A_GROUP: { status: 409, retry: false },
   NOT_A_DIRECT_CONVERSATION: { status: 409, retry: false },

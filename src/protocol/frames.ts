@@ -6,7 +6,7 @@
  * carries the same. Requests are pipelined and may be answered out of order.
  */
 
-import type { GroupSettings, MessageContent, MessageRef, Role } from '../domain/conversation.ts';
+import type { GroupSettings, MessageContent, MessageRef, Preferences, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import type { ErrorCode } from './error-codes.ts';
 
@@ -91,6 +91,14 @@ export type Command =
       readonly sender?: UserId;
     }
   | { readonly type: 'markRead'; readonly conversation: ConversationId; readonly upTo: number }
+  | { readonly type: 'requestContact'; readonly user: UserId; readonly greeting: string }
+  | { readonly type: 'declineContact' | 'removeContact'; readonly user: UserId }
+  | {
+      readonly type: 'changePreferences';
+      /** The conversation they are about; '': all. */
+      readonly about: ConversationId | '';
+      readonly preferences: Preferences;
+    }
   | { readonly type: 'blockUser' | 'unblockUser'; readonly user: UserId };
 
 export interface CommandFrame {
@@ -218,6 +226,13 @@ export type Entry =
       readonly maxUses: number;
     })
   | (EntryBase & { readonly type: 'inviteRevoked'; readonly invite: string })
+  | (EntryBase & { readonly type: 'contactRequested'; readonly greeting: string })
+  | (EntryBase & { readonly type: 'contactDeclined' | 'contactRemoved' })
+  | (EntryBase & {
+      readonly type: 'preferencesChanged';
+      readonly about: ConversationId | '';
+      readonly preferences: Preferences;
+    })
   | (EntryBase & { readonly type: 'userBlocked' | 'userUnblocked' })
   | (EntryBase & { readonly type: 'conversationRead'; readonly upTo: number })
   /** Returned to sender: what stood at `pos` was refused by the fold. */

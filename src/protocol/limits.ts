@@ -13,6 +13,11 @@ export const MAX_GROUP_NAME_CHARS = 256;
 export const MAX_GROUP_TEXT_CHARS = 4_096;
 export const MAX_AVATAR_CHARS = 2_048;
 export const MAX_GREETING_CHARS = 256;
+export const MAX_DRAFT_CHARS = 8_192;
+export const MAX_REMARK_CHARS = 128;
+/** One's own groups of contacts a contact is in, and characters of the name of one. */
+export const MAX_LABELS = 16;
+export const MAX_LABEL_CHARS = 64;
 /** An invite is a secret: too short a one could be guessed. */
 export const MIN_INVITE_CHARS = 16;
 export const MAX_INVITE_CHARS = 64;

@@ -55,7 +55,7 @@ function hasShape(fields: Record<string, unknown>): boolean {
     case 'messageRecalled':
       return isRef(fields.target);
     case 'groupChanged':
-      return typeof fields.settings === 'object' && fields.settings !== null && !Array.isArray(fields.settings);
+      return isMap(fields.settings);
     case 'memberMuted':
       return parseUserId(fields.member) !== undefined && isWholeNumber(fields.until);
     case 'memberJoined':
@@ -68,6 +68,12 @@ function hasShape(fields: Record<string, unknown>): boolean {
       return typeof fields.invite === 'string' && isWholeNumber(fields.expiresAt) && isWholeNumber(fields.maxUses);
     case 'inviteRevoked':
       return typeof fields.invite === 'string';
+    case 'contactRequested':
+      return typeof fields.greeting === 'string';
+    case 'preferencesChanged':
+      return typeof fields.about === 'string' && isMap(fields.preferences);
+    case 'contactDeclined':
+    case 'contactRemoved':
     case 'memberLeft':
     case 'groupDissolved':
     case 'userBlocked':
@@ -80,6 +86,8 @@ function hasShape(fields: Record<string, unknown>): boolean {
 
 const hasContent = (fields: Record<string, unknown>): boolean =>
   typeof fields.contentType === 'string' && fields.body instanceof Uint8Array && hasOptionalShape(fields);
+
+const isMap = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isRef = (value: unknown): boolean => {
   const { by, id } = (value ?? {}) as Record<string, unknown>;

@@ -9,6 +9,7 @@ import { parseClientMsgId, parseConversationId, parseDeviceId, parseGroupId, par
 import { RookeryError } from './error-codes.ts';
 import type { ClientFrame, Command, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
+import { parsePreferences } from './preferences.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -147,6 +148,16 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
       };
     case 'markRead':
       return { type, conversation: conversationId(fields.conversation), upTo: wholeNumber(fields.upTo, 'upTo') };
+    case 'requestContact': {
+      const greeting = anyText(fields.greeting ?? '', 'greeting', limits.MAX_GREETING_CHARS);
+      return { type, user: userId(fields.user, 'user'), greeting };
+    }
+    case 'changePreferences': {
+      const about = fields.about === '' ? '' : conversationId(fields.about);
+      return { type, about, preferences: parsePreferences(objectFields(fields.preferences)) };
+    }
+    case 'declineContact':
+    case 'removeContact':
     case 'blockUser':
     case 'unblockUser':
       return { type, user: userId(fields.user, 'user') };

@@ -11,7 +11,7 @@
  *
  * machine.ts decides, runtime.ts performs; here is what an app calls.
  */
-import type { GroupSettings, MessageContent, Role } from '../domain/conversation.ts';
+import type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import {
   type ClientMsgId,
   type ConversationId,
@@ -272,6 +272,28 @@ export class Client {
   /** @param upTo index of the newest entry that was read */
   markRead(conversation: string, upTo: number): Sending {
     return this.#command({ type: 'markRead', conversation: conversationId(conversation), upTo });
+  }
+
+  /** Asks somebody to be a contact, or says yes to who has asked. */
+  requestContact(user: string, greeting = ''): Sending {
+    return this.#command({ type: 'requestContact', user: userId(user), greeting });
+  }
+
+  declineContact(user: string): Sending {
+    return this.#command({ type: 'declineContact', user: userId(user) });
+  }
+
+  /** Ends it, or takes a request back. */
+  removeContact(user: string): Sending {
+    return this.#command({ type: 'removeContact', user: userId(user) });
+  }
+
+  /**
+   * Pins, drafts, quiet hours …: all devices of the user follow. What is absent stays.
+   * @param about a conversation; '': everything
+   */
+  changePreferences(about: string, preferences: Preferences): Sending {
+    return this.#command({ type: 'changePreferences', about: about === '' ? '' : conversationId(about), preferences });
   }
 
   block(user: string): Sending {

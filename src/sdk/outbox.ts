@@ -162,10 +162,11 @@ export class Outbox {
   }
 }
 
-/** A block is told in the direct conversation, so it keeps its place among the messages there. */
+/** What concerns a person is told in the direct conversation, what concerns oneself in one's own: there it keeps its place. */
 function laneOf(request: Request, me: UserId): ConversationId {
   if (request.t === 'command') {
     const { command } = request;
+    if (command.type === 'changePreferences') return directConversationId(me, me);
     return 'user' in command ? directConversationId(me, command.user) : command.conversation;
   }
   const { address } = request;
@@ -177,7 +178,10 @@ function frameOf({ clientMsgId, request }: OutboxEntry, id: number): ClientFrame
   return { t: 'send', id, ...request.address, clientMsgId, ...request.content };
 }
 
-const bytesOf = (request: Request): number => (request.t === 'send' ? request.content.body.length : 0);
+function bytesOf(request: Request): number {
+  if (request.t === 'send') return request.content.body.length;
+  return request.command.type === 'editMessage' ? request.command.body.length : 0;
+}
 
 /** Sorts as text as the numbers do. */
 export const outboxKey = (number: number): string => number.toString(36).padStart(11, '0');

@@ -8,7 +8,7 @@ import {
   MAX_GROUP_MEMBERS,
 } from '../../src/domain/conversation.ts';
 import { directConversationId } from '../../src/domain/ids.ts';
-import { MAX_INVITES, MAX_JOIN_REQUESTS, maySee } from '../../src/domain/roster.ts';
+import { ASK_AGAIN_AFTER_MS, MAX_INVITES, MAX_JOIN_REQUESTS, maySee } from '../../src/domain/roster.ts';
 import { bytes, conversation, msgId, user, users } from '../support/given.ts';
 
 const [alice, bob, carol] = users('alice', 'bob', 'carol') as [
@@ -303,4 +303,48 @@ t.test('newcomers see of the past what the group shows them', async (t) => {
     [1, 2, 3].map((n) => maySee(hides.roster, carol, n)),
     [false, true, true],
   );
+});
+
+// ---- contacts and preferences ----
+
+const asksContact = (by: typeof alice) => command({ type: 'requestContact', by, greeting: 'hi' });
+const declines = (by: typeof alice) => command({ type: 'declineContact', by });
+const removes = (by: typeof alice) => command({ type: 'removeContact', by });
+const self = directConversationId(alice, alice);
+
+t.test('who is asked says yes by asking back, or declines; either may end it', async (t) => {
+  const asked = given(direct, asksContact(alice));
+  t.equal(when(asked, asksContact(alice)), 'NO_CHANGE');
+  t.equal(when(asked, declines(alice)), 'NO_CHANGE', 'nobody declines their own request');
+  const contacts = given(direct, asksContact(alice), asksContact(bob));
+  t.same(contacts.roster.contact, { state: 'contacts' });
+  t.equal(contacts.lastIndex, 0, 'it has no place in the timeline');
+  for (const by of [alice, bob]) {
+    t.equal(when(contacts, asksContact(by)), 'NO_CHANGE');
+    t.equal(when(contacts, removes(by)), 'accepted');
+  }
+  t.same(given(direct, asksContact(alice), removes(alice)).roster.contact, { state: 'none' }, 'taken back');
+});
+
+t.test('who was told no asks again after a day, and may be asked at once', async (t) => {
+  const declined = given(direct, asksContact(alice), declines(bob));
+  t.equal(when(declined, asksContact(alice)), 'ASKED_BEFORE');
+  t.equal(decide(declined, asksContact(alice), { at: NOW.at + ASK_AGAIN_AFTER_MS }).refusal, undefined);
+  t.equal(when(declined, asksContact(bob)), 'accepted');
+});
+
+t.test('who is blocked asks nothing; a group and oneself are nobody’s contacts', async (t) => {
+  t.equal(when(given(direct, command({ type: 'blockUser', by: bob })), asksContact(alice)), 'BLOCKED');
+  t.equal(when(given(group, created), asksContact(alice)), 'NOT_A_DIRECT_CONVERSATION');
+  t.equal(when(given(self), asksContact(alice)), 'NOT_A_DIRECT_CONVERSATION');
+  t.equal(when(given(direct), asksContact(carol)), 'NOT_A_MEMBER');
+});
+
+t.test('preferences are one’s own business', async (t) => {
+  const pins = (by: typeof alice) =>
+    command({ type: 'changePreferences', by, about: group, preferences: { pinned: true } });
+  t.equal(when(given(self), pins(alice)), 'accepted');
+  t.equal(when(given(self), pins(bob)), 'NOT_A_MEMBER');
+  t.equal(when(given(direct), pins(alice)), 'NOT_ALLOWED');
+  t.equal(when(given(group, created), pins(alice)), 'NOT_ALLOWED');
 });

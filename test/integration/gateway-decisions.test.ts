@@ -198,3 +198,39 @@ t.test('a group’s ways in and its silence, from command to entry', async (t) =
   });
   for (const client of [owner, guest]) client.end();
 });
+
+t.test('contacts and preferences, from command to the devices they concern', async (t) => {
+  const [one, two] = [await RawClient.greeted(gateway, 'p1'), await RawClient.greeted(other, 'p2')];
+  const second = await RawClient.greeted(other, 'p1', 'tablet');
+  t.match(await one.ask(command({ type: 'requestContact', user: 'p2', greeting: 'hello' })), { t: 'done' });
+  await eventually(() => two.entries.some(({ type }) => type === 'contactRequested'), 'the request');
+  t.match(two.entries.at(-1), { type: 'contactRequested', by: 'p1', greeting: 'hello' });
+  t.match(await two.ask(command({ type: 'declineContact', user: 'p1' })), { t: 'done' });
+  await eventually(() => one.entries.some(({ type }) => type === 'contactDeclined'), 'the answer');
+  t.match(await one.ask(command({ type: 'requestContact', user: 'p2' })), { code: 'ASKED_BEFORE' });
+
+  const quietHours = { from: 1_320, to: 420, timeZone: 'Asia/Shanghai' };
+  const set = (preferences: object, about = '') => one.ask(command({ type: 'changePreferences', about, preferences }));
+  t.match(await set({ quietHours, lastSeenFor: 'contacts' }), { t: 'done' });
+  t.match(await set({ draft: '写到一半', pinned: true }, 'direct:p1:p2'), { t: 'done' });
+  await eventually(() => second.entries.filter(({ type }) => type === 'preferencesChanged').length === 2, 'both');
+  t.match(second.entries.at(-1), { about: 'direct:p1:p2', preferences: { draft: '写到一半', pinned: true } });
+  t.notOk(
+    two.entries.some(({ type }) => type === 'preferencesChanged'),
+    'nobody else’s business',
+  );
+  const wrong: object[] = [
+    {},
+    { pinned: 1 },
+    { __proto__: null, toString: true },
+    { draft: 'x'.repeat(9_000) },
+    { labels: [1] },
+  ];
+  const alsoWrong = [
+    { quietHours: { ...quietHours, timeZone: 'Moon/Base' } },
+    { mutedUntil: -2 },
+    { lastSeenFor: 'me' },
+  ];
+  for (const preferences of [...wrong, ...alsoWrong]) t.match(await set(preferences), { code: 'BAD_REQUEST' });
+  for (const client of [one, two, second]) client.end();
+});

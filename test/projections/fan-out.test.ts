@@ -206,6 +206,8 @@ const anyGroupPart: fc.Arbitrary<Part> = fc.record({ by: person, member: person,
     { type: 'joinDeclined', by: p.by, member: p.member },
     { type: 'inviteCreated', by: p.by, invite: ANY_INVITE, expiresAt: p.coin ? 40_000 : 0, maxUses: 2 },
     { type: 'inviteRevoked', by: p.by, invite: ANY_INVITE },
+    { type: 'contactRequested', by: p.by, greeting: '' },
+    { type: p.coin ? 'contactDeclined' : 'contactRemoved', by: p.by },
   ),
 );
 const anyChange: fc.Arbitrary<Part> = fc
@@ -451,4 +453,35 @@ t.test('an edit in a large group is written once, with pointers to it', async (t
   const plan = planFor(runs, 0, 0, { convStreams: 1, inboxStreams: 1 });
   const kinds = plan.slice(-(many.length + 2)).map(({ kind }) => kind);
   t.same(kinds, ['pack', ...Array.from({ length: many.length + 1 }, () => 'pointer')]);
+});
+
+t.test('a contact request reaches the other, an answer both, and who has blocked hears nothing', async (t) => {
+  const inboxes = inboxesOf(
+    log(
+      [direct, { type: 'contactRequested', by: alice, greeting: 'hi' }],
+      [direct, { type: 'contactDeclined', by: bob }],
+      [direct, { type: 'userBlocked', by: alice }],
+      [direct, { type: 'contactRequested', by: bob, greeting: 'but now' }],
+      [direct, { type: 'userUnblocked', by: alice }],
+      [direct, { type: 'contactRequested', by: bob, greeting: 'and now' }],
+      [direct, { type: 'contactRequested', by: alice, greeting: '' }],
+      [direct, { type: 'userBlocked', by: bob }],
+      [direct, { type: 'contactRemoved', by: alice }],
+    ),
+  );
+  t.same(inboxes.bob, [
+    `${direct}@1 contactRequested`,
+    `${direct}@2 contactDeclined`,
+    `${direct}@4 BLOCKED`,
+    `${direct}@6 contactRequested`,
+    `${direct}@7 contactRequested`,
+    `${direct}@8 userBlocked`,
+  ]);
+  t.equal(inboxes.alice?.at(-1), `${direct}@9 contactRemoved`);
+});
+
+t.test('preferences go to one’s own devices', async (t) => {
+  const self = directConversationId(alice, alice);
+  const set: Part = { type: 'preferencesChanged', by: alice, about: direct, preferences: { draft: 'I meant to' } };
+  t.same(inboxesOf(log([self, set])), { alice: [`${self}@1 preferencesChanged`] });
 });

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '9738e66c136fdc968b5d3483bd76459e1837f34ebc1e8e065234195a90c65764';
+const PINNED = '2206bf734f188f7917f34fde0054dee4a09a2cc0151bf7ac95a053b31d6f45cd';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

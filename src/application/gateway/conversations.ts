@@ -88,6 +88,17 @@ export class Conversations {
 
   /** @throws RookeryError with a refusal's code, CONFLICT, or as ConversationLog.append */
   async command(by: UserId, id: ClientMsgId, command: Command): Promise<Appended> {
+    if (command.type === 'changePreferences') {
+      const { type, about, preferences } = command;
+      return this.#say(directConversationId(by, by), eventOf({ type, about, preferences, by, id }));
+    }
+    if (command.type === 'requestContact') {
+      const { type, user, greeting } = command;
+      return this.#change(directConversationId(by, user), eventOf({ type, greeting, by, id }));
+    }
+    if (command.type === 'declineContact' || command.type === 'removeContact') {
+      return this.#change(directConversationId(by, command.user), eventOf({ type: command.type, by, id }));
+    }
     if ('user' in command) {
       const blocked = command.type === 'blockUser';
       // First the truth about people; the direct conversation repeats it. Whoever retries after a crash repeats both.
