@@ -19,6 +19,8 @@ export interface ResumePoint {
   readonly window: Span;
   /** How many records of the window's plan are stored; Infinity when a checkpoint says all of it. */
   readonly records: number;
+  /** The stream has dropped what it held of this lane: up to where that was, it cannot tell any more. */
+  readonly evicted?: true;
 }
 
 export interface InboxWriter {

@@ -34,8 +34,11 @@ export const SEEN_HORIZON_MS = 24 * 3_600_000;
 /** At the bound a run is closed and the next one opened: a run becomes one message on the inbox stream. */
 export const MAX_RUN_BYTES = 256 * 1_024;
 export const MAX_RUN_ENTRIES = 256;
-/** What an entry weighs beside its body, as an estimate from above for the common ones. */
+/** Names of the fields of an entry and its numbers, in MessagePack. */
 const ENTRY_OVERHEAD_BYTES = 160;
+/** UTF-8 of a UTF-16 code unit at most; and what MessagePack puts before a string. */
+const MAX_BYTES_PER_CHAR = 3;
+const STRING_HEADER_BYTES = 5;
 
 export interface Run {
   readonly conversation: ConversationId;
@@ -170,19 +173,13 @@ class WindowDraft {
     }
     if (after.roster !== before.conversation.roster) this.#rosterChanges.add(id);
     if (!hasIndex(event)) {
-      this.#append(
-        id,
-        audienceBeside(after.roster, event, target?.n ?? 0),
-        plainEntry(logged),
-        false,
-        bodyBytes(event),
-      );
+      this.#append(id, audienceBeside(after.roster, event, target?.n ?? 0), plainEntry(logged), false);
       return;
     }
     // Who leaves still sees that they left; who is added sees it as their first entry.
     const leaves = event.type === 'memberLeft' || event.type === 'membersRemoved';
     const { members } = (leaves ? before.conversation : after).roster;
-    this.#append(id, audienceOf(members), timelineEntry(logged, after.lastIndex), true, bodyBytes(event));
+    this.#append(id, audienceOf(members), timelineEntry(logged, after.lastIndex), true);
   }
 
   #moveReadMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
@@ -207,8 +204,8 @@ class WindowDraft {
     this.#append(logged.conversation, [logged.event.by], entry, false);
   }
 
-  #append(id: ConversationId, audience: readonly UserId[], entry: Entry, timeline: boolean, bytes = 0): void {
-    const weight = bytes + ENTRY_OVERHEAD_BYTES;
+  #append(id: ConversationId, audience: readonly UserId[], entry: Entry, timeline: boolean): void {
+    const weight = ENTRY_OVERHEAD_BYTES + bytesOf(entry);
     let run = this.#openRuns.get(id);
     if (
       !run?.timeline ||
@@ -251,7 +248,18 @@ const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;
 
 const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id: event.id });
 
-const bodyBytes = (event: ConversationEvent): number => ('body' in event ? event.body.length : 0);
+/**
+ * What an entry weighs at most, all that somebody else could fill included: a run must stay far below what the stream takes
+ * of one message, or its lane would stand still for ever.
+ */
+function bytesOf(value: unknown): number {
+  if (typeof value === 'string') return STRING_HEADER_BYTES + MAX_BYTES_PER_CHAR * value.length;
+  if (typeof value !== 'object' || value === null) return STRING_HEADER_BYTES;
+  if (value instanceof Uint8Array) return STRING_HEADER_BYTES + value.length;
+  let bytes = STRING_HEADER_BYTES;
+  for (const part of Object.values(value)) bytes += bytesOf(part);
+  return bytes;
+}
 
 /**
  * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is

@@ -187,3 +187,25 @@ t.test('a stream that was deleted ends the term; the next makes it anew, as it w
   const [{ origin: young } = { origin: undefined }] = await stored(operator);
   t.not(young?.term, old?.term, 'what still comes of the lost stream is of no term of this one');
 });
+
+t.test('a lane with nothing to do keeps its checkpoint: each term writes it again', async (t) => {
+  const { operator, open } = await scene(t);
+  const writer = await open();
+  await writer.begin();
+  await writer.write(window(1, 3), plan('a'), 0);
+  t.same(await writer.begin(), { window: window(1, 3), records: Number.POSITIVE_INFINITY });
+  const [marker, checkpoint] = (await stored(operator)).slice(-2);
+  t.match([marker?.origin.kind, checkpoint?.origin.kind], [RecordKind.marker, RecordKind.checkpoint]);
+  await operator.jsm.streams.purge('INBOX_0', { seq: marker?.seq as number });
+  t.equal(await writer.checkpointed(), 3);
+  t.same(await (await open()).begin(), { window: window(1, 3), records: Number.POSITIVE_INFINITY });
+});
+
+t.test('a stream that has dropped all of a lane says so, a new one does not', async (t) => {
+  const { operator, open } = await scene(t);
+  const writer = await open();
+  t.notOk((await writer.begin()).evicted);
+  await writer.write(window(1, 3), plan('a'), 0);
+  await operator.jsm.streams.purge('INBOX_0');
+  t.same(await (await open()).begin(), { ...NOTHING, evicted: true });
+});

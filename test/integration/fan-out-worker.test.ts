@@ -211,3 +211,20 @@ t.test('of two workers one works; the other takes over', async (t) => {
     Array.from({ length: 40 }, (_, i) => i + 1),
   );
 });
+
+t.test(
+  'a worker whose inbox has dropped all it held goes on from its state file, and writes nothing twice',
+  async (t) => {
+    const { nats, operator, append, inboxes } = await scene(t);
+    const direct = directConversationId(alice, bob);
+    const first = await startWorker(t, nats);
+    for (let i = 0; i < 20; i++) await append(direct, says(alice, `a${i}`));
+    await eventually(async () => (await inboxes()).of.get(bob)?.length === 20, 'twenty');
+    await first.drain();
+    await operator.jsm.streams.purge('INBOX_0');
+    await startWorker(t, nats);
+    await append(direct, says(bob, 'after'));
+    await eventually(async () => ((await inboxes()).of.get(bob)?.length ?? 0) > 0, 'the next');
+    t.match((await inboxes()).of.get(bob), [{ n: 21, pos: 21 }], 'the next, and none of the twenty');
+  },
+);

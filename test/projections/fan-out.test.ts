@@ -485,3 +485,24 @@ t.test('preferences go to one’s own devices', async (t) => {
   const set: Part = { type: 'preferencesChanged', by: alice, about: direct, preferences: { draft: 'I meant to' } };
   t.same(inboxesOf(log([self, set])), { alice: [`${self}@1 preferencesChanged`] });
 });
+
+t.test('no run outgrows what a stream takes of one message, whatever fills its entries', async (t) => {
+  const long = (c: string, k: number): UserId => user(`${k}${c.repeat(100)}`);
+  const stuffed = (): Part => ({
+    type: 'messageSent',
+    by: alice,
+    contentType: 'x'.repeat(127),
+    keyId: '钥'.repeat(42),
+    body: bytes('.'),
+    mentions: Array.from({ length: 256 }, (_, k) => long('m', k)),
+  });
+  const events = log(
+    [group, creates(...Array.from({ length: 900 }, (_, k) => long('u', k)))],
+    ...Array.from({ length: 200 }, (): [ConversationId, Part] => [group, stuffed()]),
+  );
+  const { runs } = foldWindow(new MemoryFanOutState(), events);
+  const plan = planFor(runs, 0, 0, { convStreams: 1, inboxStreams: 1 });
+  const largest = Math.max(...plan.map(({ body }) => body.length));
+  t.ok(largest < 512 * 1_024, `${largest} bytes`);
+  t.ok(runs.length < 100, 'and they are still gathered');
+});

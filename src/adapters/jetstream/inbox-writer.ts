@@ -70,16 +70,10 @@ export class JetstreamInboxWriter implements InboxWriter {
   }
 
   async write(window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {
-    const { lane, inboxStream } = this.#parts;
     await endsTermIfMissing(this.#room.wait());
     const batch = this.#ingest.begin(plan.reduce((largest, { body }) => Math.max(largest, body.length), 0));
     await this.#emit(batch, window, plan, skip);
-    const checkpoint = encodeInboxRecord(this.#origin(RecordKind.checkpoint, window, plan.length), NO_BODY);
-    // Stored only while this term is the newest: so a stored checkpoint is always true.
-    const fence = headers();
-    fence.set('Nats-Expected-Last-Subject-Sequence', String(this.#markerSeq));
-    fence.set('Nats-Expected-Last-Subject-Sequence-Subject', termSubject(lane, inboxStream));
-    await batch.commit(checkpointSubject(lane, inboxStream), checkpoint, fence);
+    await this.#commit(batch, window, plan.length);
   }
 
   async checkpointed(): Promise<number> {
@@ -106,7 +100,21 @@ export class JetstreamInboxWriter implements InboxWriter {
     this.#markerSeq = await this.#mark(term, marker?.seq ?? 0);
     this.#term = term;
     this.#begunAt = Date.now();
-    return this.#readBack(checkpoint, this.#markerSeq);
+    const point = await this.#readBack(checkpoint, this.#markerSeq);
+    if (point === NOTHING) return (await this.#room.hasDropped()) ? { ...NOTHING, evicted: true } : NOTHING;
+    // Behind the new marker once more: of a lane with nothing to do it would be evicted, and nobody know how far it was.
+    if (point.records === Number.POSITIVE_INFINITY) await this.#commit(this.#ingest.begin(0), point.window, 0);
+    return point;
+  }
+
+  /** The last message of a batch: a checkpoint, stored only while this term is the newest. So a stored one is always true. */
+  async #commit(batch: Batch, window: Span, offset: number): Promise<void> {
+    const { lane, inboxStream } = this.#parts;
+    const checkpoint = encodeInboxRecord(this.#origin(RecordKind.checkpoint, window, offset), NO_BODY);
+    const fence = headers();
+    fence.set('Nats-Expected-Last-Subject-Sequence', String(this.#markerSeq));
+    fence.set('Nats-Expected-Last-Subject-Sequence-Subject', termSubject(lane, inboxStream));
+    await batch.commit(checkpointSubject(lane, inboxStream), checkpoint, fence);
   }
 
   async #emit(batch: Batch, window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {

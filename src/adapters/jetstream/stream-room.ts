@@ -34,6 +34,8 @@ export interface StreamRoom {
   wait(): Promise<void>;
   /** Whether what was written at `seq` at `writtenAt` (milliseconds since 1970) will be evicted before long. */
   isOld(seq: number, writtenAt: number): Promise<boolean>;
+  /** Whether the stream once held something that it holds no more. */
+  hasDropped(): Promise<boolean>;
   stop(): void;
 }
 
@@ -86,6 +88,10 @@ export function watchStreamRoom(nc: NatsConnection, jsm: JetStreamManager, inbox
       const { firstSeq, lastSeq, bytes, maxBytes, maxAgeMs } = await sizeNow();
       if (Date.now() - writtenAt > maxAgeMs * RENEW_AGE_SHARE) return true;
       return bytes > maxBytes * RENEW_BYTES_SHARE && seq < (firstSeq + lastSeq) / 2;
+    },
+    async hasDropped() {
+      size = undefined;
+      return (await sizeNow()).firstSeq > 1;
     },
     stop: () => subscription.unsubscribe(),
   };

@@ -99,11 +99,13 @@ export class Lane {
   /** A new term in every INBOX stream; then the log again from the state file's position. */
   async #activate(): Promise<void> {
     const { lane, writers, source, state, failpoints, log } = this.#parts;
-    const points: ResumePoint[] = [];
-    for (const writer of writers) points.push(await writer.begin());
+    const found: ResumePoint[] = [];
+    for (const writer of writers) found.push(await writer.begin());
     failpoints.hit('termBegun');
     state.rollback();
     const lastPos = await source.lastPos();
+    // What a stream held and evicted was confirmed: the state file went no further than that.
+    const points = found.map((point) => (point.evicted ? wholeUpTo(state.position) : point));
     const stored = Math.min(...points.map(({ window, records }) => (isWhole(records) ? window.to : window.from - 1)));
     if (state.position > stored || state.position > lastPos) {
       // A stream was lost or restored from the past: what it misses is in the log, so the fold begins anew.
@@ -208,9 +210,9 @@ const isWhole = (records: number): boolean => records === Number.POSITIVE_INFINI
  * beyond the log's end must not hide what will stand there.
  */
 const notBeyond = ({ window, records }: ResumePoint, lastPos: number): ResumePoint =>
-  window.to <= lastPos
-    ? { window, records }
-    : { window: { from: lastPos, to: lastPos }, records: Number.POSITIVE_INFINITY };
+  window.to <= lastPos ? { window, records } : wholeUpTo(lastPos);
+
+const wholeUpTo = (pos: number): ResumePoint => ({ window: { from: pos, to: pos }, records: Number.POSITIVE_INFINITY });
 
 /** All have ended, well or not, before the first error is thrown: none goes on writing behind the caller's back. */
 async function settled(work: readonly Promise<void>[]): Promise<void> {
