@@ -85,7 +85,7 @@ async function assemble(
     writers,
     state,
     deadLetters: new JetstreamDeadLetters(js),
-    views: new JetstreamViewServer(nc),
+    views: new JetstreamViewServer(nc, log),
     failpoints,
     log,
   });

@@ -5,7 +5,7 @@
 
 import { RookeryError } from './error-codes.ts';
 import { SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK } from './frames.ts';
-import { packr } from './messagepack.ts';
+import { isPlainMessagePack, packr } from './messagepack.ts';
 
 export interface Codec {
   readonly subprotocol: typeof SUBPROTOCOL_MSGPACK | typeof SUBPROTOCOL_JSON;
@@ -21,6 +21,7 @@ export const msgpackCodec: Codec = {
   binary: true,
   encode: (frame) => packr.pack(frame),
   decode(data) {
+    if (!isPlainMessagePack(data)) throw new RookeryError('BAD_FRAME', 'the frame is not plain MessagePack');
     try {
       return packr.unpack(data);
     } catch (cause) {

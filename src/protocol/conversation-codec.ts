@@ -57,36 +57,79 @@ export function decodeRoster(data: Uint8Array): Roster {
   };
 }
 
-export function encodeView({ conversation, statePos, seenAt }: View): Uint8Array {
+/** Up to so many members a view has all of them. */
+const MAX_WHOLE_MEMBERS = 500;
+/** Of a larger group it has so many at least: whether somebody else is there decides whether an owner may leave. */
+const MIN_MEMBERS = 2;
+
+/** The roster of a group that many speak in is asked for again and again: encoded once. */
+const encodedRosters = new WeakMap<Roster, Uint8Array>();
+
+function encodedRoster(roster: Roster): Uint8Array {
+  let encoded = encodedRosters.get(roster);
+  if (!encoded) encodedRosters.set(roster, (encoded = encodeRoster(roster)));
+  return encoded;
+}
+
+/** Of a large group the part that a decision about `about` needs: a view must fit into one message, and cost little. */
+function partOfRoster(roster: Roster, { about, members: wanted = 0 }: Asked): Roster {
+  const members = new Map<UserId, Role>();
+  for (const user of about) {
+    const role = roster.members.get(user);
+    if (role !== undefined) members.set(user, role);
+  }
+  for (const [user, role] of roster.members) {
+    if (members.size >= Math.min(wanted, MAX_WHOLE_MEMBERS) + about.length + MIN_MEMBERS) break;
+    members.set(user, role);
+  }
+  const only = <Value>(of: ReadonlyMap<UserId, Value>): ReadonlyMap<UserId, Value> =>
+    new Map([...of].filter(([user]) => members.has(user)));
+  return { ...roster, members, joined: only(roster.joined), muted: only(roster.muted) };
+}
+
+export function encodeView({ conversation, statePos, seenAt }: FoldedView, asked: Asked): Uint8Array {
   const { id, lastIndex, roster } = conversation;
-  return packr.pack([id, lastIndex, statePos, encodeRoster(roster), seenAt ?? null]);
+  const { size } = roster.members;
+  const isPartial = size > MAX_WHOLE_MEMBERS;
+  const part = isPartial ? encodeRoster(partOfRoster(roster, asked)) : encodedRoster(roster);
+  return packr.pack([id, lastIndex, statePos, part, seenAt ?? null, size, isPartial]);
 }
 
 export function decodeView(data: Uint8Array): View {
-  const [id, lastIndex, statePos, roster, seenAt] = packr.unpack(data) as [
+  const [id, lastIndex, statePos, roster, seenAt, memberCount, isPartial] = packr.unpack(data) as [
     ConversationId,
     number,
     number,
     Uint8Array,
     number | null,
+    number,
+    boolean,
   ];
-  return {
-    conversation: { id, lastIndex, roster: decodeRoster(roster) },
-    statePos,
-    ...(seenAt !== null && { seenAt }),
-  };
+  const conversation = { id, lastIndex, roster: decodeRoster(roster) };
+  return { conversation, memberCount, isPartial, statePos, ...(seenAt !== null && { seenAt }) };
 }
 
-/** A view (ports/conversation-views.ts), as a worker tells it to a gateway. */
-interface View {
+/** Views as ports/conversation-views.ts has them. */
+interface FoldedView {
   readonly conversation: Conversation;
   readonly statePos: number;
   readonly seenAt?: number;
 }
+interface View extends FoldedView {
+  readonly memberCount: number;
+  readonly isPartial: boolean;
+}
+
+interface Asked {
+  readonly about: readonly UserId[];
+  readonly members?: number;
+}
 
 /** What a gateway asks: a conversation, and what the log has already of an event it is about to append. */
-export interface ViewRequest {
+export interface ViewRequest extends Asked {
   readonly conversation: ConversationId;
+  /** Milliseconds since 1970: nobody waits for the answer any more. */
+  readonly until: number;
   readonly intended?: { readonly by: UserId; readonly id: ClientMsgId };
 }
 

@@ -178,7 +178,9 @@ export interface ConversationView {
   readonly conversation: ConversationId;
   readonly kind: 'direct' | 'group';
   readonly name: string;
+  /** Of a larger group 500 of them, the one who asks among them. */
   readonly members: readonly { readonly user: UserId; readonly role: Role }[];
+  readonly memberCount: number;
   readonly settings: GroupSettings;
   readonly dissolved: boolean;
   readonly lastIndex: number;

@@ -1,5 +1,6 @@
 /** What a user sets for themselves, as it comes off the wire. */
 import type { Preferences } from '../domain/conversation.ts';
+import { utf8Length } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
 import { MAX_DRAFT_CHARS, MAX_LABEL_CHARS, MAX_LABELS, MAX_REMARK_CHARS } from './limits.ts';
 
@@ -11,7 +12,7 @@ const isBoolean: Check = (value) => typeof value === 'boolean';
 const isText =
   (maxChars: number): Check =>
   (value) =>
-    typeof value === 'string' && value.length <= maxChars;
+    typeof value === 'string' && value.length <= maxChars && utf8Length(value) >= 0;
 const isMinute: Check = (value) =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) < MINUTES_PER_DAY;
 

@@ -5,7 +5,14 @@
 
 import type { GroupSettings, MessageContent, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
-import { parseClientMsgId, parseConversationId, parseDeviceId, parseGroupId, parseUserId } from '../domain/ids.ts';
+import {
+  parseClientMsgId,
+  parseConversationId,
+  parseDeviceId,
+  parseGroupId,
+  parseUserId,
+  utf8Length,
+} from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
 import type { ClientFrame, Command, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
@@ -258,6 +265,8 @@ function text(value: unknown, name: string, maxChars: number): string {
   if (typeof value !== 'string' || value.length === 0 || value.length > maxChars) {
     throw bad(`\`${name}\` must be a string of 1 to ${maxChars} characters`);
   }
+  // Half a surrogate pair has no UTF-8 form: others would read something else.
+  if (utf8Length(value) < 0) throw bad(`\`${name}\` is not well-formed Unicode`);
   return value;
 }
 

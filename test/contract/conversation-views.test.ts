@@ -2,11 +2,12 @@
 import t, { type Test } from 'tap';
 import { JetstreamConversationViews, JetstreamViewServer } from '../../src/adapters/jetstream/conversation-views.ts';
 import { evolve, initialConversation } from '../../src/domain/conversation.ts';
-import type { ConversationId } from '../../src/domain/ids.ts';
-import type { Intended, View } from '../../src/ports/conversation-views.ts';
-import { convStreamOf } from '../../src/protocol/subjects.ts';
+import type { ConversationId, UserId } from '../../src/domain/ids.ts';
+import type { FoldedView, Intended } from '../../src/ports/conversation-views.ts';
+import { encodeViewRequest } from '../../src/protocol/conversation-codec.ts';
+import { convStreamOf, viewSubject } from '../../src/protocol/subjects.ts';
 import { conversation, msgId, user } from '../support/given.ts';
-import { startNats } from '../support/nats.ts';
+import { quiet, startNats } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 
 const topology = { convStreams: 2, inboxStreams: 1 };
@@ -32,7 +33,7 @@ async function scene(t: Test) {
   const gateway = await nats.connect('gateway');
   return {
     gateway,
-    server: new JetstreamViewServer(worker.nc),
+    server: new JetstreamViewServer(worker.nc, quiet),
     views: new JetstreamConversationViews(gateway.nc, topology),
   };
 }
@@ -40,25 +41,27 @@ async function scene(t: Test) {
 t.test('a view arrives whole, asked of the worker of the conversation’s own lane', async (t) => {
   const { server, views } = await scene(t);
   const asked: [ConversationId, Intended | undefined][] = [];
-  const answer = (id: ConversationId, intended?: Intended): View => {
+  const answer = (id: ConversationId, intended?: Intended): FoldedView => {
     asked.push([id, intended]);
     return { conversation: group, statePos: 12, ...(intended && { seenAt: 9 }) };
   };
   await server.serve(lane, answer);
   await server.serve(1 - lane, () => t.fail('not this lane’s') as never);
-  const fetch = (intended?: Intended) => eventually(() => views.fetch(rooks, intended), 'the worker answers');
-  t.same(await fetch(), { conversation: group, statePos: 12 });
-  t.same(await fetch({ by: alice, id: msgId('m-1') }), { conversation: group, statePos: 12, seenAt: 9 });
+  const fetch = (intended?: Intended) =>
+    eventually(() => views.fetch(rooks, { about: [alice], ...(intended && { intended }) }), 'the worker answers');
+  const whole = { conversation: group, statePos: 12, memberCount: 2, isPartial: false };
+  t.same(await fetch(), whole);
+  t.same(await fetch({ by: alice, id: msgId('m-1') }), { ...whole, seenAt: 9 });
   t.same(asked.at(-1), [rooks, { by: alice, id: 'm-1' }]);
 });
 
 t.test('without a worker there is no view, and no error', async (t) => {
   const { server, views } = await scene(t);
-  t.equal(await views.fetch(rooks), undefined);
+  t.equal(await views.fetch(rooks, { about: [alice] }), undefined);
   const serving = await server.serve(lane, () => ({ conversation: group, statePos: 1 }));
-  await eventually(() => views.fetch(rooks), 'the worker answers');
+  await eventually(() => views.fetch(rooks, { about: [alice] }), 'the worker answers');
   await serving.stop();
-  t.equal(await views.fetch(rooks), undefined, 'nor after it has stopped');
+  t.equal(await views.fetch(rooks, { about: [alice] }), undefined, 'nor after it has stopped');
 });
 
 t.test('who listens hears which conversation changed', async (t) => {
@@ -70,4 +73,53 @@ t.test('who listens hears which conversation changed', async (t) => {
   server.announceChange(conversation('plain'));
   await eventually(() => heard.length === 2, 'two notices');
   t.same(heard, [rooks, 'plain']);
+});
+
+t.test('of a large group a view knows whom it was asked about, and fits into a message', async (t) => {
+  const { server, views } = await scene(t);
+  const everybody = Array.from({ length: 10_000 }, (_, i) => user(String(i).padStart(128, 'u')));
+  const large = evolve(
+    initialConversation(rooks),
+    { type: 'groupCreated', by: alice, id: msgId('c'), name: 'Rooks', members: everybody },
+    1,
+  );
+  await server.serve(lane, () => ({ conversation: large, statePos: 1 }));
+  const last = everybody.at(-1) as UserId;
+  const asked = { about: [last, user('stranger')] };
+  const view = await eventually(() => views.fetch(rooks, asked), 'the worker answers');
+  t.match(view, { isPartial: true, memberCount: 10_001 });
+  t.equal(view.conversation.roster.members.get(last), 'member');
+  t.notOk(view.conversation.roster.members.has(user('stranger')));
+  t.ok(view.conversation.roster.members.size < 10, 'and few besides');
+  const more = await eventually(() => views.fetch(rooks, { about: [alice], members: 500 }), 'the worker answers');
+  t.ok(more.conversation.roster.members.size >= 500);
+});
+
+t.test('what the worker fails at costs one view, not the connection', async (t) => {
+  const { server, views } = await scene(t);
+  let fails = true;
+  await server.serve(lane, () => {
+    if (fails) throw new Error('a defect');
+    return { conversation: group, statePos: 1 };
+  });
+  t.equal(await views.fetch(rooks, { about: [alice] }), undefined);
+  fails = false;
+  t.ok(await eventually(() => views.fetch(rooks, { about: [alice] }), 'the next is answered'));
+});
+
+t.test('who asked long ago is not answered any more', async (t) => {
+  const { gateway, server } = await scene(t);
+  let answered = 0;
+  await server.serve(lane, () => {
+    answered += 1;
+    return { conversation: group, statePos: 1 };
+  });
+  const request = (until: number) =>
+    gateway.nc
+      .request(viewSubject(lane), encodeViewRequest({ conversation: rooks, about: [], until }), { timeout: 500 })
+      .catch(() => undefined);
+  await eventually(() => request(Date.now() + 50), 'the worker answers');
+  const before = answered;
+  t.equal(await request(Date.now() - 60_000), undefined);
+  t.equal(answered, before);
 });

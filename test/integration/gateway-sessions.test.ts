@@ -179,3 +179,37 @@ t.test('without a worker messages are taken all the same: the fold decides later
   t.match(await client.ask(query), { code: 'LOG_UNAVAILABLE' });
   client.end();
 });
+
+t.test('of two sessions of a device the one stays that greeted last, whenever their sockets were opened', async (t) => {
+  const { gateway, more, stop } = await startTestGateway();
+  t.teardown(stop);
+  const other = await more();
+  for (const [k, second] of [gateway, other, gateway, gateway].entries()) {
+    const user = `twin ${k}`;
+    const early = await RawClient.open(second);
+    const late = await RawClient.open(gateway);
+    const hello = { t: 'hello', token: await tokenFor(user), device: 'd', resume: 'latest' };
+    t.match(await late.ask(hello), { t: 'welcome' });
+    t.match(await early.ask(hello), { t: 'welcome' });
+    t.equal(await late.closeCode(), closeCodes.SESSION_REPLACED);
+    t.match(await early.ask(message('bob')), { t: 'sent' }, 'the one that greeted last lives');
+    early.end();
+  }
+});
+
+t.test('before its hello nobody gets us to read much, or often', async (t) => {
+  const { gateway, stop } = await startTestGateway();
+  t.teardown(stop);
+  const long = await RawClient.open(gateway);
+  long.raw(msgpackCodec.encode({ t: 'hello', id: 1, token: 'x'.repeat(20_000) }));
+  t.equal(await long.closeCode(), closeCodes.PROTOCOL_VIOLATION);
+  const stubborn = await RawClient.open(gateway);
+  for (let i = 0; i < 5; i++) stubborn.send({ t: 'hello', id: i, token: 7 });
+  t.equal(await stubborn.closeCode(), closeCodes.PROTOCOL_VIOLATION);
+  const extended = await RawClient.open(gateway);
+  // Extension 0x65 would make msgpackr build an Error, stack and all.
+  const error = [0xd4, 0x65, 0, 0x93, 0xa1, 0x41, 0xa1, 0x42, 0xc0];
+  extended.raw(Uint8Array.from([0x82, 0xa1, 0x74, 0xa4, 0x70, 0x69, 0x6e, 0x67, 0xa1, 0x78, ...error]));
+  t.match(await extended.frame('error'), { code: 'BAD_FRAME' });
+  extended.end();
+});

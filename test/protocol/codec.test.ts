@@ -194,3 +194,48 @@ t.test('a refused frame can still be named by its request', async (t) => {
   t.equal(requestIdOf(msgpackCodec.decode(msgpackCodec.encode({ t: 'send', id: 7 }))), 7);
   for (const value of [undefined, null, 3, 'x', [], { id: '7' }, { id: 1.5 }]) t.equal(requestIdOf(value), undefined);
 });
+
+t.test('of MessagePack only what is plain is read', async (t) => {
+  const isRefused = (...data: number[]): void => {
+    t.throws(() => msgpackCodec.decode(Uint8Array.from(data)), { code: 'BAD_FRAME' }, data.slice(0, 8).join(' '));
+  };
+  isRefused(0xdd, 0x01, 0xe8, 0x48, 0x00); // a list that announces 32 million
+  isRefused(0xdf, 0xff, 0xff, 0xff, 0xff);
+  isRefused(0xc6, 0x7f, 0xff, 0xff, 0xff, 0x00);
+  isRefused(...Array.from({ length: 40 }, () => 0x91), 0xc0); // too deep
+  isRefused(0xd4, 0x65, 0x00); // extensions
+  isRefused(0xc7, 0x01, 0x72, 0x00);
+  isRefused(0xc1);
+  isRefused(0xc0, 0xc0); // two values
+  isRefused(0xd9);
+  isRefused();
+});
+
+t.test('whatever we write is plain', async (t) => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.anything({ withDate: false, maxDepth: 4 }), fc.uint8Array({ maxLength: 300 }), (value, body) => {
+        const frame = {
+          value: JSON.parse(JSON.stringify({ value })),
+          body,
+          n: 2 ** 40,
+          at: 1.5,
+          long: 'é'.repeat(body.length),
+        };
+        const decoded = msgpackCodec.decode(msgpackCodec.encode(frame)) as typeof frame;
+        return decoded.long === frame.long && decoded.body.length === body.length && decoded.n === frame.n;
+      }),
+    ),
+  );
+});
+
+t.test('half a surrogate pair is no text', async (t) => {
+  const send = (fields: object) => () =>
+    parseClientFrame(
+      { t: 'send', id: 1, to: 'bob', clientMsgId: 'x', contentType: 'text/plain', body: new Uint8Array(0), ...fields },
+      100,
+    );
+  t.throws(send({ contentType: 'x\ud800y' }), { code: 'BAD_REQUEST' });
+  t.throws(send({ keyId: '\udfff' }), { code: 'BAD_REQUEST' });
+  t.doesNotThrow(send({ keyId: '🗝' }));
+});

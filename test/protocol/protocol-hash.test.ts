@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '2206bf734f188f7917f34fde0054dee4a09a2cc0151bf7ac95a053b31d6f45cd';
+const PINNED = 'e490eefa191b74ee989a5f78cf7977f0ed5bc8e97fe96bfa2788f04db3b795bb';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -148,6 +148,7 @@ t.test('5: a query is answered once, and asked again when the connection was los
     kind: 'group',
     name: '',
     members: [],
+    memberCount: 0,
     settings: DEFAULT_SETTINGS,
     dissolved: false,
     lastIndex: 0,

@@ -1,7 +1,15 @@
 /** Views of conversations over core NATS: a gateway asks the lane's worker, a worker announces what changed. */
-import type { NatsConnection } from '@nats-io/nats-core';
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import type { ConversationId } from '../../domain/ids.ts';
-import type { ConversationViews, Intended, View, ViewServer } from '../../ports/conversation-views.ts';
+import type {
+  Asked,
+  ConversationViews,
+  FoldedView,
+  Intended,
+  View,
+  ViewServer,
+} from '../../ports/conversation-views.ts';
+import type { Log } from '../../ports/log.ts';
 import { decodeView, decodeViewRequest, encodeView, encodeViewRequest } from '../../protocol/conversation-codec.ts';
 import {
   convStreamOf,
@@ -14,6 +22,8 @@ import {
 
 /** Beyond it the gateway decides without a view and leaves the decision to the fold. */
 const ANSWER_WITHIN_MS = 50;
+/** A gateway's clock may be so far behind ours before its requests count as late. */
+const MAX_CLOCK_SKEW_MS = 5_000;
 
 export class JetstreamConversationViews implements ConversationViews {
   readonly #nc: NatsConnection;
@@ -24,12 +34,13 @@ export class JetstreamConversationViews implements ConversationViews {
     this.#topology = topology;
   }
 
-  async fetch(id: ConversationId, intended?: Intended): Promise<View | undefined> {
+  async fetch(id: ConversationId, { about, members = 0, intended }: Asked): Promise<View | undefined> {
     try {
       const subject = viewSubject(convStreamOf(id, this.#topology));
       // Field by field: what is intended is the whole event, body and all.
-      const asked = intended && { by: intended.by, id: intended.id };
-      const request = encodeViewRequest({ conversation: id, ...(asked && { intended: asked }) });
+      const event = intended && { intended: { by: intended.by, id: intended.id } };
+      const until = Date.now() + ANSWER_WITHIN_MS;
+      const request = encodeViewRequest({ conversation: id, about, members, until, ...event });
       return decodeView((await this.#nc.request(subject, request, { timeout: ANSWER_WITHIN_MS })).data);
     } catch {
       return undefined;
@@ -47,23 +58,35 @@ export class JetstreamConversationViews implements ConversationViews {
 
 export class JetstreamViewServer implements ViewServer {
   readonly #nc: NatsConnection;
+  readonly #log: Log;
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsConnection, log: Log) {
     this.#nc = nc;
+    this.#log = log;
   }
 
   async serve(
     lane: number,
-    view: (id: ConversationId, intended?: Intended) => View,
+    view: (id: ConversationId, intended?: Intended) => FoldedView,
   ): Promise<{ stop(): Promise<void> }> {
     const subscription = this.#nc.subscribe(viewSubject(lane), {
       callback: (error, message) => {
-        if (error) return;
-        const { conversation, intended } = decodeViewRequest(message.data);
-        message.respond(encodeView(view(conversation, intended)));
+        if (!error) this.#answer(message, view);
       },
     });
     return { stop: async () => subscription.unsubscribe() };
+  }
+
+  /** What a callback throws would end the connection's reader: whoever cannot be answered goes on without a view. */
+  #answer(message: Msg, view: (id: ConversationId, intended?: Intended) => FoldedView): void {
+    try {
+      const { conversation, until, intended, ...asked } = decodeViewRequest(message.data);
+      // Under load requests pile up that nobody waits for any more: answering them would make it worse.
+      if (until < Date.now() - MAX_CLOCK_SKEW_MS) return;
+      message.respond(encodeView(view(conversation, intended), asked));
+    } catch (error) {
+      this.#log.warn({ what: 'view not answered', reason: String(error) });
+    }
   }
 
   announceChange(id: ConversationId): void {

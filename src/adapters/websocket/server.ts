@@ -21,6 +21,8 @@ import { WebSocketConnection } from './connection.ts';
 const CLOSE_WITHIN_MS = 5_000;
 /** Fragments of one message: a client of ours sends a frame whole, a proxy may cut it. */
 const MAX_FRAGMENTS = 128;
+/** A request over HTTP is here whole within this time, or its connection is closed. */
+const HTTP_REQUEST_WITHIN_MS = 30_000;
 /** Base64 in a body over HTTP. */
 const BASE64_GROWTH = 4 / 3;
 const MS_PER_SECOND = 1_000;
@@ -71,6 +73,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     // A field of the wrong type is told so, not bent into shape.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     logger: false,
+    requestTimeout: HTTP_REQUEST_WITHIN_MS,
   });
   http.setErrorHandler((error: FastifyError, _request, reply) => {
     const { status, code, message, retryAfterMs } = errorOfHttp(error);

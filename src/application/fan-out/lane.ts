@@ -7,7 +7,7 @@
  */
 import type { ConversationId } from '../../domain/ids.ts';
 import { isUnreadable, type LogEvent, type LogRecord } from '../../ports/conversation-log.ts';
-import type { Intended, View, ViewServer } from '../../ports/conversation-views.ts';
+import type { FoldedView, Intended, ViewServer } from '../../ports/conversation-views.ts';
 import type { DeadLetters } from '../../ports/dead-letters.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { FanOutState } from '../../ports/fan-out-state.ts';
@@ -195,7 +195,7 @@ export class Lane {
     failpoints.hit('acked');
   }
 
-  #view(id: ConversationId, intended?: Intended): View {
+  #view(id: ConversationId, intended?: Intended): FoldedView {
     const { state } = this.#parts;
     // Time 0: whatever the file still knows counts, expired or not.
     const seen = intended && state.seen(id, intended.by, intended.id, 0);

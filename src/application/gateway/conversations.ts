@@ -2,7 +2,6 @@
  * What a client may do to a conversation, as the gateway decides it: on a view that may be stale, with the same code the
  * fold decides with again. A refusal is never given on a stale view; an acceptance may be, the fold has the last word.
  */
-import { LRUCache } from 'lru-cache';
 import {
   type ConversationCommand,
   type ConversationEvent,
@@ -20,11 +19,10 @@ import type { ConversationViews, View } from '../../ports/conversation-views.ts'
 import { isExpired } from '../../projections/fan-out.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
+import { keyOf, ViewCache } from './view-cache.ts';
 
-/** Views kept, counted by their members and one more each (about 100 bytes a member); the least recently used go first. */
-const MAX_VIEWED_MEMBERS = 500_000;
-/** A view older than this is fetched anew, in case a notice of its change was lost. */
-const VIEW_TTL_MS = 30_000;
+/** Members told to who asks for a conversation; of more there is the count. */
+const MAX_QUERIED_MEMBERS = 500;
 /** A state command decides again so often when others change the conversation meanwhile; then CONFLICT. */
 const MAX_DECISIONS = 6;
 const FIRST_CONFLICT_PAUSE_MS = 5;
@@ -51,14 +49,11 @@ export class Conversations {
   readonly #log: ConversationLog & UserLog;
   readonly #views: ConversationViews;
   readonly #clock: Clock;
-  readonly #cache = new LRUCache<ConversationId, View>({
-    maxSize: MAX_VIEWED_MEMBERS,
-    sizeCalculation: ({ conversation }) => 1 + conversation.roster.members.size,
-    ttl: VIEW_TTL_MS,
-    ttlResolution: 1_000,
-  });
-  /** Fetches under way: whoever wants to send to the conversation meanwhile waits behind it, in order. */
-  readonly #fetching = new Map<ConversationId, Promise<View | undefined>>();
+  readonly #cache = new ViewCache();
+  /** Fetches under way, by conversation and sender: what that one sends there meanwhile waits behind it, in order. */
+  readonly #fetching = new Map<string, Promise<View | undefined>>();
+  /** Queries under way: who asks the same meanwhile gets the same answer. */
+  readonly #asking = new Map<string, Promise<View | undefined>>();
 
   constructor({ log, views, clock }: ConversationsParts) {
     this.#log = log;
@@ -80,7 +75,7 @@ export class Conversations {
   #say(target: ConversationId, event: ConversationEvent): Promise<Sent> {
     const at = this.#clock.nowMs();
     if (isExpired(event, at)) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
-    const view = this.#fetching.has(target) ? undefined : this.#cache.get(target);
+    const view = this.#fetching.has(keyOf(target, event.by)) ? undefined : this.#cache.get(target, event.by);
     // Hot path: with a view at hand the event is appended in this very turn.
     if (view && !refusalOf(view.conversation, event, { at })) return this.#append(target, event);
     return this.#sayOnFreshView(target, event);
@@ -114,7 +109,7 @@ export class Conversations {
 
   /** What a member may see of a conversation. @throws RookeryError NOT_A_MEMBER, LOG_UNAVAILABLE */
   async view(by: UserId, id: ConversationId): Promise<ConversationView> {
-    const view = await this.#views.fetch(id);
+    const view = await this.#ask(id, by);
     if (!view) throw new RookeryError('LOG_UNAVAILABLE', 'nobody answers for this conversation', { retryAfterMs: 500 });
     const { roster, lastIndex } = view.conversation;
     if (!roster.members.has(by) || roster.kind === 'none') throw refused('NOT_A_MEMBER');
@@ -122,7 +117,8 @@ export class Conversations {
       conversation: id,
       kind: roster.kind,
       name: roster.name,
-      members: [...roster.members].map(([user, role]) => ({ user, role })),
+      members: [...roster.members].slice(0, MAX_QUERIED_MEMBERS).map(([user, role]) => ({ user, role })),
+      memberCount: view.memberCount,
       settings: roster.settings,
       dissolved: roster.dissolved,
       lastIndex,
@@ -130,10 +126,10 @@ export class Conversations {
   }
 
   async #sayOnFreshView(target: ConversationId, event: ConversationEvent): Promise<Sent> {
-    let view = await this.#fetch(target);
+    let view = await this.#fetch(target, event.by);
     if (view && this.#refusal(view, event)) {
       // Before a refusal: has the log this very message already? Then it is a retry, and its first answer stands.
-      view = (await this.#views.fetch(target, event)) ?? view;
+      view = (await this.#views.fetch(target, { about: usersIn(event), intended: event })) ?? view;
       if (view.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
       const refusal = this.#refusal(view, event);
       if (refusal) throw refused(refusal);
@@ -151,7 +147,7 @@ export class Conversations {
 
   /** Only whether the reader is a member is decided here: a cached view does not know the newest index. */
   async #markRead(target: ConversationId, event: ConversationEvent): Promise<Appended> {
-    const view = this.#cache.get(target) ?? (await this.#fetch(target));
+    const view = this.#cache.get(target, event.by) ?? (await this.#fetch(target, event.by));
     if (view && this.#refusal(view, event) === 'NOT_A_MEMBER') throw refused('NOT_A_MEMBER');
     return this.#log.append(target, event);
   }
@@ -160,7 +156,7 @@ export class Conversations {
   async #change(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     if (isExpired(event, this.#clock.nowMs())) throw refused('MESSAGE_ID_EXPIRED');
     for (let attempt = 1; ; attempt++) {
-      const view = await this.#views.fetch(target, event);
+      const view = await this.#views.fetch(target, { about: usersIn(event), intended: event });
       if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
       const refusal = view && this.#refusal(view, event);
       if (refusal) throw refused(refusal);
@@ -182,17 +178,40 @@ export class Conversations {
     return refusalOf(conversation, event, { at: this.#clock.nowMs() });
   }
 
-  #fetch(id: ConversationId): Promise<View | undefined> {
-    const underWay = this.#fetching.get(id);
-    if (underWay) return underWay;
-    const fetching = this.#views.fetch(id).then((view) => {
-      this.#fetching.delete(id);
-      if (view) this.#cache.set(id, view);
+  #fetch(id: ConversationId, by: UserId): Promise<View | undefined> {
+    const fetch = async (): Promise<View | undefined> => {
+      const view = await this.#views.fetch(id, { about: [by] });
+      if (view) this.#cache.set(id, by, view);
       return view;
-    });
-    this.#fetching.set(id, fetching);
-    return fetching;
+    };
+    return once(this.#fetching, keyOf(id, by), fetch);
   }
+
+  #ask(id: ConversationId, by: UserId): Promise<View | undefined> {
+    return once(this.#asking, keyOf(id, by), () =>
+      this.#views.fetch(id, { about: [by], members: MAX_QUERIED_MEMBERS }),
+    );
+  }
+}
+
+/** One of a kind at a time: who comes meanwhile gets the same. */
+function once<T>(underWay: Map<string, Promise<T>>, key: string, work: () => Promise<T>): Promise<T> {
+  let promise = underWay.get(key);
+  if (!promise) {
+    promise = work().finally(() => underWay.delete(key));
+    underWay.set(key, promise);
+  }
+  return promise;
+}
+
+/** Everybody whose place in the conversation the decision about `event` depends on. */
+function usersIn(event: ConversationEvent): UserId[] {
+  return [
+    event.by,
+    ...('members' in event ? event.members : []),
+    ...('member' in event ? [event.member] : []),
+    ...('target' in event ? [event.target.by] : []),
+  ];
 }
 
 /** Whose message is meant: one's own where nobody is named. */

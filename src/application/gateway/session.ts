@@ -25,6 +25,9 @@ import type { RegisteredSession, Sessions } from './sessions.ts';
 /** A client that sends more frames than this that cannot be read is not ours. A request that is refused does not count. */
 const MAX_BAD_FRAMES = 16;
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['BAD_FRAME', 'UNKNOWN_FRAME']);
+/** A hello is a token and a few ids: before it nobody gets us to read more, and who errs in it is not asked again. */
+const MAX_HELLO_FRAME_BYTES = 16_384;
+const MAX_BAD_HELLOS = 3;
 /** What a session over its bound of unanswered requests is told to wait. */
 const IN_FLIGHT_RETRY_AFTER_MS = 50;
 
@@ -48,7 +51,7 @@ export interface SessionParts {
 
 export class Session implements RegisteredSession {
   readonly id = crypto.randomUUID();
-  readonly openedAt: number;
+  openedAt: number;
   readonly connection: ClientConnection;
   user: UserId | undefined;
   device: DeviceId | undefined;
@@ -81,13 +84,17 @@ export class Session implements RegisteredSession {
     try {
       if (isBinary !== this.connection.codec.binary)
         throw new RookeryError('BAD_FRAME', 'text and binary are mixed up');
+      if (this.#state === 'new' && data.length > MAX_HELLO_FRAME_BYTES) {
+        return this.end('PROTOCOL_VIOLATION', 'the first frame must be a hello');
+      }
       value = this.connection.codec.decode(data);
       this.#dispatch(parseClientFrame(value, this.#parts.limits.maxBodyBytes));
     } catch (thrown) {
       const error = asRookeryError(thrown);
       this.#refuse(requestIdOf(value), error);
-      if (UNREADABLE.has(error.code)) this.#badFrames += 1;
-      if (this.#badFrames > MAX_BAD_FRAMES) this.end('PROTOCOL_VIOLATION', 'too many frames that cannot be read');
+      if (UNREADABLE.has(error.code) || this.#state === 'new') this.#badFrames += 1;
+      if (this.#badFrames > (this.#state === 'new' ? MAX_BAD_HELLOS : MAX_BAD_FRAMES))
+        this.end('PROTOCOL_VIOLATION', 'too many frames that cannot be read');
     }
   }
 
@@ -168,6 +175,7 @@ export class Session implements RegisteredSession {
       ({ user, device, expiresAt }) => {
         if (this.#state !== 'greeting') return;
         if (device !== undefined && device !== hello.device) {
+          this.#refuse(hello.id, new RookeryError('TOKEN_INVALID', 'the token is for another device'));
           this.end('TOKEN_INVALID', 'the token is for another device');
           return;
         }
@@ -188,6 +196,8 @@ export class Session implements RegisteredSession {
     this.user = user;
     this.device = device;
     this.expiresAt = expiresAt;
+    // Of two sessions of a device the one stays that greeted last, whenever their sockets were opened.
+    this.openedAt = clock.nowMs();
     this.#state = 'open';
     sessions.add(this);
     this.#write({ t: 'welcome', id, session: this.id, user, device, serverTime: clock.nowMs(), limits });

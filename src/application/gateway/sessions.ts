@@ -9,10 +9,12 @@ import type { CloseReason } from '../../protocol/close-codes.ts';
 
 /** How exactly a deadline (hello, token, heartbeat) is kept. */
 export const SWEEP_EVERY_MS = 1_000;
+/** News of our own that may be on their way back to us. */
+const MAX_ANNOUNCED = 10_000;
 
 export interface RegisteredSession {
   readonly id: string;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970: when the socket was opened; from the hello on, when that was. */
   readonly openedAt: number;
   /** Undefined before the hello. */
   readonly user: UserId | undefined;
@@ -30,6 +32,8 @@ export class Sessions {
   readonly #news: SessionNews;
   readonly #helloTimeoutMs: number;
   readonly #all = new Set<RegisteredSession>();
+  /** Our own news that have not come back yet. */
+  readonly #announced = new Set<string>();
   readonly #byDevice = new Map<UserId, Map<DeviceId, RegisteredSession>>();
   #draining = false;
 
@@ -39,8 +43,8 @@ export class Sessions {
     this.#helloTimeoutMs = helloTimeoutMs;
     news.onAnnounced(({ user, device, session, openedAt }) => {
       const ours = this.#byDevice.get(user)?.get(device);
-      // News of our own older sessions come back to us as well.
-      if (!ours || ours.id === session) return;
+      // Our own news come back to us as well: here the order is known already.
+      if (this.#announced.delete(session) || !ours) return;
       // Of two that opened in the same millisecond both gateways must choose the same one.
       const isNewer = openedAt > ours.openedAt || (openedAt === ours.openedAt && session > ours.id);
       if (isNewer) ours.end('SESSION_REPLACED', 'the device has connected elsewhere');
@@ -64,6 +68,9 @@ export class Sessions {
     let devices = this.#byDevice.get(user);
     if (!devices) this.#byDevice.set(user, (devices = new Map()));
     devices.set(device, session);
+    // Where news were lost nothing comes back: the oldest are forgotten.
+    for (const oldest of this.#announced) if (this.#announced.size >= MAX_ANNOUNCED) this.#announced.delete(oldest);
+    this.#announced.add(session.id);
     this.#news.announce({ user, device, session: session.id, openedAt: session.openedAt });
   }
 
