@@ -81,7 +81,7 @@ async function assemble(
     owner,
     leases,
     source: new JetstreamLaneSource({ nc, jsm, derived, convStream: lane, inbox: `${inboxPrefix}.pull.${lane}` }),
-    reader: new JetstreamLogReader({ js, jsm, convStream: lane }),
+    reader: new JetstreamLogReader({ nc, js, jsm, convStream: lane }),
     writers,
     state,
     deadLetters: new JetstreamDeadLetters(js),

@@ -51,7 +51,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
     readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
-    logs: range(topology.convStreams, (convStream) => new JetstreamLogReader({ js, jsm, convStream })),
+    logs: range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream })),
     cursors: await JetstreamDeviceCursors.open(nc, log),
     ...{ topology, frameOnWire, limits, log },
     gateway: name,
@@ -77,9 +77,9 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     maxBodyBytes,
     apiKeys: auth.apiKeys,
     tokens,
-    isReady: () => delivery.ready && appender.connected && !sessions.draining,
+    isReady: () => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining,
     metrics: () => registry.metrics(),
-    send: (by, id, address, content) => conversations.send(by, id, address, content),
+    send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
     ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
   });
 

@@ -167,7 +167,7 @@ export class Client {
    * @param clientMsgId the same id again is the same message, for a day; default: a new UUIDv7
    * @throws RookeryError BAD_ID when the target or `clientMsgId` is no id
    */
-  send(target: Target, content: MessageContent, clientMsgId: string = uuidv7(Date.now())): Sending {
+  send(target: Target, content: MessageContent, clientMsgId: string = this.#newId()): Sending {
     const id = required(parseClientMsgId(clientMsgId), '`clientMsgId`');
     // It may wait for long: what the caller does with its bytes meanwhile must not change the message.
     const kept = { ...content, body: content.body.slice() };
@@ -347,8 +347,13 @@ export class Client {
     await this.#runtime.end();
   }
 
+  /** By the server's clock, where it is known: an id that seems a day old is refused, and many a device's clock is wrong. */
+  #newId(): string {
+    return uuidv7(this.#machine.serverTimeMs(performance.now()) ?? Date.now());
+  }
+
   #command(command: Command): Sending {
-    return this.#request({ t: 'command', command }, uuidv7(Date.now()) as ClientMsgId);
+    return this.#request({ t: 'command', command }, this.#newId() as ClientMsgId);
   }
 
   #request(request: Request, clientMsgId: ClientMsgId): Sending {

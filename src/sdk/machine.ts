@@ -46,6 +46,8 @@ export class Machine {
   #liveSinceMs: number | undefined;
   #maxInFlight = limits.MAX_PIPELINED;
   #heartbeatMs = limits.DEFAULT_HEARTBEAT_MS;
+  /** The server's time at zero of our monotonic clock; undefined before the first welcome. */
+  #serverStartedMs: number | undefined;
   #heardAtMs = 0;
   #heardSincePing = false;
   #unhandledEntries = 0;
@@ -122,8 +124,14 @@ export class Machine {
     return [{ type: 'write', frame: agent === undefined ? hello : { ...hello, agent } }];
   }
 
-  #welcomed({ user, limits: { maxInFlight, heartbeatMs } }: WelcomeFrame, moment: Moment): Effect[] {
+  /** Milliseconds since 1970 by the server's clock, as far as one was met. @param nowMs by the clock of the moments */
+  serverTimeMs(nowMs: number): number | undefined {
+    return this.#serverStartedMs === undefined ? undefined : this.#serverStartedMs + nowMs;
+  }
+
+  #welcomed({ user, serverTime, limits: { maxInFlight, heartbeatMs } }: WelcomeFrame, moment: Moment): Effect[] {
     this.#phase = 'online';
+    this.#serverStartedMs = serverTime - moment.nowMs;
     this.#user = user;
     this.#refusedToken = undefined;
     this.#maxInFlight = Math.max(1, Math.min(limits.MAX_PIPELINED, maxInFlight));

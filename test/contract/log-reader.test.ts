@@ -6,6 +6,7 @@ import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { inboxWriting } from '../support/inbox-writing.ts';
 import { startNats } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
 
 const says = (i: number): ConversationEvent => ({
   type: 'messageSent',
@@ -78,4 +79,29 @@ t.test('a reader that stops early leaves no consumer behind', async (t) => {
   const names: string[] = [];
   for await (const { name } of operator.jsm.consumers.list('CONV_0')) names.push(name);
   t.same(names, ['fan-out']);
+});
+
+t.test('a read that loses its server says so at once, and the next one reads on', async (t) => {
+  const nats = await startNats();
+  t.teardown(() => nats.stop());
+  const operator = await nats.connect('operator');
+  const { log } = inboxWriting(operator);
+  // More than is read ahead.
+  for (let i = 1; i <= 3_000; i += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, k) => log(conversation('c'), says(i + k))));
+  }
+  const reader = new JetstreamLogReader({ ...(await nats.connect('gateway')), convStream: 0 });
+  let at = 0;
+  const reading = async (): Promise<void> => {
+    for await (const { pos } of reader.read(1, 3_000)) {
+      at = pos;
+      if (pos !== 10) continue;
+      nats.server.signal('SIGKILL');
+      await nats.server.respawn();
+    }
+  };
+  await t.rejects(reading(), { code: 'LOG_UNAVAILABLE' });
+  t.ok(at >= 10 && at < 3_000);
+  const rest = await eventually(() => all(reader.read(at + 1, 3_000)).catch(() => undefined), 'the server is back');
+  t.equal(rest.length, 3_000 - at);
 });

@@ -115,3 +115,25 @@ t.test('metrics carry their units and name no user', async (t) => {
   }
   t.notMatch(text, /shop|carol/);
 });
+
+t.test('a backend’s retry is answered with where the message stands, also past the duplicate window', async (t) => {
+  const { gateway, nats, stop } = await startTestGateway();
+  t.teardown(stop);
+  const body = { to: 'bob', clientMsgId: 'order-7', contentType: 'text/plain', text: 'hello' };
+  const post = async (): Promise<Record<string, unknown>> => {
+    const headers = { authorization: `Bearer ${await tokenFor('alice')}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${gateway.address}/v1/messages`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    });
+    return (await answer.json()) as Record<string, unknown>;
+  };
+  const first = await post();
+  const { jsm } = await nats.connect('operator');
+  const forgotten = await jsm.streams.update('CONV_0', { duplicate_window: 1e8 });
+  t.equal(forgotten.config.duplicate_window, 1e8);
+  const shortenedAt = performance.now();
+  await eventually(() => performance.now() - shortenedAt > 1_000, 'JetStream has forgotten what it saw');
+  t.match(await post(), { pos: first.pos, duplicate: true });
+});

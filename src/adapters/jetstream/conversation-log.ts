@@ -29,6 +29,8 @@ const SWEEP_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
 const MAX_ANSWER_WITHIN_MS = 4_000;
 /** What an overloaded client is told to wait at least and at most. */
+/** An append that waits for so long says that the log does not store now: the gateway is not ready. */
+const STUCK_AFTER_MS = 5_000;
 const MIN_RETRY_AFTER_MS = 20;
 const MAX_RETRY_AFTER_MS = 5_000;
 
@@ -174,6 +176,15 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     } else {
       pending.resolve({ pos: ack.seq, duplicate: ack.duplicate === true && !pending.sentAgain });
     }
+  }
+
+  /** Whether the log has left an append unanswered for so long that others should be asked: no leader, or a full disk. */
+  get isStuck(): boolean {
+    const now = performance.now();
+    return this.#queues.some(({ pending }) => {
+      const [oldest] = pending.values();
+      return oldest !== undefined && now - oldest.since > STUCK_AFTER_MS;
+    });
   }
 
   #settle(queue: Queue, number: number, { data }: Pending): void {

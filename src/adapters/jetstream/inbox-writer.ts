@@ -4,7 +4,7 @@
  * A window is one fast-ingest batch, its checkpoint the commit. The next batch begins only after the server has confirmed
  * the last, so what the stream holds of a term is whole windows and at most one window's prefix.
  */
-import { DeliverPolicy, JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/inbox-writer.ts';
@@ -14,6 +14,7 @@ import { checkpointSubject, inboxStreamName, termSubject } from '../../protocol/
 import { answered, isWrongLastSequence } from './answered.ts';
 import type { DerivedStreams } from './derived-streams.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
+import { readSpan } from './span-reader.ts';
 import { type StreamRoom, watchStreamRoom } from './stream-room.ts';
 
 /** Silence after which a batch, and the term with it, is given up. */
@@ -174,7 +175,8 @@ export class JetstreamInboxWriter implements InboxWriter {
   async #readBack(checkpoint: Stored | undefined, markerSeq: number): Promise<ResumePoint> {
     let last = checkpoint?.origin;
     let term = last?.term;
-    for await (const { data, seq } of this.#messages((checkpoint?.seq ?? 0) + 1, markerSeq - 1)) {
+    // The marker ends it: where the stream has dropped what was before, it is the first message that comes.
+    for await (const { data, seq } of readSpan(this.#parts, this.#stream, (checkpoint?.seq ?? 0) + 1, markerSeq)) {
       if (seq >= markerSeq) break;
       const origin = decodeOrigin(data);
       if (origin.lane !== this.#parts.lane) continue;
@@ -184,29 +186,6 @@ export class JetstreamInboxWriter implements InboxWriter {
     if (!last) return NOTHING;
     const { kind, from, to, offset } = last;
     return { window: { from, to }, records: kind === RecordKind.checkpoint ? Number.POSITIVE_INFINITY : offset + 1 };
-  }
-
-  async *#messages(
-    fromSeq: number,
-    toSeq: number,
-  ): AsyncGenerator<{ readonly seq: number; readonly data: Uint8Array }> {
-    if (fromSeq > toSeq) return;
-    const consumer = await answered(
-      this.#stream,
-      this.#parts.js.consumers.get(this.#stream, {
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: fromSeq,
-      }),
-    );
-    try {
-      for await (const message of await consumer.consume()) {
-        // Where the stream has dropped its beginning, the first message stands behind `fromSeq`; the marker itself ends it.
-        yield message;
-        if (message.seq >= toSeq) return;
-      }
-    } finally {
-      await consumer.delete().catch(() => false);
-    }
   }
 }
 

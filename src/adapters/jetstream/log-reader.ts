@@ -1,15 +1,12 @@
 /** Reading a CONV stream from outside the lane: a standby, a gateway's resync, the command line. */
-import { DeliverPolicy, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { logRecordOf } from './log-record.ts';
+import { readSpan, type SpanReaderParts } from './span-reader.ts';
 
-/** Read ahead of whoever iterates. */
-const MAX_READ_AHEAD_MESSAGES = 1_000;
-
-export interface LogReaderParts {
-  readonly js: JetStreamClient;
+export interface LogReaderParts extends SpanReaderParts {
   readonly jsm: JetStreamManager;
   readonly convStream: number;
 }
@@ -32,21 +29,8 @@ export class JetstreamLogReader implements LogReader {
     const end = Math.min(to, last);
     // Of a span that holds nothing no message would ever come.
     if (from > end || first > end) return;
-    const consumer = await this.#parts.js.consumers
-      .get(this.#stream, { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from })
-      .catch((cause: unknown) => {
-        throw this.#unavailable(cause);
-      });
-    try {
-      for await (const message of await consumer.consume({ max_messages: MAX_READ_AHEAD_MESSAGES })) {
-        if (message.seq > end) return;
-        yield logRecordOf(message.subject, message.seq, message.time.getTime(), message.data);
-        if (message.seq >= end) return;
-      }
-    } catch (cause) {
-      throw this.#unavailable(cause);
-    } finally {
-      await consumer.delete().catch(() => undefined);
+    for await (const message of readSpan(this.#parts, this.#stream, from, end)) {
+      yield logRecordOf(message.subject, message.seq, message.time.getTime(), message.data);
     }
   }
 

@@ -71,6 +71,18 @@ export class Conversations {
     return this.#say(target, { type: 'messageSent', by, id, ...content });
   }
 
+  /**
+   * As `send`, for a backend, which has no inbox to learn from that its retry came too late for JetStream: first asks whether
+   * the message stands already.
+   */
+  async sendOnce(by: UserId, id: ClientMsgId, address: Address, content: MessageContent): Promise<Sent> {
+    const { conversation, to } = address;
+    const target = to === undefined ? (conversation as ConversationId) : directConversationId(by, to);
+    const view = await this.#views.fetch(target, { about: [by], intended: { by, id } });
+    if (view?.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
+    return this.send(by, id, address, content);
+  }
+
   /** A message, or what changes one: in the order of the calls, or an edit could overtake what it edits. */
   #say(target: ConversationId, event: ConversationEvent): Promise<Sent> {
     const at = this.#clock.nowMs();
