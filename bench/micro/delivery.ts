@@ -39,7 +39,7 @@ const limits = {
   maxReplayEvents: 1,
 };
 const parts = { frameOnWire, limits, log: silent } as unknown as DeliveryParts;
-const inbox = new LiveInbox('epoch', 1, parts, () => undefined);
+const inbox = new LiveInbox(0, 'epoch', 1, parts, () => undefined);
 const names = Array.from({ length: members }, (_, i) => `user-${i}`);
 for (const name of names) {
   const whose = { user: name as UserId, device: 'd' as DeviceId, connection: connection() };

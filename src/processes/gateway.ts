@@ -19,6 +19,7 @@ import { frameOnWire } from '../adapters/websocket/framing.ts';
 import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
+import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -46,12 +47,16 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   // The way in: decide, append, ack.
   const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
   const views = new JetstreamConversationViews(nc, topology);
-  const conversations = new Conversations({ log: appender, views, clock });
+  const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
+  const monotonicMs = (): number => performance.now();
+  const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
+  const conversations = new Conversations({ log: new BackpressuredLog(appender, backlog, topology), views, clock });
 
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
     readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
-    logs: range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream })),
+    logs,
+    onConfirmed: (inboxStream, lane, to) => backlog.confirmed(inboxStream, lane, to),
     cursors: await JetstreamDeviceCursors.open(nc, log),
     ...{ topology, frameOnWire, limits, log },
     gateway: name,
@@ -59,7 +64,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
-  const { registry, refused } = metricsOf(sessions, appender, delivery, () => server.bufferedBytes);
+  const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
   const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
   const shared = { conversations, delivery, sessions, tokens, clock, frameOnWire, onRefused };
@@ -117,6 +122,7 @@ function metricsOf(
   sessions: Sessions,
   appender: JetstreamConversationLog,
   delivery: Delivery,
+  backlog: LaneBacklog,
   unsentBytes: () => number,
 ) {
   const registry = new Registry();
@@ -133,6 +139,7 @@ function metricsOf(
   };
   gauge('rookery_sessions', 'open sessions', () => sessions.count);
   gauge('rookery_appends_in_flight', 'appends not yet answered by the log', () => appender.inFlight);
+  gauge('rookery_lane_backlog', 'events in the log and not yet in the inboxes, of the last lane', () => backlog.events);
   gauge('rookery_unsent_bytes', 'bytes written to sockets and not yet taken by them', unsentBytes);
   gauge('rookery_requests_in_flight', 'requests not yet answered to their session', () => sessions.inFlight);
   gauge('rookery_ring_bytes', 'inbox entries kept in memory', () => delivery.ringBytes);

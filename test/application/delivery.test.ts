@@ -30,6 +30,7 @@ async function scene(t: Test | undefined, inbox: ScriptedInbox, limits: Partial<
     topology: { convStreams: 1, inboxStreams: 1 },
     frameOnWire,
     limits: { ...LIMITS, ...limits },
+    onConfirmed: () => undefined,
     gateway: 'g',
     log: quiet,
   });

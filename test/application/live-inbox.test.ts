@@ -19,7 +19,7 @@ const parts = { frameOnWire, limits, log: quiet } as unknown as DeliveryParts;
 
 function scene() {
   const left: Device[] = [];
-  const inbox = new LiveInbox('e', 1, parts, (each) => left.push(each));
+  const inbox = new LiveInbox(0, 'e', 1, parts, (each) => left.push(each));
   inbox.receive([{ seq: 1, kind: 'term', key: '0', data: marker() }]);
   const live = (name: string) => {
     const connection = new TestConnection();

@@ -32,6 +32,7 @@ async function startDelivery(t: Test, nats: TestNats, limits: Partial<DeliveryLi
     logs: [new JetstreamLogReader({ ...gateway, convStream: 0 })],
     ...{ cursors, frameOnWire, topology: nats.topology, gateway: 'g', log: quiet },
     limits: { ...LIMITS, ...limits },
+    onConfirmed: () => undefined,
   });
   await delivery.start();
   t.teardown(() => delivery.drain());

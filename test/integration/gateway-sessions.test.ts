@@ -1,8 +1,11 @@
 /** How sessions begin and end on a real gateway: replaced, expired, half-open, too many, shut down. */
+import { join } from 'node:path';
 import t from 'tap';
+import { startFanOutWorker } from '../../src/processes/fan-out-worker.ts';
 import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
 import { RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
+import { quiet } from '../support/nats.ts';
 import { stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
 
@@ -66,6 +69,28 @@ t.test('requests beyond what a session may have unanswered are refused one by on
   t.match(await client.ask(message('bob')), { t: 'sent' }, 'and it goes on');
   client.end();
 });
+
+t.test(
+  'while the inboxes are far behind the log senders are refused, with a time, and then taken in again',
+  async (t) => {
+    const { gateway, nats, stop } = await startTestGateway({ limits: { maxLaneBacklog: 20 }, worker: false });
+    t.teardown(stop);
+    const client = await RawClient.greeted(gateway, 'eager');
+    const answers: Awaited<ReturnType<typeof client.ask>>[] = [];
+    for (let i = 0; i < 25; i++) answers.push(await client.ask(message('bob')));
+    const sent = answers.filter(({ t: type }) => type === 'sent');
+    const refused = answers.filter(({ code }) => code === 'OVERLOADED');
+    t.same([sent.length, refused.length], [20, 5]);
+    t.ok(refused.every(({ retryAfterMs }) => (retryAfterMs as number) > 0));
+    const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
+    const stateDir = join(nats.dataDir, 'state');
+    const { topology } = nats;
+    const worker = await startFanOutWorker({ nats: access, topology, logLevel: 'silent', stateDir }, quiet);
+    t.teardown(() => worker.drain());
+    await eventually(async () => (await client.ask(message('bob'))).t === 'sent', 'taken in again');
+    client.end();
+  },
+);
 
 t.test(
   'messages of one session to one conversation stand in the order they were sent, with or without a view',

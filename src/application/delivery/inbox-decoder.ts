@@ -25,13 +25,15 @@ export class InboxDecoder {
   readonly terms = new LaneTerms();
   readonly #frameOnWire: FrameOnWire;
   readonly #log: Log;
+  readonly #onCheckpoint: (origin: Origin) => void;
   readonly #packs = new LRUCache<string, Run>({ maxSize: MAX_PACK_BYTES, sizeCalculation: (run) => run.bytes });
   #lastRun: Run | undefined;
   #lastPack: { readonly origin: Origin; readonly offset: number; readonly run: Run } | undefined;
 
-  constructor(frameOnWire: FrameOnWire, log: Log) {
+  constructor(frameOnWire: FrameOnWire, log: Log, onCheckpoint: (origin: Origin) => void) {
     this.#frameOnWire = frameOnWire;
     this.#log = log;
+    this.#onCheckpoint = onCheckpoint;
   }
 
   /**
@@ -39,11 +41,11 @@ export class InboxDecoder {
    * checkpoints), for what is void, and for what no code of ours wrote: that is logged, and the others go on.
    */
   decode({ seq, kind, data }: InboxMessage): Run | Unresolved | undefined {
-    if (kind === 'cp') return undefined;
     try {
       const origin = decodeOrigin(data);
       if (kind === 'inbox') return this.#forUser(origin, seq, data);
-      if (kind === 'term') this.terms.observeMarker(origin, seq);
+      if (kind === 'cp') this.#onCheckpoint(origin);
+      else if (kind === 'term') this.terms.observeMarker(origin, seq);
       else if (this.terms.judge(origin, seq) === 'valid') {
         this.#packs.set(packKey(origin, origin.offset), new Run(bodyOf(data), this.#frameOnWire));
       }

@@ -22,14 +22,17 @@ export class LiveInbox {
   #seq: number;
 
   /**
+   * @param stream the number of the INBOX stream
    * @param from the first sequence that the tail will bring
    * @param onLeft a device has left the live tail by itself: it is to catch up from where it stands
    */
-  constructor(epoch: string, from: number, parts: DeliveryParts, onLeft: (device: Device) => void) {
+  constructor(stream: number, epoch: string, from: number, parts: DeliveryParts, onLeft: (device: Device) => void) {
     const { ringMaxEntries, ringMaxBytes } = parts.limits;
     this.epoch = epoch;
     this.ring = new Ring({ maxEntries: ringMaxEntries, maxBytes: ringMaxBytes }, from);
-    this.decoder = new InboxDecoder(parts.frameOnWire, parts.log);
+    this.decoder = new InboxDecoder(parts.frameOnWire, parts.log, ({ lane, to }) =>
+      parts.onConfirmed(stream, lane, to),
+    );
     this.#parts = parts;
     this.#onLeft = onLeft;
     this.#seq = from - 1;

@@ -41,5 +41,7 @@ export interface DeliveryParts {
   readonly limits: DeliveryLimits;
   /** Name of this gateway in its reports to the writers. */
   readonly gateway: string;
+  /** Hot path: a checkpoint was read; all of the lane up to `to` is in this INBOX stream. */
+  readonly onConfirmed: (inboxStream: number, lane: number, to: number) => void;
   readonly log: Log;
 }

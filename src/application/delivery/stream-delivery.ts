@@ -105,7 +105,7 @@ export class StreamDelivery {
     const { epoch, firstSeq, lastSeq } = await this.#look();
     const margin = firstSeq === 1 ? 0 : Math.floor((lastSeq - firstSeq) * WARM_MARGIN_SHARE);
     const from = Math.max(firstSeq + margin, lastSeq - Math.min(WARM_MESSAGES, this.#parts.limits.ringMaxEntries) + 1);
-    const inbox = new LiveInbox(epoch, from, this.#parts, (device) => this.#goOn(device));
+    const inbox = new LiveInbox(this.#reader.stream, epoch, from, this.#parts, (device) => this.#goOn(device));
     for (const marker of await this.#reader.markers()) inbox.decoder.decode(marker);
 
     const warm = Promise.withResolvers<void>();

@@ -52,6 +52,11 @@ const limitFields = Type.Object(
       minimum: 1,
       description: 'bytes of unacked appends; beyond: OVERLOADED',
     }),
+    maxLaneBacklog: Type.Integer({
+      default: 20_000,
+      minimum: 1,
+      description: 'events of a lane in the log and not yet in the inboxes; beyond: OVERLOADED',
+    }),
     appendDeadlineMs: Type.Integer({
       default: 10_000,
       minimum: 100,
