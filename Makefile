@@ -2,13 +2,21 @@
 # Python or Go.
 
 ARGS ?=
+# Of the fault suite: what decides everything in a run, and how long it lasts.
+SEED ?= $(shell date +%s)
+MINUTES ?= 5
 
-.PHONY: help dev test bench check format build clean
+# The fault suite; docs/RELIABILITY.md.
+CHAOS := chaos-power chaos-overload
+
+.PHONY: help dev test bench $(CHAOS) check format build clean
 
 help:
 	@echo 'make dev     install what is missing, run everything, print the address to open'
 	@echo 'make test    install what is missing, run every test     (ARGS="test/domain" for some)'
 	@echo 'make bench   measure, beside the limits of the same run  (ARGS="--rows direct-1,group-500")'
+	@echo 'make chaos-power     cut the power under load, measure what was lost'
+	@echo 'make chaos-overload  twice the load that saturates             (MINUTES=5)'
 	@echo 'make check   types, lint, dependency rules'
 	@echo 'make format  put the code into its one form, and mend what lint can mend'
 	@echo 'make build   what is published, into dist/'
@@ -31,6 +39,12 @@ test: node_modules/.installed
 
 bench: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node bench/main.ts $(ARGS)
+
+chaos-power: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/power.ts $(ARGS)
+
+chaos-overload: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/overload/main.ts --minutes $(MINUTES) $(ARGS)
 
 check: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec npm run --silent check

@@ -11,8 +11,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const IMAGE_BYTES = 3 * 1_024 ** 3;
-/** Left for what is in flight when the disk is filled. */
+const IMAGE_BYTES = 1_024 ** 3;
+/** What the disk is filled with. */
 const BALLAST_FILE = 'ballast';
 
 /** Node has no ioctl; Python is there wherever the tests' set-up is. 0x8004587d: `_IOR('X', 125, __u32)`. */
@@ -60,6 +60,11 @@ export class Disk {
     if (!this.#isMounted) return;
     run('umount', [this.path]);
     this.#isMounted = false;
+  }
+
+  /** All that was written so far is on the disk now. */
+  sync(): void {
+    run('sync', ['-f', this.path]);
   }
 
   /** What is not on the disk now will never be. Every call to it fails from here on; `unmount` and `mount` bring it back. */
