@@ -1,3 +1,4 @@
+// long because: one list of all that may happen to a device on its way
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { frameOnWire } from '../../src/adapters/websocket/framing.ts';
@@ -8,10 +9,10 @@ import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
 import type { Resume } from '../../src/protocol/frames.ts';
 import { TestConnection } from '../support/connection.ts';
-import { device, user } from '../support/given.ts';
+import { device, user, users } from '../support/given.ts';
 import { copy, marker, pack, pointer } from '../support/inbox-records.ts';
 import { quiet } from '../support/nats.ts';
-import { noCursors, ScriptedInbox, ScriptedLog } from '../support/scripted-inbox.ts';
+import { GroupLog, noCursors, ScriptedInbox, ScriptedLog } from '../support/scripted-inbox.ts';
 import { eventually } from '../support/waiting.ts';
 
 const LIMITS: DeliveryLimits = {
@@ -313,6 +314,24 @@ t.test('a log too long to be replayed for one device turns it away', async (t) =
   await eventually(() => connection.closed, 'the connection is closed');
   t.equal(connection.closed?.code, closeCodes.TOO_FAR_BEHIND);
 });
+
+t.test(
+  'who does not read while the log is replayed keeps nobody else from it, and lacks nothing in the end',
+  async (t) => {
+    const log = new GroupLog(600, users('a', 'b'));
+    const { attach } = await scene(t, stored('a'), { maxReplayEvents: 1_000, maxBufferedBytes: 2_000 }, log);
+    const lost = { epoch: 'another', seq: 1 };
+    const silent = Array.from({ length: 8 }, () => attach('a', lost).connection);
+    for (const connection of silent) connection.stopReading();
+    const reader = attach('b', lost).connection;
+    await eventually(() => reader.cursor, 'the replay of who reads');
+    t.equal(reader.positions.length, 600);
+    for (const { peakBytes } of silent) t.ok(peakBytes > 2_000 && peakBytes < 400_000, `${peakBytes} bytes unsent`);
+    for (const connection of silent) connection.readOn();
+    await eventually(() => silent.every(({ cursor }) => cursor), 'the replays of the others');
+    for (const { positions } of silent) t.same(positions, reader.positions);
+  },
+);
 
 type Step =
   | { readonly type: 'append'; readonly user: number; readonly isVoid: boolean }

@@ -2,6 +2,7 @@
  * An INBOX stream and a log whose every turn a test decides: what the tail brings and when, what is dropped, which answers
  * are held back. For races that a real server would show once in a thousand runs; the rest is tested on a real one.
  */
+import type { UserId } from '../../src/domain/ids.ts';
 import type { LogReader, LogRecord } from '../../src/ports/conversation-log.ts';
 import type { DeviceCursors } from '../../src/ports/device-cursors.ts';
 import type { InboxMessage, InboxReader, InboxStreamInfo, Tail } from '../../src/ports/inbox-reader.ts';
@@ -127,6 +128,23 @@ export class ScriptedLog implements LogReader {
   async at(pos: number): Promise<LogRecord | undefined> {
     this.reads += 1;
     return pos <= this.#end ? message(pos) : undefined;
+  }
+}
+
+/** As `ScriptedLog`, of a group that is created by its first event, with these members. */
+export class GroupLog extends ScriptedLog {
+  readonly #members: readonly UserId[];
+
+  constructor(end: number, members: readonly UserId[]) {
+    super(end);
+    this.#members = members;
+  }
+
+  override async *read(from: number, to: number): AsyncIterable<LogRecord> {
+    const { by, id } = message(1).event;
+    const created = { type: 'groupCreated', by, id, name: 'Rooks', members: this.#members } as const;
+    if (from === 1) yield { ...message(1), event: created };
+    yield* super.read(Math.max(2, from), to);
   }
 }
 

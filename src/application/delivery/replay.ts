@@ -15,17 +15,20 @@ import type { Device } from './device.ts';
 import type { DeliveryParts } from './parts.ts';
 import { Turns } from './turns.ts';
 
+/** Replays at a time. One whose socket is full gives its turn up until that has drained: who does not read holds nobody up. */
+const MAX_REPLAYS = 4;
 /** Devices in line; one more is turned away with OVERLOADED. */
 const MAX_WAITING = 1_000;
-/** Events folded before the next are read. */
+/** Events folded, and bytes of theirs, before they are written and the next are read. */
 const PORTION_EVENTS = 512;
-/** A socket that takes nothing for so long loses its turn: the others in line must not wait for it. */
-const STALLED_AFTER_MS = 10_000;
+const PORTION_BYTES = 256 * 1_024;
+/** A socket that takes nothing for so long is given up; a portion passes within it at 5 KB/s. */
+const STALLED_AFTER_MS = 60_000;
 const DRAIN_POLL_MS = 20;
 
 export class Replay {
   readonly #parts: DeliveryParts;
-  readonly #turns = new Turns(1, MAX_WAITING);
+  readonly #turns = new Turns(MAX_REPLAYS, MAX_WAITING);
 
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
@@ -55,23 +58,47 @@ export class Replay {
       if (!isUnreadable(record) && names(record.event, device.user)) groups.add(record.conversation);
     }
     const state = new MemoryFanOutState();
+    for (let from = 1; from <= end; ) {
+      const reached = await this.#fold(log, { from, end }, state, groups, device);
+      if (device.isGone) return 'gone';
+      from = reached + 1;
+      if (device.isFull && (await this.#turns.without(() => drained(device))) === 'gone') return 'gone';
+    }
+    return 'done';
+  }
+
+  /** Folds on from `from` until the socket is full; gives the position of the last event it has written. */
+  async #fold(
+    log: LogReader,
+    { from, end }: { readonly from: number; readonly end: number },
+    state: MemoryFanOutState,
+    groups: ReadonlySet<ConversationId>,
+    device: Device,
+  ): Promise<number> {
     let portion: LogEvent[] = [];
-    const fold = (): Promise<'done' | 'gone'> => {
+    let bytes = 0;
+    const write = (): void => {
       const { runs, changes } = foldReadable(state, portion);
       state.apply(changes);
       portion = [];
+      bytes = 0;
       for (const { conversation, entries, audience } of runs) {
         if (audience.includes(device.user)) device.write({ t: 'deliver', conversation, entries });
       }
-      return drained(device);
     };
-    for await (const record of log.read(1, end)) {
-      if (device.isGone) return 'gone';
+    for await (const record of log.read(from, end)) {
+      if (device.isGone) return record.pos;
       if (isUnreadable(record)) continue;
-      if (groups.has(record.conversation) || isOf(record.conversation, device.user)) portion.push(record);
-      if (portion.length >= PORTION_EVENTS && (await fold()) === 'gone') return 'gone';
+      if (groups.has(record.conversation) || isOf(record.conversation, device.user)) {
+        portion.push(record);
+        bytes += 'body' in record.event ? record.event.body.length : 0;
+      }
+      if (portion.length < PORTION_EVENTS && bytes < PORTION_BYTES) continue;
+      write();
+      if (device.isFull) return record.pos;
     }
-    return fold();
+    write();
+    return end;
   }
 }
 
