@@ -7,7 +7,7 @@ SEED ?= $(shell date +%s)
 MINUTES ?= 5
 
 # The fault suite; docs/RELIABILITY.md.
-CHAOS := chaos-power chaos-overload
+CHAOS := chaos chaos-power chaos-overload
 
 .PHONY: help dev test bench $(CHAOS) check format build clean
 
@@ -15,6 +15,7 @@ help:
 	@echo 'make dev     install what is missing, run everything, print the address to open'
 	@echo 'make test    install what is missing, run every test     (ARGS="test/domain" for some)'
 	@echo 'make bench   measure, beside the limits of the same run  (ARGS="--rows direct-1,group-500")'
+	@echo 'make chaos           the fault suite: kill, cut, fill, delete, and check every promise  (SEED=7 MINUTES=5)'
 	@echo 'make chaos-power     cut the power under load, measure what was lost'
 	@echo 'make chaos-overload  twice the load that saturates             (MINUTES=5)'
 	@echo 'make check   types, lint, dependency rules'
@@ -39,6 +40,9 @@ test: node_modules/.installed
 
 bench: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node bench/main.ts $(ARGS)
+
+chaos: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/main.ts --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 chaos-power: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/power.ts $(ARGS)

@@ -27,7 +27,8 @@ const deaths = ({ incidents }: Deployment): number =>
 /** All workers are armed, since any of them may have the lane; each start of each dies there until the fault is healed. */
 const dieAt = (step: FanOutStep): Fault => ({
   name: `die-at-${step}`,
-  touches: ['workers'],
+  // It takes a working way from the senders to the worker to reach the step.
+  touches: ['workers', 'nats-servers', 'gateways', 'links'],
   lastsMs: [0, 3_000],
   unavailable: always,
   async inject(deployment, random) {
