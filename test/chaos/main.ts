@@ -14,11 +14,10 @@ import { type Deployment, settled } from './deployment/deployment.ts';
 import { whyNoDisk } from './deployment/disk.ts';
 import { startOneNode } from './deployment/one-node.ts';
 import { faultsFor } from './faults/catalogue.ts';
-import { Proof } from './proof.ts';
+import { Proof, type Verdict } from './proof.ts';
 import { Random } from './random.ts';
 import { type Report, tableOf } from './report.ts';
 import { disturb, HEALED_WITHIN_MS } from './schedule.ts';
-import type { Verdict } from './verdict.ts';
 
 /** JetStream's own is two minutes; here so short that retries come in after it. */
 const DUPLICATE_WINDOW_MS = 2_000;
@@ -81,7 +80,7 @@ async function prove(deployment: Deployment, options: Options): Promise<Report> 
   for (const { name, why } of unavailable) say(`NOT RUN HERE: ${name}: ${why}`);
   if (available.length === 0) throw new Error('none of the faults can be had here');
   await settled(deployment, HEALED_WITHIN_MS);
-  const proof = await Proof.begin(deployment, { seed, dir });
+  const proof = Proof.begin(deployment, { seed, dir });
   const startedAt = performance.now();
   const { happened, violation } = await disturb(deployment, {
     ...{ forMs, faults: available, random: new Random(seed), say, cancelled: cancelled.signal },

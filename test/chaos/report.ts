@@ -1,9 +1,8 @@
 /** What a run has shown, as a table. */
 import type { Topology } from '../../src/protocol/subjects.ts';
 import type { Deployment, Incident, Profile } from './deployment/deployment.ts';
-
+import type { Verdict } from './proof.ts';
 import type { Happened } from './schedule.ts';
-import type { Verdict } from './verdict.ts';
 
 export interface Report extends Verdict {
   readonly seed: number;

@@ -1,0 +1,83 @@
+/** A device with the SDK: it comes and goes, and once in a while it loses what it had stored. */
+import { type Client, createClient, type Entry, MemoryStorage } from '../../../src/sdk/index.ts';
+import type { Random } from '../random.ts';
+import type { Recorder } from './recorder.ts';
+
+export interface DeviceParts {
+  readonly user: string;
+  readonly name: string;
+  readonly gateways: readonly string[];
+  readonly token: () => Promise<string>;
+  readonly recorder: Recorder;
+  readonly random: Random;
+  readonly onEntry: (conversation: string, entry: Entry) => void;
+}
+
+export class Device {
+  readonly name: string;
+  readonly #parts: DeviceParts;
+  /** Outlives its clients, as a file outlives an app. */
+  #storage = new MemoryStorage();
+  #client: Client | undefined;
+  /** Counts the times it was opened. */
+  run = 0;
+
+  constructor(parts: DeviceParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+  }
+
+  get client(): Client | undefined {
+    return this.#client;
+  }
+
+  get isLive(): boolean {
+    return this.#client?.status.phase === 'live';
+  }
+
+  /** Whether all that it was given is in the log or refused. */
+  get isIdle(): boolean {
+    return (this.#client?.outboxSize ?? 0) === 0;
+  }
+
+  async open(): Promise<void> {
+    if (this.#client) return;
+    const { user, name, gateways, token, recorder, random, onEntry } = this.#parts;
+    this.run += 1;
+    const client = await createClient({
+      url: random.pick(gateways),
+      token,
+      device: name,
+      storage: this.#storage,
+      codec: random.chance(0.2) ? 'json' : 'msgpack',
+    });
+    client.on('entry', (conversation, entry) => {
+      recorder.delivered(user, name, conversation, [entry]);
+      onEntry(conversation, entry);
+    });
+    client.on('gap', (conversation, gap) => {
+      if (gap.lost) recorder.complain(user, name, `lost entries of ${conversation} behind ${gap.after}`);
+    });
+    client.on('failed', (error) => recorder.complain(user, name, `failed: ${String(error)}`));
+    client.on('status', (status) => {
+      if (status.phase === 'stopped' && this.#client === client) {
+        recorder.complain(user, name, `stopped: ${JSON.stringify(status)}`);
+      }
+    });
+    this.#client = client;
+    client.start();
+  }
+
+  /** @param drainWithinMs 0: as if it were switched off */
+  async close(drainWithinMs: number): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.close({ drainWithinMs });
+  }
+
+  /** What it has stored is gone; what it had not sent may never be. */
+  loseStorage(): void {
+    this.#storage = new MemoryStorage();
+    this.#parts.recorder.reset(this.#parts.user, this.name);
+  }
+}
