@@ -27,6 +27,11 @@ export interface ConversationLog {
    *   deadline: the event may stand in the log or not; a retry with the same id is safe) · CONFLICT
    */
   append(conversation: ConversationId, event: ConversationEvent, options?: AppendOptions): Promise<Appended>;
+  /**
+   * Position of the conversation's newest state event in the log, folded or not; 0 for none.
+   * @throws RookeryError LOG_UNAVAILABLE
+   */
+  lastStatePos(conversation: ConversationId): Promise<number>;
 }
 
 /** Blocking or unblocking somebody, in the log of people. */

@@ -260,3 +260,36 @@ t.test('a group of thousands with the longest ids is spoken to, asked about and 
   t.match(await stranger.ask(message(group)), { code: 'NOT_A_MEMBER' });
   for (const client of [owner, last, stranger]) client.end();
 });
+
+t.test(
+  'a command right behind the ack of another, or behind its sending, is decided on what that one made',
+  async (t) => {
+    const owner = await RawClient.greeted(gateway, 'o12');
+    for (let i = 0; i < 40; i++) {
+      const group = { conversation: `swift ${i}` };
+      const steps: [object, object][] = [
+        [command({ type: 'createGroup', ...group, name: 'n', members: [] }), { t: 'done' }],
+        [command({ type: 'addMembers', ...group, members: ['g12'] }), { t: 'done' }],
+        [message(group), { t: 'sent' }],
+        [command({ type: 'renameGroup', ...group, name: 'new' }), { t: 'done' }],
+        [{ t: 'query', query: { type: 'conversation', ...group } }, { result: { name: 'new', memberCount: 2 } }],
+        [command({ type: 'blockUser', user: `x${i}` }), { t: 'done' }],
+        [command({ type: 'unblockUser', user: `x${i}` }), { t: 'done' }],
+      ];
+      if (i % 2 === 0) {
+        for (const [request, answer] of steps) t.match(await owner.ask(request), answer, `one by one, ${i}`);
+      } else {
+        // All at once; a query is no change, so it does not wait for those under way.
+        const changes = steps.filter(([, answer]) => 't' in answer);
+        const answers = await Promise.all(changes.map(([request]) => owner.ask(request)));
+        for (const [k, [, answer]] of changes.entries()) t.match(answers[k], answer, `at once, ${i}`);
+      }
+    }
+    const refused = await eventually(() => owner.entries.length >= 40 * 6 - 40 && owner.entries, 'all is folded');
+    t.notOk(
+      refused.some(({ type }) => type === 'rejected'),
+      'nor did the fold refuse any',
+    );
+    owner.end();
+  },
+);

@@ -12,8 +12,15 @@ import { type ConversationId, directConversationId } from '../../domain/ids.ts';
 import type { Appended, AppendOptions, BlockEvent, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { encodeBlockEvent, encodeLogEvent } from '../../protocol/log-event.ts';
-import { conversationSubject, convStreamOf, messageIdOf, type Topology, userSubject } from '../../protocol/subjects.ts';
-import { isWrongLastSequence } from './answered.ts';
+import {
+  conversationSubject,
+  convStreamName,
+  convStreamOf,
+  messageIdOf,
+  type Topology,
+  userSubject,
+} from '../../protocol/subjects.ts';
+import { answered, isWrongLastSequence } from './answered.ts';
 
 export interface AppenderLimits {
   /** Unanswered appends in all; beyond: OVERLOADED. */
@@ -29,6 +36,10 @@ const SWEEP_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
 const MAX_ANSWER_WITHIN_MS = 4_000;
 /** What an overloaded client is told to wait at least and at most. */
+/** How long the log may take to tell its newest state event. */
+const READ_WITHIN_MS = 2_000;
+/** `err_code` of the server. */
+const NO_MESSAGE_FOUND = 10_037;
 /** An append that waits for so long says that the log does not store now: the gateway is not ready. */
 const STUCK_AFTER_MS = 5_000;
 const MIN_RETRY_AFTER_MS = 20;
@@ -107,6 +118,17 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     }
     const queue = this.#queues[convStreamOf(conversation, this.#topology)] as Queue;
     return this.#append(queue, conversationSubject(conversation, partOf(event)), encodeLogEvent(event), about);
+  }
+
+  async lastStatePos(conversation: ConversationId): Promise<number> {
+    const stream = convStreamName(convStreamOf(conversation, this.#topology));
+    const query = JSON.stringify({ last_by_subj: conversationSubject(conversation, 's') });
+    // Of the leader: a copy may be behind, and what it lacks is what is asked for.
+    const asked = this.#nc.request(`$JS.API.STREAM.MSG.GET.${stream}`, query, { timeout: READ_WITHIN_MS });
+    const { message, error } = (await answered(stream, asked)).json<LastMessage>();
+    if (message) return message.seq;
+    if (error?.err_code === NO_MESSAGE_FOUND) return 0;
+    throw new RookeryError('LOG_UNAVAILABLE', `${stream}: ${error?.description}`);
   }
 
   appendBlock(event: BlockEvent): Promise<Appended> {
@@ -239,6 +261,11 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     const retryAfterMs = Math.max(MIN_RETRY_AFTER_MS, Math.min(waitMs, MAX_RETRY_AFTER_MS));
     return new RookeryError('OVERLOADED', 'too much waits to be stored', { retryAfterMs });
   }
+}
+
+interface LastMessage {
+  readonly message?: { readonly seq: number };
+  readonly error?: { readonly err_code: number; readonly description: string };
 }
 
 interface PubAck {

@@ -30,6 +30,8 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           allow: [
             ...['conv.>', 'user.>', 'view.*', 'tailed.*', 'session.*.*'],
             ...[...conv, ...inbox].flatMap(reading),
+            // The newest change of a conversation, of the leader, before a command is refused.
+            ...conv.map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             ...bucket('cursors'),
           ],
           deny: [...api('CREATE'), ...api('MSG.NEXT'), ...api('DELETE')],

@@ -15,7 +15,7 @@ import {
 import { type ClientMsgId, type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Appended, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
-import type { ConversationViews, View } from '../../ports/conversation-views.ts';
+import type { Asked, ConversationViews, View } from '../../ports/conversation-views.ts';
 import { isExpired } from '../../projections/fan-out.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
@@ -26,6 +26,9 @@ const MAX_QUERIED_MEMBERS = 500;
 /** A state command decides again so often when others change the conversation meanwhile; then CONFLICT. */
 const MAX_DECISIONS = 6;
 const FIRST_CONFLICT_PAUSE_MS = 5;
+/** Between two looks whether the worker has folded what the log has: doubled each time, half a second in all. */
+const FIRST_LOOK_PAUSE_MS = 2;
+const LAST_LOOK_PAUSE_MS = 256;
 
 export interface Address {
   readonly conversation?: ConversationId;
@@ -52,8 +55,10 @@ export class Conversations {
   readonly #cache = new ViewCache();
   /** Fetches under way, by conversation and sender: what that one sends there meanwhile waits behind it, in order. */
   readonly #fetching = new Map<string, Promise<View | undefined>>();
-  /** Queries under way: who asks the same meanwhile gets the same answer. */
-  readonly #asking = new Map<string, Promise<View | undefined>>();
+  /** Changes under way, by conversation and sender: what that one does there next is decided behind them. None rejects. */
+  readonly #changing = new Map<string, Promise<void>>();
+  /** Queries under way: who asks the same meanwhile shares the next answer. */
+  readonly #asking = new Map<string, Asking<View | undefined>>();
 
   constructor({ log, views, clock }: ConversationsParts) {
     this.#log = log;
@@ -85,6 +90,8 @@ export class Conversations {
 
   /** A message, or what changes one: in the order of the calls, or an edit could overtake what it edits. */
   #say(target: ConversationId, event: ConversationEvent): Promise<Sent> {
+    const changing = this.#changing.get(keyOf(target, event.by));
+    if (changing) return changing.then(() => this.#say(target, event));
     const at = this.#clock.nowMs();
     if (isExpired(event, at)) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
     const view = this.#fetching.has(keyOf(target, event.by)) ? undefined : this.#cache.get(target, event.by);
@@ -121,7 +128,8 @@ export class Conversations {
 
   /** What a member may see of a conversation. @throws RookeryError NOT_A_MEMBER, LOG_UNAVAILABLE */
   async view(by: UserId, id: ConversationId): Promise<ConversationView> {
-    const view = await this.#ask(id, by);
+    const asked = { about: [by], members: MAX_QUERIED_MEMBERS };
+    const view = await latest(this.#asking, keyOf(id, by), () => this.#current(id, asked));
     if (!view) throw new RookeryError('LOG_UNAVAILABLE', 'nobody answers for this conversation', { retryAfterMs: 500 });
     const { roster, lastIndex } = view.conversation;
     if (!roster.members.has(by) || roster.kind === 'none') throw refused('NOT_A_MEMBER');
@@ -141,9 +149,9 @@ export class Conversations {
     let view = await this.#fetch(target, event.by);
     if (view && this.#refusal(view, event)) {
       // Before a refusal: has the log this very message already? Then it is a retry, and its first answer stands.
-      view = (await this.#views.fetch(target, { about: usersIn(event), intended: event })) ?? view;
-      if (view.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
-      const refusal = this.#refusal(view, event);
+      view = await this.#current(target, { about: usersIn(event), intended: event });
+      if (view?.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
+      const refusal = view && this.#refusal(view, event);
       if (refusal) throw refused(refusal);
     }
     return this.#append(target, event);
@@ -164,11 +172,31 @@ export class Conversations {
     return this.#log.append(target, event);
   }
 
+  /** One change of a sender behind the other: each is decided on what the one before has made of the conversation. */
+  #change(target: ConversationId, event: ConversationEvent): Promise<Appended> {
+    const key = keyOf(target, event.by);
+    const before = this.#changing.get(key);
+    const change = before ? before.then(() => this.#changeNow(target, event)) : this.#changeNow(target, event);
+    const settled = change.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#changing.set(key, settled);
+    void settled.then(() => {
+      if (this.#changing.get(key) === settled) this.#changing.delete(key);
+    });
+    return change;
+  }
+
   /** State events carry an optimistic lock: two admins who act at once are decided one after the other. */
-  async #change(target: ConversationId, event: ConversationEvent): Promise<Appended> {
+  async #changeNow(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     if (isExpired(event, this.#clock.nowMs())) throw refused('MESSAGE_ID_EXPIRED');
+    const asked = { about: usersIn(event), intended: event };
     for (let attempt = 1; ; attempt++) {
-      const view = await this.#views.fetch(target, { about: usersIn(event), intended: event });
+      let view = await this.#views.fetch(target, asked);
+      if (view?.seenAt === undefined && (attempt > 1 || (view && this.#refusal(view, event)))) {
+        view = await this.#current(target, asked);
+      }
       if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
       const refusal = view && this.#refusal(view, event);
       if (refusal) throw refused(refusal);
@@ -185,6 +213,20 @@ export class Conversations {
     }
   }
 
+  /**
+   * A view that knows every change the log has by now: what is refused is refused on nothing less, or a command right behind
+   * the ack of another would be decided on what was before it. Undefined where that takes too long: then the fold decides.
+   */
+  async #current(id: ConversationId, asked: Asked): Promise<View | undefined> {
+    const statePos = await this.#log.lastStatePos(id);
+    for (let pauseMs = FIRST_LOOK_PAUSE_MS; pauseMs <= LAST_LOOK_PAUSE_MS; pauseMs *= 2) {
+      const view = await this.#views.fetch(id, asked);
+      if (!view || view.statePos >= statePos) return view;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+    return undefined;
+  }
+
   /** Whether the message stands that an edit or recall names, only the fold can tell: the worker may not have folded it yet. */
   #refusal({ conversation }: View, event: ConversationEvent): RefusalCode | undefined {
     return refusalOf(conversation, event, { at: this.#clock.nowMs() });
@@ -198,12 +240,6 @@ export class Conversations {
     };
     return once(this.#fetching, keyOf(id, by), fetch);
   }
-
-  #ask(id: ConversationId, by: UserId): Promise<View | undefined> {
-    return once(this.#asking, keyOf(id, by), () =>
-      this.#views.fetch(id, { about: [by], members: MAX_QUERIED_MEMBERS }),
-    );
-  }
 }
 
 /** One of a kind at a time: who comes meanwhile gets the same. */
@@ -214,6 +250,26 @@ function once<T>(underWay: Map<string, Promise<T>>, key: string, work: () => Pro
     underWay.set(key, promise);
   }
   return promise;
+}
+
+interface Asking<T> {
+  readonly now: Promise<T>;
+  next?: Promise<T>;
+}
+
+/** One at a time, and one behind it for all who come meanwhile: an answer under way may be older than their question. */
+function latest<T>(underWay: Map<string, Asking<T>>, key: string, work: () => Promise<T>): Promise<T> {
+  const asking = underWay.get(key);
+  if (asking) {
+    asking.next ??= asking.now.then(
+      () => latest(underWay, key, work),
+      () => latest(underWay, key, work),
+    );
+    return asking.next;
+  }
+  const now = work().finally(() => underWay.delete(key));
+  underWay.set(key, { now });
+  return now;
 }
 
 /** Everybody whose place in the conversation the decision about `event` depends on. */

@@ -144,6 +144,10 @@ export class BackpressuredLog implements ConversationLog, UserLog {
     });
   }
 
+  lastStatePos(conversation: ConversationId): Promise<number> {
+    return this.#log.lastStatePos(conversation);
+  }
+
   appendBlock(event: BlockEvent): Promise<Appended> {
     return this.#log.appendBlock(event);
   }
