@@ -51,6 +51,7 @@ export function registerChat(program: Command): void {
       const { FileStorage } = await import('../sdk/node/file-storage.ts');
       const me = parseUserId(options.as);
       if (!me) throw new RookeryError('BAD_ID', '--as must be 1 to 128 bytes of UTF-8');
+      if (options.token !== undefined) checkUser(options.token, me);
       const dir = join(options.state, fileNameOf(me));
       const storage = await FileStorage.open(dir);
       if (storage.damage) console.error(`— ${storage.damage}`);
@@ -65,6 +66,17 @@ export function registerChat(program: Command): void {
       const chat = new Chat(client, me, options);
       process.exitCode = (await chat.run()) ? 0 : 1;
     });
+}
+
+/** A token speaks for its own user: what is written here must not go out under another name. @throws RookeryError TOKEN_INVALID */
+function checkUser(token: string, me: UserId): void {
+  let user: unknown;
+  try {
+    user = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).sub;
+  } catch {
+    throw new RookeryError('TOKEN_INVALID', '--token is no JWT');
+  }
+  if (user !== me) throw new RookeryError('TOKEN_INVALID', `the token is for ${String(user)}, not for ${me}`);
 }
 
 /** `.` and `..` are names that encodeURIComponent leaves as they are. */
@@ -88,6 +100,8 @@ async function devToken(url: string, user: UserId): Promise<string> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ user }),
     signal: AbortSignal.timeout(TOKEN_WITHIN_MS),
+  }).catch((cause: Error) => {
+    throw new Error(`nobody answers at ${host}; does \`make dev\` run?`, { cause });
   });
   if (!answer.ok) throw new Error(`the gateway gives no token (HTTP ${answer.status}); use --token`);
   return ((await answer.json()) as { token: string }).token;
@@ -196,8 +210,12 @@ class Chat {
       group: () => this.#aim({ conversation: first }),
       create: () => {
         const [id = '', title = id, ...members] = words;
-        this.#follow(client.createGroup(id, title, members), `group ${clean(id)} created`);
+        const creating = client.createGroup(id, title, members);
+        this.#follow(creating, `group ${clean(id)} created`);
+        const before = this.#target;
         this.#aim({ conversation: id });
+        // Refused, it is somebody else's group: what is typed next must not go there.
+        creating.durable.catch(() => before && this.#aim(before));
       },
       add: () => this.#follow(client.addMembers(this.#group(), words), 'added'),
       remove: () => this.#follow(client.removeMembers(this.#group(), words), 'removed'),

@@ -1,5 +1,5 @@
 /** `rookery dev`: everything on this machine, from nothing to a first chat. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { NODE_FLAGS } from '../adapters/system/node-flags.ts';
 import type { Log, LogLine } from '../ports/log.ts';
@@ -7,6 +7,7 @@ import type { DevConfig } from '../processes/configuration/dev.ts';
 import type { Dev } from '../processes/dev.ts';
 
 const DEFAULT_PORT = 7700;
+const LOOPBACK = /^(127\.|::1$|localhost$)/;
 const DEMO_USERS = ['alice', 'bob'];
 const DEMO_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 const FORCED_EXIT_CODE = 130;
@@ -97,7 +98,9 @@ class Signals {
 
 /** Short status lines; the whole story is in the logs of the processes. */
 const terminalLog: Log = {
-  info: () => undefined,
+  info: ({ what, pid }: LogLine) => {
+    if (what.endsWith(' is back')) console.log(`${what} (pid ${String(pid)})`);
+  },
   warn: ({ what, how, restartMs, logFile }: LogLine) => {
     if (what.startsWith('nats ')) return;
     const again = restartMs === undefined ? '' : `; starting again in ${String(restartMs)} ms`;
@@ -108,15 +111,23 @@ const terminalLog: Log = {
 
 async function announce(running: Dev, config: DevConfig, natsServer: string): Promise<void> {
   const { signDevToken } = await import('../adapters/jwt/tokens.ts');
-  const { address, secretFile } = running;
+  const { address, secretFile, apiKeyFile } = running;
   const socket = `${address.replace('http', 'ws')}/v1/ws`;
   const pids = Object.entries(running.pids()).map(([name, pid]) => `${name} ${pid}`);
   console.log(`\nRookery is running.\n`);
   console.log(`  address    ${address}   (WebSocket: ${socket})`);
-  console.log(`  data       ${config.dataDir}   (profile ${config.profile}; logs in ${join(config.dataDir, 'logs')})`);
+  console.log(
+    `  data       ${resolve(config.dataDir)}   (profile ${config.profile}; logs in ${join(config.dataDir, 'logs')})`,
+  );
   console.log(`  processes  ${pids.join(', ')}   (nats-server ${natsServer})`);
   for (const user of DEMO_USERS) {
     console.log(`  token of ${user.padEnd(6)} ${await signDevToken(secretFile, user, DEMO_TOKEN_LIFETIME_MS)}`);
+  }
+  console.log(`  API key    in ${apiKeyFile}: with it a backend sends as any user`);
+  if (!LOOPBACK.test(config.host)) {
+    console.log(
+      `\n  ${config.host} is not this machine alone: whoever reaches it gets a token for any user. For development only.`,
+    );
   }
   const other = config.port === DEFAULT_PORT ? '' : ` --url ${socket}`;
   console.log(`\nNow type in two other terminals:\n\n  ./bin/rookery chat --as alice --to bob${other}`);

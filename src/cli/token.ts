@@ -15,6 +15,9 @@ export function registerToken(program: Command): void {
       const { RookeryError } = await import('../protocol/error-codes.ts');
       const { signDevToken } = await import('../adapters/jwt/tokens.ts');
       if (!parseUserId(user)) throw new RookeryError('BAD_ID', 'a user id is 1 to 128 bytes of UTF-8');
-      console.log(await signDevToken(secretFile, user, Number(days) * DAY_MS));
+      const lifetimeMs = Number(days) * DAY_MS;
+      if (!(lifetimeMs > 0))
+        throw new RookeryError('CONFIGURATION_INVALID', `--days ${days}: must be a number above 0`);
+      console.log(await signDevToken(secretFile, user, lifetimeMs));
     });
 }

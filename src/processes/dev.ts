@@ -3,7 +3,7 @@
  * any of them may be killed and is started again. They end with this process, however it ends.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { connectNats } from '../adapters/jetstream/connect.ts';
 import { loadDefinitions } from '../adapters/jetstream/stream-definitions.ts';
@@ -36,6 +36,7 @@ export interface Dev {
   /** `http://host:port` */
   readonly address: string;
   readonly secretFile: string;
+  readonly apiKeyFile: string;
   /** Process ids, for who wants to kill one. */
   readonly pids: () => Record<string, number | undefined>;
   /** In their order, each within a bound: no more senders, then no more fan-out, then the log. */
@@ -60,7 +61,7 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
   };
   try {
     if (!(await isPortFree(port, host)))
-      throw new RookeryError('PORT_IN_USE', `port ${port}, for the gateway, is taken`);
+      throw new RookeryError('PORT_IN_USE', `port ${port}, for the gateway, is taken; --port gives another`);
     const secretFile = join(dataDir, 'jwt-secret');
     ensureSecretFile(secretFile, () => randomBytes(SECRET_BYTES).toString('base64url'));
     const nats = await NatsServer.start({
@@ -72,7 +73,10 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
 
     const access = { nats: { servers: [nats.url], credentialsFile: nats.credentialsFile }, topology };
     const worker = supervised('fan-out-worker', { ...access, stateDir: join(dataDir, 'fan-out') }, dataDir, parts);
-    const auth = { mode: 'secret', secretFile, devTokens: true };
+    const apiKeyFile = join(dataDir, 'api-key');
+    ensureSecretFile(apiKeyFile, () => randomBytes(SECRET_BYTES).toString('base64url'));
+    const apiKeys = [readFileSync(apiKeyFile, 'utf8').trim()];
+    const auth = { mode: 'secret', secretFile, devTokens: true, apiKeys };
     const gateway = supervised('gateway', { ...access, host, port, auth }, dataDir, parts);
     for (const child of [worker, gateway]) {
       running.push(child);
@@ -81,7 +85,7 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
     const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
     await ready(address, gateway, parts.cancelled);
     const pids = () => ({ 'nats-server': nats.pid, 'fan-out-worker': worker.pid, gateway: gateway.pid });
-    return { address, secretFile, pids, drain, kill };
+    return { address, secretFile, apiKeyFile, pids, drain, kill };
   } catch (error) {
     await drain();
     throw error;
@@ -115,6 +119,9 @@ function supervised(name: string, decided: object, dataDir: string, { rookery, l
 async function ready(address: string, gateway: SupervisedProcess, cancelled: AbortSignal): Promise<void> {
   const deadline = Date.now() + READY_WITHIN_MS;
   for (;;) {
+    // What is wrong in the configuration does not mend itself, however often the gateway is started again.
+    const [, reason] = /"code":"CONFIGURATION_INVALID","reason":"((?:[^"\\]|\\.)*)"/.exec(gateway.tail()) ?? [];
+    if (reason) throw new RookeryError('CONFIGURATION_INVALID', `gateway: ${reason}`);
     const answer = await fetch(`${address}/readyz`).catch(() => undefined);
     if (answer?.ok || cancelled.aborted) return;
     if (Date.now() > deadline) {

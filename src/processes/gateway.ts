@@ -90,10 +90,11 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   await delivery.start();
   const address = await server.http.listen({ host: config.host, port: config.port });
+  const sweepEveryMs = Math.min(SWEEP_EVERY_MS, heartbeatMs / 4);
   const sweeper = setInterval(() => {
     sessions.sweep();
-    server.sweep(clock.nowMs());
-  }, SWEEP_EVERY_MS);
+    server.sweep();
+  }, sweepEveryMs);
   log.info({ what: 'gateway started', address, name });
 
   let draining: Promise<void> | undefined;

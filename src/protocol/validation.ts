@@ -75,7 +75,8 @@ function parseHello(fields: Fields): ClientFrame {
 
 function parseResume(value: unknown): Resume {
   if (value === 'latest' || value === 'everything') return value;
-  const { epoch, seq } = objectFields(value);
+  if (typeof value !== 'object' || value === null) throw bad('`resume` must be a cursor, "latest" or "everything"');
+  const { epoch, seq } = value as Fields;
   return { epoch: text(epoch, 'resume.epoch', 64), seq: wholeNumber(seq, 'resume.seq') };
 }
 
@@ -295,7 +296,13 @@ const messageId = (value: unknown): ClientMsgId => required(parseClientMsgId(val
 const clientMsgId = (value: unknown): ClientMsgId => required(parseClientMsgId(value), 'clientMsgId');
 const userId = (value: unknown, name: string): UserId => required(parseUserId(value), name);
 const groupId = (value: unknown): ConversationId => required(parseGroupId(value), 'conversation');
-const conversationId = (value: unknown): ConversationId => required(parseConversationId(value), 'conversation');
+function conversationId(value: unknown): ConversationId {
+  const id = parseConversationId(value);
+  if (id === undefined && typeof value === 'string' && value.startsWith('direct:')) {
+    throw new RookeryError('BAD_ID', '`conversation` is not the canonical id of a direct conversation: use `to`');
+  }
+  return required(id, 'conversation');
+}
 
 function userIds(value: unknown, name: string, max: number): readonly UserId[] {
   if (!Array.isArray(value) || value.length > max) throw bad(`\`${name}\` must be a list of at most ${max} user ids`);

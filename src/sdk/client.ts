@@ -440,6 +440,8 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   if (!URL.canParse(options.url) || !/^wss?:$/.test(new URL(options.url).protocol)) {
     throw new RookeryError('BAD_REQUEST', '`url` must begin with ws:// or wss://');
   }
+  if (typeof WebSocket === 'undefined')
+    throw new Error('there is no WebSocket here: Rookery’s client needs Node 22 or later, or a browser');
   const { agent, resume = 'everything', storage = new MemoryStorage() } = options;
   const stored: StoredState = await storage.load();
   const machine = new Machine({ device, resume, ...(agent !== undefined && { agent }) }, stored);

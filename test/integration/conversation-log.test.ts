@@ -10,6 +10,7 @@ import { convStreamOf } from '../../src/protocol/subjects.ts';
 import { codeOf } from '../support/code-of.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
 
 const limits: AppenderLimits = { maxAppends: 20_000, maxAppendBytes: 64 * 1_048_576, appendDeadlineMs: 20_000 };
 const topology = { convStreams: 2, inboxStreams: 1 };
@@ -178,3 +179,28 @@ t.test('while the server is away appends are bounded, refused with a time, and g
   t.ok(again.pos > 0);
   await log.drain();
 });
+
+t.test(
+  'with an append that is given up go those behind it, or a sender who repeats it would find them before it',
+  async (t) => {
+    const { log } = await newLog({ appendDeadlineMs: 800 });
+    const id = conversation('given up');
+    await log.append(id, said('alice', 'before'));
+    nats.server.signal('SIGSTOP');
+    const since = performance.now();
+    const first = codeOf(log.append(id, said('alice', 'first')));
+    await eventually(() => performance.now() - since > 500, 'some time goes by');
+    const second = codeOf(log.append(id, said('alice', 'second')));
+    t.equal(await first, 'LOG_UNAVAILABLE');
+    t.equal(log.inFlight, 0, 'although the second waited for less');
+    t.equal(await second, 'LOG_UNAVAILABLE');
+    const again = ['first', 'second'].map((which) => log.append(id, said('alice', which)));
+    nats.server.signal('SIGCONT');
+    await Promise.all(again);
+    t.same(
+      (await stored(id)).map(({ event }) => event.id),
+      ['before', 'first', 'second'],
+    );
+    await log.drain();
+  },
+);

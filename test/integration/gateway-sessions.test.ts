@@ -10,6 +10,8 @@ import { stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
 
 const text = { contentType: 'text/plain', body: Buffer.from('hello') };
+/** Two heartbeats, and more. */
+const STALL_MS = 2_500;
 let ids = 0;
 const message = (to: string): object => ({ t: 'send', clientMsgId: `m${++ids}`, ...text, to });
 
@@ -51,6 +53,9 @@ t.test('a half-open connection is found; one that answers pings or speaks is kep
   quiet.ws.on('ping', () => (pings += 1));
   deaf.ws.pause();
   await eventually(() => pings >= 4, 'the quiet one is pinged again and again');
+  // A process that stood still was the one that did not listen.
+  for (const until = performance.now() + STALL_MS; performance.now() < until; );
+  await eventually(() => pings >= 6, 'and goes on to be');
   t.equal(quiet.closed, undefined);
   deaf.ws.resume();
   t.equal(await deaf.closeCode(), closeCodes.HEARTBEAT_TIMEOUT);
@@ -122,6 +127,27 @@ t.test(
     client.end();
   },
 );
+
+t.test('messages between changes that wait for each other stand in the order of their sending', async (t) => {
+  const { gateway, stop } = await startTestGateway();
+  t.teardown(stop);
+  const client = await RawClient.greeted(gateway, 'alice');
+  const command = (id: number, command: object) => client.send({ t: 'command', id, clientMsgId: `c${id}`, command });
+  const sent: string[] = [];
+  command(0, { type: 'createGroup', conversation: 'g', name: 'g', members: ['bob'] });
+  for (let k = 1; k <= 120; k++) {
+    if (k % 5 === 0) command(k, { type: 'renameGroup', conversation: 'g', name: `name ${k}` });
+    else client.send({ t: 'send', id: k, clientMsgId: `o${k}`, ...text, conversation: 'g' });
+    sent.push(k % 5 === 0 ? `c${k}` : `o${k}`);
+    if (k % 60 === 0) await client.answer(k);
+  }
+  await eventually(() => client.entries.length > 120, 'all are delivered');
+  t.same(
+    client.entries.map(({ id }) => id),
+    ['c0', ...sent],
+  );
+  client.end();
+});
 
 t.test('who asks and does not read is read no further, and gets every answer once it reads', async (t) => {
   const { gateway, stop } = await startTestGateway({ limits: { maxBufferedBytes: 65_536, maxInFlight: 2_000 } });

@@ -27,7 +27,7 @@ export interface AppenderLimits {
   readonly maxAppends: number;
   /** Their bytes in all; beyond: OVERLOADED. */
   readonly maxAppendBytes: number;
-  /** After it an append is given up with LOG_UNAVAILABLE. */
+  /** After it an append is given up with LOG_UNAVAILABLE, and what was appended behind it to the same stream. */
   readonly appendDeadlineMs: number;
 }
 
@@ -223,16 +223,24 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       this.#ratedAt = now;
     }
     for (const queue of this.#queues) {
-      for (const [number, pending] of queue.pending) {
-        if (now - pending.since < this.#limits.appendDeadlineMs) break;
-        this.#settle(queue, number, pending);
-        pending.reject(
-          new RookeryError('LOG_UNAVAILABLE', 'no answer from the log; the same id may be sent again', {
-            retryAfterMs: MIN_RETRY_AFTER_MS,
-          }),
-        );
-      }
+      const [oldest] = queue.pending.values();
+      if (oldest && now - oldest.since >= this.#limits.appendDeadlineMs) this.#giveUp(queue);
       if (queue.pending.size > 0 && now - queue.movedAt > queue.patienceMs) this.#sendAgain(queue, now);
+    }
+  }
+
+  /**
+   * With the oldest all behind it: each was sent again as often as it, and none was answered. Were they kept, they would be
+   * stored before the oldest, which its sender is only now told to send again.
+   */
+  #giveUp(queue: Queue): void {
+    for (const [number, pending] of queue.pending) {
+      this.#settle(queue, number, pending);
+      pending.reject(
+        new RookeryError('LOG_UNAVAILABLE', 'no answer from the log; the same id may be sent again', {
+          retryAfterMs: MIN_RETRY_AFTER_MS,
+        }),
+      );
     }
   }
 

@@ -45,7 +45,8 @@ export class NatsServer {
     const { dataDir, port, profile, topology } = options;
     const { configFile, credentialsFile } = prepareNats({ dataDir, port, profile, topology });
     await stopOrphan(pidFileIn(dataDir), configFile);
-    if (!(await isPortFree(port))) throw new RookeryError('PORT_IN_USE', `port ${port}, for nats-server, is taken`);
+    if (!(await isPortFree(port)))
+      throw new RookeryError('PORT_IN_USE', `port ${port}, for nats-server, is taken; --nats-port gives another`);
     const server = new NatsServer(options, configFile, credentialsFile);
     server.#process.start();
     try {

@@ -123,7 +123,10 @@ export class SupervisedProcess {
     }
     if (performance.now() - startedAt > HEALTHY_AFTER_MS) this.#restartMs = FIRST_RESTART_MS;
     log.warn({ what: `${name} died`, how, logFile, restartMs: this.#restartMs });
-    this.#restartTimer = setTimeout(() => this.start(), this.#restartMs);
+    this.#restartTimer = setTimeout(() => {
+      this.start();
+      log.info({ what: `${name} is back`, pid: this.pid });
+    }, this.#restartMs);
     this.#restartMs = Math.min(2 * this.#restartMs, MAX_RESTART_MS);
   }
 

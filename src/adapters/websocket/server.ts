@@ -51,8 +51,8 @@ export interface Server {
   readonly http: FastifyInstance;
   /** Unsent bytes of all connections. */
   readonly bufferedBytes: number;
-  /** Pings what is silent and closes what stays so. To be called several times a heartbeat. */
-  sweep(nowMs: number): void;
+  /** Pings what is silent and closes what stays so. To be called four times a heartbeat, or more often. */
+  sweep(): void;
 }
 
 /** What hangs on a socket. */
@@ -109,8 +109,9 @@ class WebSocketServer implements Server {
   readonly http: FastifyInstance;
   readonly #options: ServerOptions;
   readonly #open = new Set<Attached>();
-  /** Of the last sweep: exact enough for heartbeats, and costs no clock on the path of a message. */
-  #nowMs = Date.now();
+  /** Time in which we could hear, as of the last sweep: exact enough, and costs no clock on the path of a message. */
+  #nowMs = 0;
+  #sweptAt = performance.now();
 
   constructor(http: FastifyInstance, options: ServerOptions) {
     this.http = http;
@@ -123,11 +124,14 @@ class WebSocketServer implements Server {
     return bytes;
   }
 
-  sweep(nowMs: number): void {
-    this.#nowMs = nowMs;
+  sweep(): void {
     const { heartbeatMs } = this.#options;
+    const now = performance.now();
+    // A sweep that comes late tells of a process that stood still: what was sent to it meanwhile is yet to be read.
+    this.#nowMs += Math.min(now - this.#sweptAt, heartbeatMs / 4);
+    this.#sweptAt = now;
     for (const attached of this.#open) {
-      const silentMs = nowMs - attached.heardAt;
+      const silentMs = this.#nowMs - attached.heardAt;
       if (silentMs >= 2 * heartbeatMs) {
         attached.connection.close(closeCodes.HEARTBEAT_TIMEOUT, 'nothing was heard for two heartbeats');
       } else if (silentMs >= heartbeatMs && !attached.pinged) {

@@ -53,10 +53,12 @@ export class Conversations {
   readonly #views: ConversationViews;
   readonly #clock: Clock;
   readonly #cache = new ViewCache();
-  /** Fetches under way, by conversation and sender: what that one sends there meanwhile waits behind it, in order. */
+  /** Fetches under way, by conversation and sender: what that one sends there meanwhile shares the view. */
   readonly #fetching = new Map<string, Promise<View | undefined>>();
   /** Changes under way, by conversation and sender: what that one does there next is decided behind them. None rejects. */
   readonly #changing = new Map<string, Promise<void>>();
+  /** What waits to be handed to the log, by conversation and sender: the newest, behind all before it. None rejects. */
+  readonly #waiting = new Map<string, Promise<void>>();
   /** Queries under way: who asks the same meanwhile shares the next answer. */
   readonly #asking = new Map<string, Asking<View | undefined>>();
 
@@ -90,14 +92,17 @@ export class Conversations {
 
   /** A message, or what changes one: in the order of the calls, or an edit could overtake what it edits. */
   #say(target: ConversationId, event: ConversationEvent): Promise<Sent> {
-    const changing = this.#changing.get(keyOf(target, event.by));
-    if (changing) return changing.then(() => this.#say(target, event));
+    const key = keyOf(target, event.by);
     const at = this.#clock.nowMs();
     if (isExpired(event, at)) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
-    const view = this.#fetching.has(keyOf(target, event.by)) ? undefined : this.#cache.get(target, event.by);
+    const waits = this.#waiting.has(key) || this.#changing.has(key);
+    const view = waits ? undefined : this.#cache.get(target, event.by);
     // Hot path: with a view at hand the event is appended in this very turn.
     if (view && !refusalOf(view.conversation, event, { at })) return this.#append(target, event);
-    return this.#sayOnFreshView(target, event);
+    const decided = (this.#changing.get(key) ?? DONE).then(() => this.#decide(target, event));
+    return inTurn(this.#waiting, key, decided, (standing) =>
+      standing ? Promise.resolve(this.#sent(target, standing)) : this.#append(target, event),
+    );
   }
 
   /** @throws RookeryError with a refusal's code, CONFLICT, or as ConversationLog.append */
@@ -145,16 +150,15 @@ export class Conversations {
     };
   }
 
-  async #sayOnFreshView(target: ConversationId, event: ConversationEvent): Promise<Sent> {
-    let view = await this.#fetch(target, event.by);
-    if (view && this.#refusal(view, event)) {
-      // Before a refusal: has the log this very message already? Then it is a retry, and its first answer stands.
-      view = await this.#current(target, { about: usersIn(event), intended: event });
-      if (view?.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
-      const refusal = view && this.#refusal(view, event);
-      if (refusal) throw refused(refusal);
-    }
-    return this.#append(target, event);
+  /** @returns where it stands already, if it does: then it is a retry, and its first answer stands. @throws its refusal */
+  async #decide(target: ConversationId, event: ConversationEvent): Promise<Appended | undefined> {
+    const view = this.#cache.get(target, event.by) ?? (await this.#fetch(target, event.by));
+    if (!view || !this.#refusal(view, event)) return undefined;
+    const current = await this.#current(target, { about: usersIn(event), intended: event });
+    if (current?.seenAt !== undefined) return { pos: current.seenAt, duplicate: true };
+    const refusal = current && this.#refusal(current, event);
+    if (refusal) throw refused(refusal);
+    return undefined;
   }
 
   async #append(target: ConversationId, event: ConversationEvent): Promise<Sent> {
@@ -172,11 +176,10 @@ export class Conversations {
     return this.#log.append(target, event);
   }
 
-  /** One change of a sender behind the other: each is decided on what the one before has made of the conversation. */
+  /** Behind what its sender said there before; and one change behind the other: each is decided on what the one before made. */
   #change(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     const key = keyOf(target, event.by);
-    const before = this.#changing.get(key);
-    const change = before ? before.then(() => this.#changeNow(target, event)) : this.#changeNow(target, event);
+    const change = inTurn(this.#waiting, key, this.#changing.get(key) ?? DONE, () => this.#changeNow(target, event));
     const settled = change.then(
       () => undefined,
       () => undefined,
@@ -240,6 +243,30 @@ export class Conversations {
     };
     return once(this.#fetching, keyOf(id, by), fetch);
   }
+}
+
+const DONE = Promise.resolve();
+
+/** Calls `work` once it is `ready` and what waited under `key` before was called, or was given up. @throws what `ready` or `work` throws */
+function inTurn<R, T>(
+  waiting: Map<string, Promise<void>>,
+  key: string,
+  ready: Promise<R>,
+  work: (readied: R) => Promise<T>,
+): Promise<T> {
+  // It may be given up before its turn comes.
+  ready.catch(() => undefined);
+  // Wrapped: the next waits for the call, not for its result.
+  const called = (waiting.get(key) ?? DONE).then(() => ready).then((readied) => ({ result: work(readied) }));
+  const turn = called.then(
+    () => undefined,
+    () => undefined,
+  );
+  waiting.set(key, turn);
+  void turn.then(() => {
+    if (waiting.get(key) === turn) waiting.delete(key);
+  });
+  return called.then(({ result }) => result);
 }
 
 /** One of a kind at a time: who comes meanwhile gets the same. */

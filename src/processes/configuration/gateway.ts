@@ -22,7 +22,7 @@ const authFields = Type.Object(
     apiKeys: Type.Array(Type.String({ minLength: 32 }), {
       default: [],
       secret: true,
-      description: 'keys with which a backend may send as any user',
+      description: 'keys with which a backend may send as any user; 32 characters or more',
     }),
   },
   { ...strict, default: {} },

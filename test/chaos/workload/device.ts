@@ -19,6 +19,8 @@ export class Device {
   /** Outlives its clients, as a file outlives an app. */
   #storage = new MemoryStorage();
   #client: Client | undefined;
+  /** One opens or closes behind the other: a storage is one client's at a time. */
+  #turn: Promise<void> = Promise.resolve();
   /** Counts the times it was opened. */
   run = 0;
 
@@ -40,7 +42,35 @@ export class Device {
     return (this.#client?.outboxSize ?? 0) === 0;
   }
 
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    return this.#inTurn(() => this.#open());
+  }
+
+  /** @param drainWithinMs 0: as if it were switched off */
+  close(drainWithinMs: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const client = this.#client;
+      this.#client = undefined;
+      await client?.close({ drainWithinMs });
+    });
+  }
+
+  /** What it has stored is gone; what it had not sent may never be. */
+  loseStorage(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#client) return;
+      this.#storage = new MemoryStorage();
+      this.#parts.recorder.reset(this.#parts.user, this.name);
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  async #open(): Promise<void> {
     if (this.#client) return;
     const { user, name, gateways, token, recorder, random, onEntry } = this.#parts;
     this.run += 1;
@@ -66,18 +96,5 @@ export class Device {
     });
     this.#client = client;
     client.start();
-  }
-
-  /** @param drainWithinMs 0: as if it were switched off */
-  async close(drainWithinMs: number): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    await client?.close({ drainWithinMs });
-  }
-
-  /** What it has stored is gone; what it had not sent may never be. */
-  loseStorage(): void {
-    this.#storage = new MemoryStorage();
-    this.#parts.recorder.reset(this.#parts.user, this.name);
   }
 }

@@ -115,7 +115,7 @@ export class World {
     else if (chance < 0.94) this.#sayOverHttp(person, this.#place(person));
     else if (chance < 0.98) this.#leadGroup(person);
     else this.#block(person);
-    this.#later(() => this.#act(person), [10, 80]);
+    this.#later(() => this.#act(person), [20, 160]);
   }
 
   /** A group or somebody, oneself included; now and then a place where one does not belong. */
@@ -249,7 +249,7 @@ export class World {
     else {
       const close = async (): Promise<void> => {
         await device.close(this.#random.chance(0.5) ? 0 : 500);
-        if (this.#random.chance(0.2)) device.loseStorage();
+        if (this.#random.chance(0.2)) await device.loseStorage();
       };
       this.#recorder.own(close());
     }
