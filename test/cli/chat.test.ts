@@ -7,6 +7,8 @@ import t, { type Test } from 'tap';
 import { ScriptedGateway } from '../support/scripted-gateway.ts';
 import { eventually } from '../support/waiting.ts';
 
+/** Unsigned: whether to trust it is the gateway's business. */
+const tokenOf = (sub: string): string => `e30.${Buffer.from(JSON.stringify({ sub })).toString('base64url')}.`;
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
 
 async function scene(t: Test) {
@@ -54,9 +56,9 @@ t.test(
 
 t.test('what others wrote is shown without what it would do to the terminal', async (t) => {
   const { gateway, chat } = await scene(t);
-  const { input, said, ended } = chat('--token', 'mine');
+  const { input, said, ended } = chat('--token', tokenOf('me'));
   await gateway.welcomed(1);
-  t.equal(gateway.connection.hello.token, 'mine');
+  t.equal(gateway.connection.hello.token, tokenOf('me'));
   const base = { type: 'message', at: 0, by: 'bob\u001b]0;x\u0007', contentType: 'text/plain' };
   const bodies = ['\u001b[2Jboo\u0007', 'two\nlines', '\u202eevil'].map((text) => new TextEncoder().encode(text));
   const entries = bodies.map((body, i) => ({ ...base, pos: i + 1, n: i + 1, id: `e${i}`, body }));
@@ -85,4 +87,17 @@ t.test('what is not acked when it ends goes out at the next start', async (t) =>
   t.equal(await second.ended, 0);
   const sent = gateway.frames.flatMap((frame) => (frame.t === 'send' ? [new TextDecoder().decode(frame.body)] : []));
   t.same(sent, ['one', 'two', 'one', 'two', 'three']);
+});
+
+t.test("with another's token nothing is said at all", async (t) => {
+  const { gateway, chat } = await scene(t);
+  for (const [token, told] of [
+    [tokenOf('bob'), /the token is for bob, not for me/],
+    ['mine', /--token is no JWT/],
+  ] as const) {
+    const { said, ended } = chat('--token', token);
+    t.not(await ended, 0);
+    t.match(said.err, told);
+  }
+  t.same(gateway.connections, []);
 });

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'e490eefa191b74ee989a5f78cf7977f0ed5bc8e97fe96bfa2788f04db3b795bb';
+const PINNED = '3d10eae693c63992312068e6f16696ac76798bf0e2dd8d31b5de7a248cf61713';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
