@@ -23,7 +23,7 @@ export function plainEntry({ pos, at, event }: LogEvent): Entry {
 }
 
 /** Field by field: what a newer writer of the log may have added beside them is not passed on unseen. */
-const contentOf = (content: MessageContent): MessageContent => ({
+export const contentOf = (content: MessageContent): MessageContent => ({
   contentType: content.contentType,
   body: content.body,
   ...(content.keyId !== undefined && { keyId: content.keyId }),

@@ -7,6 +7,7 @@
  * runs of one conversation; runs of different conversations may overtake each other within a window (docs/adr/0001).
  */
 import {
+  type Conversation,
   type ConversationEvent,
   evolve,
   hasIndex,
@@ -52,8 +53,20 @@ export interface Run {
   readonly timeline: boolean;
 }
 
+/** An event that took effect, and what it met and left: what read models are built from, so that they never judge anew. */
+export interface Accepted {
+  readonly logged: LogEvent;
+  readonly before: Conversation;
+  /** The very same as `before` where the event changes no conversation (a read mark). */
+  readonly after: Conversation;
+  /** The message that an edit or a recall changes. */
+  readonly target: Seen | undefined;
+}
+
 export interface FoldedWindow {
   readonly runs: readonly Run[];
+  /** In the order of the log. */
+  readonly accepted: readonly Accepted[];
   readonly changes: FanOutChanges;
   /** Conversations whose roster is another one now: gateways drop their view of them. */
   readonly rosterChanges: readonly ConversationId[];
@@ -110,6 +123,7 @@ class WindowDraft {
   /** By conversation, then sender and id: what this window itself has accepted. */
   readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
   readonly #runs: OpenRun[] = [];
+  readonly #accepted: Accepted[] = [];
   readonly #openRuns = new Map<ConversationId, OpenRun>();
   readonly #rosterChanges = new Set<ConversationId>();
   #at = 0;
@@ -157,6 +171,7 @@ class WindowDraft {
     const seen = [...this.#remembered.values()].flatMap((ids) => [...ids.values()]);
     return {
       runs: this.#runs,
+      accepted: this.#accepted,
       changes: { at: this.#at, conversations: this.#conversations, readMarks, seen },
       rosterChanges: [...this.#rosterChanges],
     };
@@ -165,6 +180,7 @@ class WindowDraft {
   #accept(logged: LogEvent, before: FoldedConversation, statePos: number, target: Seen | undefined): void {
     const { event, conversation: id, pos, at } = logged;
     const after = evolve(before.conversation, event, at);
+    this.#accepted.push({ logged, before: before.conversation, after, target });
     this.#conversations.set(id, { conversation: after, statePos });
     const n = event.type === 'messageSent' ? after.lastIndex : 0;
     this.#remember({ conversation: id, by: event.by, id: event.id, pos, n, expiresAt: expiryOf(logged) });
@@ -189,6 +205,7 @@ class WindowDraft {
     let marks = this.#readMarks.get(id);
     if (!marks) this.#readMarks.set(id, (marks = new Map()));
     marks.set(event.by, upTo);
+    this.#accepted.push({ logged, before: conversation, after: conversation, target: undefined });
     // To the reader's other devices; in a direct conversation also to the other one, unless that one has blocked the reader.
     const { roster } = conversation;
     const peers =

@@ -1,7 +1,6 @@
 // long because: one fold, one small language to tell its logs in
 import fc from 'fast-check';
 import t from 'tap';
-import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import type { ResumePoint, Span } from '../../src/ports/inbox-writer.ts';
@@ -10,29 +9,12 @@ import { MAX_COPIES, planFor } from '../../src/projections/fan-out-plan.ts';
 import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
 import { cutterFor } from '../../src/projections/window-cutter.ts';
 import { bytes, conversation, msgId, user, users } from '../support/given.ts';
+import { log, type Part, says } from '../support/logged.ts';
 
 const [alice, bob, carol] = users('alice', 'bob', 'carol') as [UserId, UserId, UserId];
 const group = conversation('rooks');
 const direct = directConversationId(alice, bob);
 
-type Part = ConversationEvent extends infer E ? (E extends unknown ? Omit<E, 'id'> & { id?: string } : never) : never;
-
-/** A log of events at positions 1, 2, 3 …, one second apart. */
-function log(...parts: [ConversationId, Part, number?][]): LogEvent[] {
-  return parts.map(([to, part, at], i) => ({
-    pos: i + 1,
-    at: at ?? 1_000 * (i + 1),
-    conversation: to,
-    event: { ...part, id: msgId(part.id ?? `id${i + 1}`) } as ConversationEvent,
-  }));
-}
-const says = (by: UserId, id?: string): Part => ({
-  type: 'messageSent',
-  by,
-  contentType: 'text/plain',
-  body: bytes('hi'),
-  ...(id && { id }),
-});
 const creates = (...members: UserId[]): Part => ({ type: 'groupCreated', by: alice, name: 'Rooks', members });
 
 /** What each user's inbox holds after a fold in the given windows: `type` or code, and the index. */

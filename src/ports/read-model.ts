@@ -1,0 +1,85 @@
+/**
+ * What can be asked of the past: conversations as their list shows them, timelines, receipts. Rows that follow from the log
+ * alone; one file per lane, which may be deleted at any time.
+ *
+ * Nothing in it counts up and down: unread and mentions are derived when asked, from indexes that only grow. So no retry, no
+ * race of devices and no crash can make them drift.
+ */
+import type { MessageContent } from '../domain/conversation.ts';
+import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { Entry } from '../protocol/frames.ts';
+
+/** An entry with an index. */
+export type TimelineEntry = Extract<Entry, { readonly n: number }>;
+
+/** A conversation as the list shows it, whoever looks. */
+export interface Summary {
+  readonly kind: 'direct' | 'group';
+  readonly name: string;
+  readonly avatar: string;
+  readonly memberCount: number;
+  readonly dissolved: boolean;
+  /** The newest entry of the timeline: its index, its position and the log's time of it. */
+  readonly lastIndex: number;
+  readonly lastPos: number;
+  readonly lastAt: number;
+}
+
+/** A stay begins, or ends. A user may join again: that is another stay. */
+export type MembershipChange =
+  | {
+      readonly type: 'joined';
+      readonly conversation: ConversationId;
+      readonly user: UserId;
+      /** Index of the entry by which they joined; 0 in a direct conversation, where both are from the start. */
+      readonly n: number;
+      /** The first index they may see. */
+      readonly seesFrom: number;
+    }
+  /** The entry with index `n` is the last they may see. */
+  | { readonly type: 'left'; readonly conversation: ConversationId; readonly user: UserId; readonly n: number };
+
+/** Everybody, where a user could stand: no id is empty. */
+export const EVERYBODY = '';
+
+/** Who is named, of those who were members then. */
+export type Mentioned = readonly (UserId | typeof EVERYBODY)[];
+
+/** A message is shown otherwise, or no more. */
+export type Amendment = {
+  readonly conversation: ConversationId;
+  /** The message's index and position. */
+  readonly target: { readonly n: number; readonly pos: number };
+  readonly pos: number;
+  readonly at: number;
+  readonly by: UserId;
+} & (
+  | { readonly type: 'edited'; readonly content: MessageContent; readonly mentioned: Mentioned }
+  | { readonly type: 'recalled' }
+);
+
+export interface Receipt {
+  readonly conversation: ConversationId;
+  readonly user: UserId;
+  readonly upTo: number;
+  /** Milliseconds since 1970, the log's time of the mark. */
+  readonly at: number;
+}
+
+/** What a window of the log changes, to be written in this order of fields. */
+export interface ReadModelChanges {
+  /** Conversations with a timeline that the window touched, as it left them. */
+  readonly summaries: ReadonlyMap<ConversationId, Summary>;
+  /** In the order of the log. */
+  readonly memberships: readonly MembershipChange[];
+  readonly entries: readonly {
+    readonly conversation: ConversationId;
+    readonly entry: TimelineEntry;
+    readonly mentioned: Mentioned;
+  }[];
+  /** Index of the newest entry of one's own, of those who made one. */
+  readonly ownLast: ReadonlyMap<ConversationId, ReadonlyMap<UserId, number>>;
+  /** In the order of the log. */
+  readonly amendments: readonly Amendment[];
+  readonly receipts: readonly Receipt[];
+}

@@ -1,0 +1,121 @@
+/**
+ * The rows that a window of the log changes in the read model. Pure. It starts from what the fan-out's fold has accepted, so
+ * that a list, an unread count or a page of history can never disagree with what was delivered.
+ */
+import type { MessageContent, Roster } from '../domain/conversation.ts';
+import { hasIndex } from '../domain/conversation.ts';
+import type { ConversationId, UserId } from '../domain/ids.ts';
+import {
+  type Amendment,
+  EVERYBODY,
+  type MembershipChange,
+  type Mentioned,
+  type ReadModelChanges,
+  type Receipt,
+  type Summary,
+  type TimelineEntry,
+} from '../ports/read-model.ts';
+import { contentOf, timelineEntry } from './entry.ts';
+import type { Accepted } from './fan-out.ts';
+
+export function readModelChanges(accepted: readonly Accepted[]): ReadModelChanges {
+  const draft = new Draft();
+  for (const event of accepted) draft.add(event);
+  return draft.changes();
+}
+
+class Draft {
+  readonly #summaries = new Map<ConversationId, Summary>();
+  readonly #memberships: MembershipChange[] = [];
+  readonly #entries: { conversation: ConversationId; entry: TimelineEntry; mentioned: Mentioned }[] = [];
+  readonly #ownLast = new Map<ConversationId, Map<UserId, number>>();
+  readonly #amendments: Amendment[] = [];
+  /** By conversation and user: of several marks in a window the last one counts. */
+  readonly #receipts = new Map<ConversationId, Map<UserId, Receipt>>();
+
+  add(accepted: Accepted): void {
+    const { event } = accepted.logged;
+    if (event.type === 'conversationRead') this.#read(accepted, event.upTo);
+    else if (hasIndex(event)) this.#enter(accepted);
+    else if (event.type === 'messageEdited') this.#amend(accepted, contentOf(event));
+    else if (event.type === 'messageRecalled') this.#amend(accepted);
+  }
+
+  changes(): ReadModelChanges {
+    return {
+      summaries: this.#summaries,
+      memberships: this.#memberships,
+      entries: this.#entries,
+      ownLast: this.#ownLast,
+      amendments: this.#amendments,
+      receipts: [...this.#receipts.values()].flatMap((marks) => [...marks.values()]),
+    };
+  }
+
+  #enter({ logged, before, after }: Accepted): void {
+    const { conversation, event, pos, at } = logged;
+    const { roster, lastIndex: n } = after;
+    this.#summaries.set(conversation, {
+      kind: roster.kind === 'direct' ? 'direct' : 'group',
+      name: roster.name,
+      avatar: roster.settings.avatar,
+      memberCount: roster.members.size,
+      dissolved: roster.dissolved,
+      lastIndex: n,
+      lastPos: pos,
+      lastAt: at,
+    });
+    this.#follow(conversation, before.roster, roster, n);
+    const mentioned = event.type === 'messageSent' ? mentionedBy(event, roster) : [];
+    this.#entries.push({ conversation, entry: timelineEntry(logged, n) as TimelineEntry, mentioned });
+    of(this.#ownLast, conversation).set(event.by, n);
+  }
+
+  /** Who is there now and was not before, and the reverse. Both of a direct conversation are there from its first entry on. */
+  #follow(conversation: ConversationId, before: Roster, after: Roster, n: number): void {
+    if (after.kind === 'direct' && n === 1) {
+      for (const user of after.members.keys()) {
+        this.#memberships.push({ type: 'joined', conversation, user, n: 0, seesFrom: 0 });
+      }
+    }
+    if (after.members === before.members) return;
+    for (const user of after.members.keys()) {
+      if (before.members.has(user)) continue;
+      this.#memberships.push({ type: 'joined', conversation, user, n, seesFrom: after.joined.get(user) ?? 0 });
+    }
+    for (const user of before.members.keys()) {
+      if (!after.members.has(user)) this.#memberships.push({ type: 'left', conversation, user, n });
+    }
+  }
+
+  /** @param content what is shown from now on; none: nothing */
+  #amend({ logged, after, target }: Accepted, content?: MessageContent): void {
+    if (!target) return;
+    const { conversation, pos, at, event } = logged;
+    const about = { conversation, target: { n: target.n, pos: target.pos }, pos, at, by: event.by };
+    this.#amendments.push(
+      content
+        ? { type: 'edited', ...about, content, mentioned: mentionedBy(content, after.roster) }
+        : { type: 'recalled', ...about },
+    );
+  }
+
+  #read({ logged }: Accepted, upTo: number): void {
+    const { conversation, at, event } = logged;
+    of(this.#receipts, conversation).set(event.by, { conversation, user: event.by, upTo, at });
+  }
+}
+
+function mentionedBy({ mentions, mentionsAll }: MessageContent, { members }: Roster): Mentioned {
+  if (!mentions && !mentionsAll) return NOBODY;
+  const named = new Set((mentions ?? []).filter((user) => members.has(user)));
+  return mentionsAll ? [EVERYBODY, ...named] : [...named];
+}
+
+const NOBODY: Mentioned = [];
+
+function of<Value>(maps: Map<ConversationId, Map<UserId, Value>>, conversation: ConversationId): Map<UserId, Value> {
+  let map = maps.get(conversation);
+  if (!map) maps.set(conversation, (map = new Map()));
+  return map;
+}
