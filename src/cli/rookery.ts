@@ -3,6 +3,7 @@
 import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';
 import { registerChat } from './chat.ts';
+import { registerCluster } from './cluster.ts';
 import { registerConfig } from './config.ts';
 import { registerDead } from './dead.ts';
 import { registerDev } from './dev.ts';
@@ -28,6 +29,7 @@ registerChat(program);
 registerToken(program);
 registerProcesses(program);
 registerStreams(program);
+registerCluster(program);
 registerConfig(program);
 registerDead(program);
 
