@@ -28,7 +28,7 @@ help:
 # time after a fresh install, when the plugins it is told to drop are still the ones it loads.
 node_modules/.installed: package.json package-lock.json scripts/node.sh
 	@PATH="$$(./scripts/node.sh):$$PATH" && echo 'rookery: installing packages …' >&2 && \
-	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && \
+	npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error && \
 	{ node_modules/.bin/tap build >/dev/null 2>&1 || node_modules/.bin/tap build; }
 	@touch $@
 

@@ -43,7 +43,7 @@ if [ ! -x "$home/bin/node" ]; then
   mkdir -p "$root/.tools/node"
   work=$(mktemp -d "$root/.tools/node/work.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  (cd "$work" && npm pack --loglevel=error --json "$package@$version" >packed.json)
+  (cd "$work" && npm pack --no-update-notifier --loglevel=error --json "$package@$version" >packed.json)
   if ! grep -qF "$integrity" "$work/packed.json"; then
     echo "rookery: $package@$version does not have the pinned hash; not installed" >&2
     exit 1

@@ -51,6 +51,9 @@ export function registerChat(program: Command): void {
       const { FileStorage } = await import('../sdk/node/file-storage.ts');
       const me = parseUserId(options.as);
       if (!me) throw new RookeryError('BAD_ID', '--as must be 1 to 128 bytes of UTF-8');
+      if (options.to !== undefined && options.group !== undefined) {
+        throw new RookeryError('BAD_REQUEST', 'either --to or --group: a line goes to one place');
+      }
       if (options.token !== undefined) checkUser(options.token, me);
       const dir = join(options.state, fileNameOf(me));
       const storage = await FileStorage.open(dir);

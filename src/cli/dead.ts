@@ -19,6 +19,13 @@ interface Letter {
   readonly data: Uint8Array;
 }
 
+const EXAMPLES = `
+Examples:
+  rookery dead list                         of the nats-server of \`rookery dev\`
+  rookery dead list --config ops.json       {"nats": {"servers": [...], "credentialsFile": "..."}}
+  rookery dead show 3                       one of them, with its bytes
+  rookery dead retry 3                      once code that can read it runs`;
+
 export function registerDead(program: Command): void {
   const dead = program.command('dead').description('dead letters: events no code could read');
   dead
@@ -44,7 +51,7 @@ export function registerDead(program: Command): void {
     .option('--config <file>', 'JSON file with `nats`')
     .action(async (number: string, options: Options) => {
       await withNats(options, async (nats) => {
-        const { data, ...letter } = await letterAt(nats, Number(number));
+        const { data, ...letter } = await letterAt(nats, number);
         for (const [field, value] of Object.entries(letter)) console.log(`${field.padEnd(8)} ${value}`);
         console.log(`base64   ${Buffer.from(data).toString('base64')}`);
       });
@@ -56,7 +63,7 @@ export function registerDead(program: Command): void {
     .option('--config <file>', 'JSON file with `nats`')
     .action(async (number: string, options: Options) => {
       await withNats(options, async (nats) => {
-        const letter = await letterAt(nats, Number(number));
+        const letter = await letterAt(nats, number);
         // Once, however often it is tried: the letter's own place is the id.
         const { seq } = await nats.js.publish(letter.subject, letter.data, {
           msgID: `retry:${letter.stream}:${letter.pos}`,
@@ -91,10 +98,10 @@ async function* letters(nats: Nats): AsyncGenerator<Letter> {
   }
 }
 
-async function letterAt(nats: Nats, number: number): Promise<Letter> {
+async function letterAt(nats: Nats, number: string): Promise<Letter> {
   const { RookeryError } = await import('../protocol/error-codes.ts');
-  const message = Number.isSafeInteger(number)
-    ? await nats.jsm.streams.getMessage('DEAD', { seq: number }).catch(() => undefined)
+  const message = /^[1-9]\d{0,15}$/.test(number)
+    ? await nats.jsm.streams.getMessage('DEAD', { seq: Number(number) }).catch(() => undefined)
     : undefined;
   if (!message) throw new RookeryError('NOT_FOUND', `there is no dead letter ${number}`);
   return toLetter(message);

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 /** The `rookery` command. Each subcommand lives in a file of its own, loaded only when it is called. */
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';
 import { registerChat } from './chat.ts';
@@ -19,7 +20,12 @@ Examples:
   rookery config check gateway         what is in force and where it came from
   rookery streams diff                 the server's streams against the files`;
 
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
 const program = new Command('rookery')
+  .version(version)
   .description('An event-sourced instant-messaging engine on NATS JetStream')
   .showHelpAfterError('(--help shows what there is)')
   .addHelpText('after', EXAMPLES);

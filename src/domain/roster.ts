@@ -57,7 +57,7 @@ export type RefusalCode =
   | 'NOT_A_DIRECT_CONVERSATION'
   | 'INDEX_BEYOND_END';
 
-/** At the limit a group refuses new members: beyond it a conversation is to become a channel (DESIGN section 5). */
+/** At the limit a group refuses new members: beyond it a conversation is to become a channel. */
 export const MAX_GROUP_MEMBERS = 10_000;
 /** People who wait to be added. At the limit TOO_MANY_REQUESTS, until some are answered. */
 export const MAX_JOIN_REQUESTS = 200;

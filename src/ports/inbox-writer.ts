@@ -1,4 +1,4 @@
-/** One lane's writer to one INBOX stream (DESIGN section 5). */
+/** One lane's writer to one INBOX stream. */
 
 /** A record of a window's plan for this stream; its place in the list is its offset. */
 export interface PlannedRecord {

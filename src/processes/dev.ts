@@ -10,7 +10,7 @@ import { loadDefinitions } from '../adapters/jetstream/stream-definitions.ts';
 import { applyStreams } from '../adapters/jetstream/streams.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { NatsServer } from '../adapters/system/nats-server.ts';
-import { isPortFree } from '../adapters/system/ports.ts';
+import { checkPort } from '../adapters/system/ports.ts';
 import { ensureSecretFile } from '../adapters/system/secret-file.ts';
 import { SupervisedProcess } from '../adapters/system/supervised-process.ts';
 import type { Log } from '../ports/log.ts';
@@ -49,7 +49,7 @@ export interface Dev {
 export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev> {
   const { host, port, topology } = config;
   const dataDir = resolve(config.dataDir);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeFolder(dataDir);
   const lock = lockFolder(dataDir);
   const running: { kill(): void; stop(): Promise<void> }[] = [];
   const drain = async (): Promise<void> => {
@@ -60,8 +60,7 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
     for (const part of running) part.kill();
   };
   try {
-    if (!(await isPortFree(port, host)))
-      throw new RookeryError('PORT_IN_USE', `port ${port}, for the gateway, is taken; --port gives another`);
+    await checkPort(port, host, `port ${port}, for the gateway`, '--port gives another');
     const secretFile = join(dataDir, 'jwt-secret');
     ensureSecretFile(secretFile, () => randomBytes(SECRET_BYTES).toString('base64url'));
     const nats = await NatsServer.start({
@@ -102,6 +101,15 @@ async function applyAll({ url, credentialsFile }: NatsServer, { topology }: DevC
 }
 
 /** A process of ours. What is decided here comes as flags, which win over files and the environment. */
+/** @throws RookeryError CONFIGURATION_INVALID */
+function makeFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new RookeryError('CONFIGURATION_INVALID', `the data folder ${dir}: ${(cause as Error).message}`, { cause });
+  }
+}
+
 function supervised(name: string, decided: object, dataDir: string, { rookery, log }: DevParts): SupervisedProcess {
   const [command, ...args] = rookery;
   const settings = Object.entries(decided).flatMap(([field, value]) => ['--set', `${field}=${JSON.stringify(value)}`]);

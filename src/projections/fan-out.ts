@@ -45,7 +45,7 @@ export interface Run {
   readonly conversation: ConversationId;
   /**
    * Who gets it, in the order of writing. The same array for as long as the members stay the same, so that what is derived
-   * from it can be kept. Room for channels (DESIGN section 5): an audience of another kind than a list of users.
+   * from it can be kept. Room for channels: an audience of another kind than a list of users.
    */
   readonly audience: readonly UserId[];
   readonly entries: readonly Entry[];

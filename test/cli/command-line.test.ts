@@ -41,6 +41,10 @@ t.test('an error is its code and a text, and exit code 1', async (t) => {
     [['streams', 'diff'], /^CONFIGURATION_INVALID: .*nats-credentials\.json/],
     [['streams', 'diff', '--replicas', '9'], /1 to 5/],
     [['dev', '--port', 'http'], /^CONFIGURATION_INVALID: port: must be integer/],
+    [['dev', '--host', '203.0.113.1'], /^CONFIGURATION_INVALID: port 7700, for the gateway: cannot listen on 203/],
+    [['dev', '--data', import.meta.filename], /^CONFIGURATION_INVALID: the data folder /],
+    [['token', '--user', 'alice', '--days', 'many'], /^CONFIGURATION_INVALID: --days many/],
+    [['chat', '--as', 'a', '--to', 'b', '--group', 'c'], /^BAD_REQUEST: either --to or --group/],
     [['dev', '--profile', 'fast'], /^CONFIGURATION_INVALID: profile: must be default or sync/],
   ];
   for (const [args, expected] of cases) {
@@ -49,7 +53,7 @@ t.test('an error is its code and a text, and exit code 1', async (t) => {
 });
 
 t.test('help is there for every command, with examples', async (t) => {
-  for (const command of [[], ['dev'], ['gateway'], ['fan-out-worker'], ['streams'], ['config', 'check']]) {
+  for (const command of [[], ['dev'], ['gateway'], ['fan-out-worker'], ['streams'], ['config', 'check'], ['dead']]) {
     t.match(await rookery([...command, '--help']), { code: 0, stdout: /Examples:/ }, command.join(' '));
   }
 });
@@ -91,6 +95,11 @@ t.test('streams are compared and applied from the command line', async (t) => {
   const apply = ['streams', 'apply', '--config', config];
   t.match(await rookery(apply), { code: 1, stderr: /^STREAM_CHANGE_REFUSED: .*INBOX_0\.max_age/ });
   t.match(await rookery([...apply, '--allow-data-loss']), { code: 0, stdout: /^updated INBOX_0\n/ });
+});
+
+t.test('the version is that of the package', async (t) => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', '..', 'package.json'), 'utf8'));
+  t.match(await rookery(['--version']), { code: 0, stdout: `${version}\n` });
 });
 
 t.test('a reader that goes away is no error', async (t) => {

@@ -1,5 +1,5 @@
 /**
- * One lane's writer to one INBOX stream: terms, fenced checkpoints, read-back (DESIGN section 5, docs/adr/0001).
+ * One lane's writer to one INBOX stream: terms, fenced checkpoints, read-back (docs/adr/0001).
  *
  * A window is one fast-ingest batch, its checkpoint the commit. The next batch begins only after the server has confirmed
  * the last, so what the stream holds of a term is whole windows and at most one window's prefix.

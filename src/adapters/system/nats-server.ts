@@ -12,12 +12,13 @@ import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { Topology } from '../../protocol/subjects.ts';
 import { type DurabilityProfile, prepareNats } from './nats-configuration.ts';
-import { isPortFree } from './ports.ts';
+import { checkPort } from './ports.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 
 /** A store of some GB recovers in seconds (5 s/GB after a kill); longer than this something is wrong. */
 const READY_WITHIN_MS = 60_000;
 const POLL_MS = 25;
+const LOOPBACK = '127.0.0.1';
 /** How long a server without a parent may take to end before it is killed. */
 const ORPHAN_ENDS_WITHIN_MS = 15_000;
 const PROBE_TIMEOUT_MS = 1_000;
@@ -45,8 +46,7 @@ export class NatsServer {
     const { dataDir, port, profile, topology } = options;
     const { configFile, credentialsFile } = prepareNats({ dataDir, port, profile, topology });
     await stopOrphan(pidFileIn(dataDir), configFile);
-    if (!(await isPortFree(port)))
-      throw new RookeryError('PORT_IN_USE', `port ${port}, for nats-server, is taken; --nats-port gives another`);
+    await checkPort(port, LOOPBACK, `port ${port}, for nats-server`, '--nats-port gives another');
     const server = new NatsServer(options, configFile, credentialsFile);
     server.#process.start();
     try {
