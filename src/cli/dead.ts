@@ -27,7 +27,10 @@ Examples:
   rookery dead retry 3                      once code that can read it runs`;
 
 export function registerDead(program: Command): void {
-  const dead = program.command('dead').description('dead letters: events no code could read');
+  const dead = program
+    .command('dead')
+    .description('dead letters: events no code could read')
+    .addHelpText('after', EXAMPLES);
   dead
     .command('list')
     .description('all of them, a line each')
