@@ -31,7 +31,7 @@ export interface AppenderLimits {
   readonly appendDeadlineMs: number;
 }
 
-/** How often unanswered appends are looked after, and how long an answer may take before all are sent again. */
+/** How often unanswered appends are looked after, and how long an answer may take before the oldest is sent again. */
 const SWEEP_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
 const MAX_ANSWER_WITHIN_MS = 4_000;
@@ -50,18 +50,28 @@ interface Pending {
   readonly data: Uint8Array;
   readonly headers: MsgHdrs;
   readonly since: number;
-  sentAgain: boolean;
+  sentAt: number;
+  sendings: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: RookeryError) => void;
 }
 
-/** What is unanswered in one stream, in the order of sending. */
+/**
+ * What is unanswered in one stream, in the order of sending. JetStream stores what it takes in that order; what it refuses for
+ * the moment, or never hears of, must not be overtaken. So after a refusal, a silence or a new connection the oldest is sent
+ * alone, and the rest behind its answer.
+ */
 interface Queue {
   readonly name: string;
   readonly pending: Map<number, Pending>;
   /** When something was last sent again, or answered: silence is counted from here. */
   movedAt: number;
   patienceMs: number;
+  newestAnswered: number;
+  /** Number of the oldest while it is sent alone. */
+  probing: number | undefined;
+  /** JetStream has refused one for the moment: no leader, no room. */
+  wasRefused: boolean;
 }
 
 export class JetstreamConversationLog implements ConversationLog, UserLog {
@@ -90,6 +100,9 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       pending: new Map(),
       movedAt: 0,
       patienceMs: ANSWER_WITHIN_MS,
+      newestAnswered: 0,
+      probing: undefined,
+      wasRefused: false,
     }));
     nc.subscribe(`${this.#inbox}.*.*`, {
       callback: (error, message) => {
@@ -151,19 +164,21 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       return Promise.reject(this.#overloaded());
     return new Promise((resolve, reject) => {
       const now = performance.now();
-      const pending: Pending = { subject, data, headers: about, since: now, sentAgain: false, resolve, reject };
+      const pending: Pending = { subject, data, headers: about, since: now, sentAt: now, sendings: 0, resolve, reject };
       this.#next += 1;
       this.#count += 1;
       this.#bytes += data.length;
       if (queue.pending.size === 0) queue.movedAt = now;
       queue.pending.set(this.#next, pending);
       // While there is no connection nothing is handed to the client library, which would hold it without a bound.
-      if (this.#connected) this.#send(queue, this.#next, pending);
+      if (this.#connected && queue.probing === undefined && !queue.wasRefused) this.#send(queue, this.#next, pending);
     });
   }
 
   #send(queue: Queue, number: number, pending: Pending): void {
     const { subject, data, headers: about } = pending;
+    pending.sendings += 1;
+    pending.sentAt = performance.now();
     try {
       this.#nc.publish(subject, data, { reply: `${this.#inbox}.${queue.name}.${number}`, headers: about });
     } catch (cause) {
@@ -180,14 +195,17 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     const pending = queue?.pending.get(number);
     // Answered before, by the ack of an earlier sending.
     if (!queue || !pending) return;
-    // No responders: the stream has no leader now. The sweep sends it again.
-    if (data.length === 0 && status?.code === 503) return;
     const ack = parseAck(data);
-    if (ack?.error && !isWrongLastSequence(ack.error.err_code) && ack.error.code >= 500) return;
+    if (isPassing(data, status, ack)) {
+      queue.wasRefused = true;
+      return;
+    }
     this.#answered += 1;
     queue.movedAt = performance.now();
     queue.patienceMs = ANSWER_WITHIN_MS;
+    queue.newestAnswered = Math.max(queue.newestAnswered, number);
     this.#settle(queue, number, pending);
+    if (number === queue.probing) this.#goOn(queue);
     // The error first: a refusal carries `seq` as well, 0.
     if (ack?.error && isWrongLastSequence(ack.error.err_code)) {
       pending.reject(new RookeryError('CONFLICT', 'another change came between'));
@@ -196,7 +214,7 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
         new RookeryError('INTERNAL', `the log refused the event: ${ack?.error?.description ?? 'unreadable answer'}`),
       );
     } else {
-      pending.resolve({ pos: ack.seq, duplicate: ack.duplicate === true && !pending.sentAgain });
+      pending.resolve({ pos: ack.seq, duplicate: ack.duplicate === true && pending.sendings === 1 });
     }
   }
 
@@ -223,9 +241,10 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       this.#ratedAt = now;
     }
     for (const queue of this.#queues) {
-      const [oldest] = queue.pending.values();
-      if (oldest && now - oldest.since >= this.#limits.appendDeadlineMs) this.#giveUp(queue);
-      if (queue.pending.size > 0 && now - queue.movedAt > queue.patienceMs) this.#sendAgain(queue, now);
+      const [[number, oldest] = []] = queue.pending;
+      if (number === undefined || oldest === undefined) queue.wasRefused = false;
+      else if (now - oldest.since >= this.#limits.appendDeadlineMs) this.#giveUp(queue);
+      else if (queue.wasRefused || isSilent(queue, number, oldest, now)) this.#probe(queue, now);
     }
   }
 
@@ -234,6 +253,8 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
    * stored before the oldest, which its sender is only now told to send again.
    */
   #giveUp(queue: Queue): void {
+    queue.probing = undefined;
+    queue.wasRefused = false;
     for (const [number, pending] of queue.pending) {
       this.#settle(queue, number, pending);
       pending.reject(
@@ -244,15 +265,23 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     }
   }
 
-  /** Go back to the oldest unanswered one, and send all again in order. */
-  #sendAgain(queue: Queue, now: number): void {
-    if (!this.#connected) return;
+  /** The oldest unanswered one alone, again. */
+  #probe(queue: Queue, now: number): void {
+    const [[number, oldest] = []] = queue.pending;
+    if (!this.#connected || number === undefined || oldest === undefined) return;
+    if (!queue.wasRefused) queue.patienceMs = Math.min(2 * queue.patienceMs, MAX_ANSWER_WITHIN_MS);
+    queue.wasRefused = false;
     queue.movedAt = now;
-    queue.patienceMs = Math.min(2 * queue.patienceMs, MAX_ANSWER_WITHIN_MS);
-    for (const [number, pending] of queue.pending) {
-      pending.sentAgain = true;
-      this.#send(queue, number, pending);
-    }
+    queue.probing = number;
+    this.#send(queue, number, oldest);
+  }
+
+  /** The oldest is answered: all behind it, in order, whether they were sent before or waited. */
+  #goOn(queue: Queue): void {
+    queue.probing = undefined;
+    // Refused meanwhile is what was sent before: the oldest of now is the next to ask.
+    if (queue.wasRefused) return this.#probe(queue, performance.now());
+    for (const [number, pending] of queue.pending) this.#send(queue, number, pending);
   }
 
   async #followConnection(): Promise<void> {
@@ -260,7 +289,7 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       if (type === 'disconnect') this.#connected = false;
       if (type !== 'reconnect') continue;
       this.#connected = true;
-      for (const queue of this.#queues) this.#sendAgain(queue, performance.now());
+      for (const queue of this.#queues) this.#probe(queue, performance.now());
     }
   }
 
@@ -270,6 +299,19 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     return new RookeryError('OVERLOADED', 'too much waits to be stored', { retryAfterMs });
   }
 }
+
+/** Nothing was answered for a while; or the oldest was not, although one behind it was. */
+const isSilent = (
+  { movedAt, patienceMs, newestAnswered }: Queue,
+  number: number,
+  oldest: Pending,
+  now: number,
+): boolean => now - movedAt > patienceMs || (number < newestAnswered && now - oldest.sentAt > patienceMs);
+
+/** No responders, that is no leader; or an error of the server's own. */
+const isPassing = (data: Uint8Array, status: MsgHdrs | undefined, ack: PubAck | undefined): boolean =>
+  (data.length === 0 && status?.code === 503) ||
+  (ack?.error !== undefined && !isWrongLastSequence(ack.error.err_code) && ack.error.code >= 500);
 
 interface LastMessage {
   readonly message?: { readonly seq: number };
