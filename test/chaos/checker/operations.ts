@@ -13,13 +13,13 @@ interface Operation {
 
 const keyOf = (conversation: string, user: string, id: string): string => JSON.stringify([conversation, user, id]);
 
-/** Where the fold accepted it: the first event of that key that became no `rejected` and no `duplicate`. */
 export function checkOperations(evidence: Evidence, violations: Violations): { operations: number; acked: number } {
   const operations = operationsOf(evidence.history, violations);
-  const accepted = acceptedOf(evidence);
+  const { accepted, refused } = decisionsOf(evidence);
   checkAcks(evidence, operations, violations);
   checkLog(evidence, operations, violations);
-  checkSenders(evidence.history, operations, accepted, violations);
+  const inOrder = new Map([...accepted].filter(([key]) => !refused.has(key)));
+  checkSenders(evidence.history, operations, inOrder, violations);
   checkRealTime(operations, accepted, violations);
   const acked = [...operations.values()].filter(({ acks }) => acks.length > 0).length;
   return { operations: operations.size, acked };
@@ -48,15 +48,19 @@ function operationsOf(history: readonly Line[], violations: Violations): Map<str
   return operations;
 }
 
-function acceptedOf({ expected }: Evidence): Map<string, number> {
+/** Where the fold accepted each, and which it refused: those may stand elsewhere all the same, sent again and decided anew. */
+function decisionsOf({ expected }: Evidence): { accepted: Map<string, number>; refused: Set<string> } {
   const accepted = new Map<string, number>();
+  const refused = new Set<string>();
   for (const entries of expected.values()) {
     for (const { conversation, seen } of entries) {
       const [type, , pos, by, id] = seen;
-      if (type !== 'rejected' && type !== 'duplicate') accepted.set(keyOf(conversation, by, id), pos);
+      const key = keyOf(conversation, by, id);
+      if (type === 'rejected') refused.add(key);
+      else if (type !== 'duplicate') accepted.set(key, pos);
     }
   }
-  return accepted;
+  return { accepted, refused };
 }
 
 function checkAcks({ log, streamOf }: Evidence, operations: Map<string, Operation>, violations: Violations): void {
