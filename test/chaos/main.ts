@@ -2,17 +2,17 @@
  * The fault suite: a deployment, a workload that writes down all it does, faults from a seed, and a checker that decides from
  * what was written down. `make chaos` runs it; docs/RELIABILITY.md says what comes out.
  *
- *   node test/chaos/main.ts [--seed 7] [--minutes 5] [--faults a,b] [--profile default|sync] [--streams 2]
- *                           [--report <file>]
+ *   node test/chaos/main.ts [--seed 7] [--minutes 5] [--faults a,b] [--nodes 1|3] [--profile default|sync|cluster]
+ *                           [--streams 2] [--report <file>]
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { DurabilityProfile } from '../../src/adapters/system/nats-configuration.ts';
-import { type Deployment, settled } from './deployment/deployment.ts';
+import { type Deployment, type Profile, settled } from './deployment/deployment.ts';
 import { whyNoDisk } from './deployment/disk.ts';
 import { startOneNode } from './deployment/one-node.ts';
+import { startThreeNodes } from './deployment/three-nodes.ts';
 import { faultsFor } from './faults/catalogue.ts';
 import { Proof, type Verdict } from './proof.ts';
 import { Random } from './random.ts';
@@ -28,7 +28,8 @@ interface Options {
   readonly seed: number;
   readonly forMs: number;
   readonly faults: readonly string[];
-  readonly profile: DurabilityProfile;
+  readonly nodes: 1 | 3;
+  readonly profile: Profile;
   readonly streams: number;
   readonly reportFile: string | undefined;
 }
@@ -41,8 +42,9 @@ process.exitCode = (await run(options)) ? 0 : 1;
 
 /** @returns whether every promise held */
 async function run(options: Options): Promise<boolean> {
-  const { seed, forMs, profile, streams } = options;
-  say(`seed ${seed}: profile ${profile}, ${streams} × ${streams} streams, ${forMs / 60_000} min`);
+  const { seed, forMs, nodes, profile, streams } = options;
+  const where = nodes === 1 ? 'one node' : 'three nodes';
+  say(`seed ${seed}: ${where}, profile ${profile}, ${streams} × ${streams} streams, ${forMs / 60_000} min`);
   const deployment = await deploy(options);
   let ok = false;
   try {
@@ -61,14 +63,17 @@ async function run(options: Options): Promise<boolean> {
   return ok;
 }
 
-async function deploy({ profile, streams }: Options): Promise<Deployment> {
+async function deploy({ nodes, profile, streams }: Options): Promise<Deployment> {
   const topology = { convStreams: streams, inboxStreams: streams };
   const noDisk = whyNoDisk(tmpdir());
   if (noDisk) say(`NOT RUN HERE: everything that needs a disk of its own (full disk, power loss): ${noDisk}`);
-  return startOneNode({
-    ...{ profile, topology, duplicateWindowMs: DUPLICATE_WINDOW_MS, links: true, disk: !noDisk },
+  const site = {
+    ...{ topology, duplicateWindowMs: DUPLICATE_WINDOW_MS, links: true, disk: !noDisk },
     limits: { heartbeatMs: HEARTBEAT_MS },
-  });
+  };
+  return nodes === 1
+    ? startOneNode({ ...site, profile: oneOf(['default', 'sync'], profile, 'profile') })
+    : startThreeNodes({ ...site, profile: oneOf(['default', 'cluster'], profile, 'profile') });
 }
 
 /** The workload goes on from before the first fault until after the last. */
@@ -102,23 +107,26 @@ function optionsFrom(args: readonly string[]): Options {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       minutes: { type: 'string', default: '5' },
       faults: { type: 'string', default: '' },
+      nodes: { type: 'string', default: '1' },
       profile: { type: 'string' },
       streams: { type: 'string' },
       report: { type: 'string' },
     },
   });
   const seed = Number(values.seed);
+  const nodes = oneOf(['1', '3'], values.nodes, 'nodes') === '1' ? 1 : 3;
+  const profile = nodes === 3 ? 'cluster' : seed % 2 === 0 ? 'sync' : 'default';
   return {
-    seed,
+    ...{ seed, nodes },
     forMs: Number(values.minutes) * 60_000,
     faults: values.faults.split(',').filter((name) => name !== ''),
-    profile: oneOf(['default', 'sync'] as const, values.profile ?? (seed % 2 === 0 ? 'sync' : 'default'), 'profile'),
+    profile: oneOf(['default', 'sync', 'cluster'], values.profile ?? profile, 'profile'),
     streams: values.streams === undefined ? 1 + (Math.floor(seed / 2) % 2) : Number(values.streams),
     reportFile: values.report,
   };
 }
 
-function oneOf<Name extends string>(names: readonly Name[], given: string, what: string): Name {
+function oneOf<const Name extends string>(names: readonly Name[], given: string, what: string): Name {
   const found = names.find((name) => name === given);
   if (found === undefined) throw new Error(`--${what} ${given}: must be ${names.join(' or ')}`);
   return found;

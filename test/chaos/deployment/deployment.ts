@@ -10,7 +10,7 @@ import type { Disk } from './disk.ts';
 import type { Link } from './link.ts';
 
 export type ProcessRole = 'gateway' | 'fan-out-worker' | 'nats-server';
-/** As in config/README.md; `cluster` is three replicas. */
+/** As in config/README.md. */
 export type Profile = 'default' | 'sync' | 'cluster';
 
 /** One process of the deployment. While it is wanted up it is started again whenever it ends, as by any supervisor. */
@@ -49,6 +49,13 @@ export interface DeployedNatsServer extends DeployedProcess {
   readonly storeDir: string;
 }
 
+/** What one nats-server reaches another through. */
+export interface Route {
+  readonly from: string;
+  readonly to: string;
+  readonly link: Link;
+}
+
 /** A process that ended although nobody of the suite killed it. */
 export interface Incident {
   readonly atMs: number;
@@ -69,6 +76,8 @@ export interface Deployment {
   readonly natsServers: readonly DeployedNatsServer[];
   /** TCP between clients and gateways, and between processes and nats-servers. Empty where the run does without. */
   readonly links: readonly Link[];
+  /** Among the links: between two nats-servers, by the names of whom they join. Empty where there is one. */
+  readonly routes: readonly Route[];
   /** The disk of its own below `dir`, where this machine lets us mount one. */
   readonly disk: Disk | undefined;
   /** HS256 secret of the gateways' tokens. */
@@ -98,7 +107,7 @@ const POLL_MS = 50;
 const MAX_PROGRESS = 5;
 
 /**
- * Resolves when every process is ready and every lane has confirmed in every INBOX stream what the log holds at that moment:
+ * Resolves when every process is ready, every stream has all of its replicas, and every lane has confirmed in every INBOX stream what the log holds at that moment:
  * messages that come in meanwhile are not waited for.
  * @throws Error after `withinMs` without progress, or so many times that in all, with what is still missing
  */
@@ -124,6 +133,7 @@ export async function settled(deployment: Deployment, withinMs: number): Promise
     return undefined;
   });
   await until(() => behind(deployment, ends));
+  await until(() => incomplete(deployment));
 }
 
 async function notReady(deployment: Deployment): Promise<string | undefined> {
@@ -147,6 +157,19 @@ async function behind({ operator, topology }: Deployment, ends: readonly number[
       const to = checkpoint ? decodeOrigin(checkpoint.data).to : 0;
       if (to < end) return `lane ${lane} has confirmed ${to} of ${end} in ${inboxStreamName(k)}`;
     }
+  }
+  return undefined;
+}
+
+/** The first stream that lacks a replica, or has one that is behind. */
+async function incomplete({ operator, replicas }: Deployment): Promise<string | undefined> {
+  if (replicas === 1) return undefined;
+  for await (const { config, cluster } of operator.jsm.streams.list()) {
+    const others = cluster?.replicas ?? [];
+    const lagging = others.find(({ current, offline }) => !current || offline === true);
+    if (!cluster?.leader) return `${config.name} has no leader`;
+    if (others.length < replicas - 1) return `${config.name} has ${others.length + 1} of ${replicas} replicas`;
+    if (lagging) return `${config.name} on ${lagging.name} is behind`;
   }
   return undefined;
 }
