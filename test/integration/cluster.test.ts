@@ -63,6 +63,23 @@ async function connected(role: Role) {
   return nats;
 }
 
+const said = (id: string): ConversationEvent => ({
+  ...{ type: 'messageSent', by: user('alice'), id: msgId(id) },
+  ...{ contentType: 'text/plain', body: bytes(id) },
+});
+
+async function idsInLog(reader: JetstreamLogReader, from = 1): Promise<string[]> {
+  const read = async (): Promise<string[]> => {
+    const ids: string[] = [];
+    for await (const record of reader.read(from, await reader.lastPos())) {
+      if (!isUnreadable(record)) ids.push(record.event.id);
+    }
+    return ids;
+  };
+  // Right after an election a read may be interrupted.
+  return eventually(() => read().catch(() => undefined), 'the log is read');
+}
+
 t.test('the streams are applied with three replicas, and none of them lags', async (t) => {
   const { jsm } = await connected('operator');
   const definitions = loadDefinitions({ topology, replicas: 3 });
@@ -78,18 +95,39 @@ t.test('the streams are applied with three replicas, and none of them lags', asy
   }
 });
 
+t.test('what one sends keeps its order while the log changes its leader', async (t) => {
+  const { jsm, nc, js } = await connected('operator');
+  const gateway = await connected('gateway');
+  const log = new JetstreamConversationLog(gateway.nc, gateway.inboxPrefix, topology, limits);
+  const talk = conversation('orderly');
+  const leaders = new Set<string>();
+  const acks: Promise<unknown>[] = [];
+  for (let round = 0; round < 6; round++) {
+    for (let i = 0; i < 40; i++) acks.push(log.append(talk, said(`m${String(acks.length).padStart(4, '0')}`)));
+    const { leader } = await eventually(async () => {
+      const { cluster } = await jsm.streams.info('CONV_0').catch(() => ({ cluster: undefined }));
+      return cluster?.leader ? { leader: cluster.leader } : undefined;
+    }, 'a leader');
+    leaders.add(leader);
+    await nc.request('$JS.API.STREAM.LEADER.STEPDOWN.CONV_0', '{}', { timeout: 5_000 });
+    for (let i = 0; i < 40; i++) acks.push(log.append(talk, said(`m${String(acks.length).padStart(4, '0')}`)));
+    await acks.at(-60);
+  }
+  await Promise.all(acks);
+  t.ok(leaders.size > 1, 'it was led by several');
+  const ids = await idsInLog(new JetstreamLogReader({ nc, js, jsm, convStream: 0 }));
+  t.equal(ids.length, acks.length);
+  t.same(ids, ids.toSorted());
+  await log.drain();
+});
+
 t.test('what was acked outlives the leader of the log, and senders go on', async (t) => {
   const { jsm, nc, js } = await connected('operator');
   const gateway = await connected('gateway');
   const log = new JetstreamConversationLog(gateway.nc, gateway.inboxPrefix, topology, limits);
   const talk = conversation('talk');
-  const say = (id: string) => {
-    const event: ConversationEvent = {
-      ...{ type: 'messageSent', by: user('alice'), id: msgId(id) },
-      ...{ contentType: 'text/plain', body: bytes(id) },
-    };
-    return log.append(talk, event);
-  };
+  const say = (id: string) => log.append(talk, said(id));
+  const behind = (await jsm.streams.info('CONV_0')).state.last_seq;
   await say('before');
   const leader = (await jsm.streams.info('CONV_0')).cluster?.leader as string;
   const after = [say('in the midst')];
@@ -99,15 +137,7 @@ t.test('what was acked outlives the leader of the log, and senders go on', async
   const { cluster: now } = await eventually(() => jsm.streams.info('CONV_0').catch(() => undefined), 'a new leader');
   t.not(now?.leader, leader);
   const reader = new JetstreamLogReader({ nc, js, jsm, convStream: 0 });
-  const idsInLog = async (): Promise<string[]> => {
-    const ids: string[] = [];
-    for await (const record of reader.read(1, await reader.lastPos())) {
-      if (!isUnreadable(record)) ids.push(record.event.id);
-    }
-    return ids;
-  };
-  // Right after an election a read may be interrupted.
-  const ids = await eventually(() => idsInLog().catch(() => undefined), 'the log is read');
+  const ids = await idsInLog(reader, behind + 1);
   t.same(ids, ['before', 'in the midst', 'after']);
   await log.drain();
 });

@@ -3,8 +3,12 @@
  *
  * All go over one connection, in the order of the calls. When an answer is missing, everything unanswered of that stream
  * is sent again in its first order, with the same Msg-Ids: what was stored answers as a duplicate, what was not is stored
- * now. So a sender's order holds across lost connections and restarts of the server. What it does not cover: a server
- * that refuses one message for a passing reason and takes the next one of the same sender (docs/GUARANTEES.md).
+ * now. So a sender's order holds across lost connections and restarts of the server.
+ *
+ * With replicas that is not enough: a leader that hands over drops in silence what it had not yet proposed, and its successor
+ * stores what comes next. There one event of a sender in a conversation is on its way at a time, and the next follows its answer.
+ * What it does not cover: a server with the only replica that refuses one message for a passing reason and takes the next one of
+ * the same sender (docs/GUARANTEES.md).
  */
 import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
 import { type ConversationEvent, partOf } from '../../domain/conversation.ts';
@@ -35,17 +39,19 @@ export interface AppenderLimits {
 const SWEEP_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
 const MAX_ANSWER_WITHIN_MS = 4_000;
-/** What an overloaded client is told to wait at least and at most. */
-/** How long the log may take to tell its newest state event. */
+/** How long the log may take to tell its newest state event, or how many replicas it has. */
 const READ_WITHIN_MS = 2_000;
 /** `err_code` of the server. */
 const NO_MESSAGE_FOUND = 10_037;
 /** An append that waits for so long says that the log does not store now: the gateway is not ready. */
 const STUCK_AFTER_MS = 5_000;
+/** What an overloaded client is told to wait at least and at most. */
 const MIN_RETRY_AFTER_MS = 20;
 const MAX_RETRY_AFTER_MS = 5_000;
 
 interface Pending {
+  /** Whose order is kept: one sender in one conversation. */
+  readonly line: string;
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers: MsgHdrs;
@@ -63,7 +69,13 @@ interface Pending {
  */
 interface Queue {
   readonly name: string;
+  /** Undefined for USER: few events, none of them behind another. */
+  readonly stream: string | undefined;
   readonly pending: Map<number, Pending>;
+  /** Of each line with one on its way, those behind it. */
+  readonly waiting: Map<string, Pending[]>;
+  /** Whether the stream has one replica, so that all of a line may be on its way at once. */
+  isPipelined: boolean;
   /** When something was last sent again, or answered: silence is counted from here. */
   movedAt: number;
   patienceMs: number;
@@ -97,7 +109,10 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     // One queue a CONV stream, the last one for USER.
     this.#queues = Array.from({ length: topology.convStreams + 1 }, (_, k) => ({
       name: String(k),
+      stream: k < topology.convStreams ? convStreamName(k) : undefined,
       pending: new Map(),
+      waiting: new Map(),
+      isPipelined: false,
       movedAt: 0,
       patienceMs: ANSWER_WITHIN_MS,
       newestAnswered: 0,
@@ -110,6 +125,7 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       },
     });
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
+    for (const queue of this.#queues) void this.#learnReplicas(queue);
     void this.#followConnection();
   }
 
@@ -130,7 +146,8 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       about.set('Nats-Expected-Last-Subject-Sequence', String(options.expectedStatePos));
     }
     const queue = this.#queues[convStreamOf(conversation, this.#topology)] as Queue;
-    return this.#append(queue, conversationSubject(conversation, partOf(event)), encodeLogEvent(event), about);
+    const line = `${event.by} ${conversation}`;
+    return this.#append(queue, line, conversationSubject(conversation, partOf(event)), encodeLogEvent(event), about);
   }
 
   async lastStatePos(conversation: ConversationId): Promise<number> {
@@ -149,7 +166,7 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     // An id is one command's within the pair's conversation: the same id may block somebody else.
     about.set('Nats-Msg-Id', messageIdOf(directConversationId(event.by, event.user), event.by, event.id));
     const queue = this.#queues.at(-1) as Queue;
-    return this.#append(queue, userSubject(event.by, 'block'), encodeBlockEvent(event), about);
+    return this.#append(queue, event.by, userSubject(event.by, 'block'), encodeBlockEvent(event), about);
   }
 
   /** Resolves when nothing is unanswered: each append ends within its deadline. */
@@ -158,21 +175,30 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     clearInterval(this.#sweeper);
   }
 
-  #append(queue: Queue, subject: string, data: Uint8Array, about: MsgHdrs): Promise<Appended> {
+  #append(queue: Queue, line: string, subject: string, data: Uint8Array, about: MsgHdrs): Promise<Appended> {
     const { maxAppends, maxAppendBytes } = this.#limits;
     if (this.#count >= maxAppends || this.#bytes + data.length > maxAppendBytes)
       return Promise.reject(this.#overloaded());
     return new Promise((resolve, reject) => {
       const now = performance.now();
-      const pending: Pending = { subject, data, headers: about, since: now, sentAt: now, sendings: 0, resolve, reject };
-      this.#next += 1;
+      const sending = { since: now, sentAt: now, sendings: 0 };
+      const pending: Pending = { line, subject, data, headers: about, ...sending, resolve, reject };
       this.#count += 1;
       this.#bytes += data.length;
-      if (queue.pending.size === 0) queue.movedAt = now;
-      queue.pending.set(this.#next, pending);
-      // While there is no connection nothing is handed to the client library, which would hold it without a bound.
-      if (this.#connected && queue.probing === undefined && !queue.wasRefused) this.#send(queue, this.#next, pending);
+      const before = queue.waiting.get(line);
+      // Also where it may be pipelined: one that waits since it might not is not overtaken.
+      if (before && !(queue.isPipelined && before.length === 0)) before.push(pending);
+      else this.#begin(queue, pending);
     });
+  }
+
+  #begin(queue: Queue, pending: Pending): void {
+    this.#next += 1;
+    if (queue.pending.size === 0) queue.movedAt = performance.now();
+    queue.pending.set(this.#next, pending);
+    if (!queue.waiting.has(pending.line) && !queue.isPipelined) queue.waiting.set(pending.line, []);
+    // While there is no connection nothing is handed to the client library, which would hold it without a bound.
+    if (this.#connected && queue.probing === undefined && !queue.wasRefused) this.#send(queue, this.#next, pending);
   }
 
   #send(queue: Queue, number: number, pending: Pending): void {
@@ -183,8 +209,9 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       this.#nc.publish(subject, data, { reply: `${this.#inbox}.${queue.name}.${number}`, headers: about });
     } catch (cause) {
       // Larger than this server takes, or a connection that was closed for good: sending again would not help.
-      this.#settle(queue, number, pending);
       pending.reject(new RookeryError('INTERNAL', 'the event cannot be sent', { cause }));
+      // Not in this turn: the next of the line may fare the same.
+      queueMicrotask(() => this.#settle(queue, number, pending));
     }
   }
 
@@ -227,8 +254,16 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
     });
   }
 
-  #settle(queue: Queue, number: number, { data }: Pending): void {
+  /** It is answered, in whatever way: the next of its line may go. */
+  #settle(queue: Queue, number: number, pending: Pending): void {
     queue.pending.delete(number);
+    this.#forget(pending);
+    const next = queue.waiting.get(pending.line)?.shift();
+    if (next) this.#begin(queue, next);
+    else queue.waiting.delete(pending.line);
+  }
+
+  #forget({ data }: Pending): void {
     this.#count -= 1;
     this.#bytes -= data.length;
   }
@@ -255,8 +290,11 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
   #giveUp(queue: Queue): void {
     queue.probing = undefined;
     queue.wasRefused = false;
-    for (const [number, pending] of queue.pending) {
-      this.#settle(queue, number, pending);
+    const given = [...queue.pending.values(), ...[...queue.waiting.values()].flat()];
+    queue.pending.clear();
+    queue.waiting.clear();
+    for (const pending of given) {
+      this.#forget(pending);
       pending.reject(
         new RookeryError('LOG_UNAVAILABLE', 'no answer from the log; the same id may be sent again', {
           retryAfterMs: MIN_RETRY_AFTER_MS,
@@ -289,7 +327,21 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
       if (type === 'disconnect') this.#connected = false;
       if (type !== 'reconnect') continue;
       this.#connected = true;
-      for (const queue of this.#queues) this.#probe(queue, performance.now());
+      for (const queue of this.#queues) {
+        this.#probe(queue, performance.now());
+        void this.#learnReplicas(queue);
+      }
+    }
+  }
+
+  /** Until the stream has said that it has one replica, it is taken to have more. */
+  async #learnReplicas(queue: Queue): Promise<void> {
+    if (!queue.stream) return;
+    try {
+      const asked = this.#nc.request(`$JS.API.STREAM.INFO.${queue.stream}`, '', { timeout: READ_WITHIN_MS });
+      queue.isPipelined = (await asked).json<StreamInfo>().config?.num_replicas === 1;
+    } catch {
+      // No answer: what was known of it holds, and the next reconnect asks again.
     }
   }
 
@@ -316,6 +368,10 @@ const isPassing = (data: Uint8Array, status: MsgHdrs | undefined, ack: PubAck | 
 interface LastMessage {
   readonly message?: { readonly seq: number };
   readonly error?: { readonly err_code: number; readonly description: string };
+}
+
+interface StreamInfo {
+  readonly config?: { readonly num_replicas?: number };
 }
 
 interface PubAck {
