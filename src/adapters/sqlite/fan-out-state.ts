@@ -1,22 +1,14 @@
-/**
- * A lane's fold state: in memory what is in use, in one SQLite file all of it.
- *
- * WAL with `synchronous = NORMAL`: after a power loss the file may be some commits old, never torn. That is enough, since
- * what it lacks is folded again from the log.
- */
-import { mkdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
+/** A lane's fold state: in memory what is in use, in one SQLite file all of it. */
+import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { type Conversation, initialConversation } from '../../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
 import type { FanOutChanges, FanOutState, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
 import { decodeRoster, encodeRoster } from '../../protocol/conversation-codec.ts';
-import { RookeryError } from '../../protocol/error-codes.ts';
 import { messageIdOf, tokenOf } from '../../protocol/subjects.ts';
+import { LaneFile, type LaneFilePlace, type Tables } from './lane-file.ts';
 
-/** Another version, or the file of another log, is discarded: the file is a cache. */
 const SCHEMA_VERSION = '2';
 
 /** Kept in memory of each kind; the oldest unused ones go first and are read from the file again. */
@@ -29,7 +21,6 @@ const FORGET_EVERY_COMMITS = 64;
 const MAX_FORGOTTEN_PER_COMMIT = 2_000;
 
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS conversation (
     id TEXT PRIMARY KEY, last_index INTEGER NOT NULL, state_pos INTEGER NOT NULL, roster BLOB NOT NULL
   ) WITHOUT ROWID;
@@ -49,18 +40,9 @@ interface AppliedWindow {
 /** Seen events of applied windows, by key: what a lookup must find although the file has it not yet. */
 type PendingSeen = Map<string, SeenEvent>;
 
-export interface FanOutStateFile {
-  /** Path of the SQLite file; `:memory:` keeps it out of the file system. */
-  readonly path: string;
-  /** Identity of the log it belongs to: the CONV stream's name and creation time. */
-  readonly log: string;
-}
-
 export class SqliteFanOutState implements FanOutState {
-  readonly #file: FanOutStateFile;
-  #db!: Database.Database;
+  readonly #file: LaneFile;
   #sql!: ReturnType<typeof prepare>;
-  #position = 0;
   #commits = 0;
   #forgetFrom = '';
   #applied: AppliedWindow[] = [];
@@ -79,14 +61,17 @@ export class SqliteFanOutState implements FanOutState {
    */
   readonly #greatestSeen = new LRUCache<string, string>({ max: MAX_CACHED_SENDERS });
 
-  /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
-  constructor(file: FanOutStateFile) {
-    this.#file = file;
-    this.#open();
+  /**
+   * @param beside tables that share the file, and its transactions
+   * @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced
+   */
+  constructor(place: LaneFilePlace, beside: readonly Tables[] = []) {
+    const own = { schema: SCHEMA, version: SCHEMA_VERSION, opened: (db: Database.Database) => this.#opened(db) };
+    this.#file = new LaneFile(place, [own, ...beside]);
   }
 
   get position(): number {
-    return this.#position;
+    return this.#file.position;
   }
 
   folded(id: ConversationId): FoldedConversation {
@@ -136,13 +121,15 @@ export class SqliteFanOutState implements FanOutState {
     this.#applied.push({ changes, to });
   }
 
-  commit(to: number): void {
+  /** @param beside writes what the windows change in the tables beside */
+  commit(to: number, beside?: () => void): void {
     const count = this.#applied.findLastIndex((window) => window.to <= to) + 1;
     if (count === 0) return;
     const windows = this.#applied.splice(0, count);
-    const position = windows[count - 1]?.to ?? this.#position;
-    this.#guard(() => this.#db.transaction(() => this.#write(windows, position))());
-    this.#position = position;
+    this.#file.commit(windows[count - 1]?.to ?? this.position, () => {
+      this.#write(windows);
+      beside?.();
+    });
     for (const { changes } of windows) this.#settle(changes);
     this.#commits += 1;
   }
@@ -155,16 +142,23 @@ export class SqliteFanOutState implements FanOutState {
   }
 
   discard(): void {
-    this.#db.close();
-    removeFiles(this.#file.path);
-    this.#open();
+    this.#file.discard();
   }
 
   close(): void {
-    this.#db.close();
+    this.#file.close();
   }
 
-  #write(windows: readonly AppliedWindow[], position: number): void {
+  /** What was noted about the file in its last commits. */
+  noted(key: string): string | undefined {
+    return this.#file.noted(key);
+  }
+
+  note(key: string, value: string): void {
+    this.#file.note(key, value);
+  }
+
+  #write(windows: readonly AppliedWindow[]): void {
     // A conversation changed by several windows is written once, as the last of them left it.
     const conversations = new Map<ConversationId, FoldedConversation>();
     for (const { changes } of windows) {
@@ -176,7 +170,6 @@ export class SqliteFanOutState implements FanOutState {
     }
     for (const [id, { conversation, statePos }] of conversations) this.#writeConversation(id, conversation, statePos);
     if (this.#commits % FORGET_EVERY_COMMITS === 0) this.#forget(windows.at(-1)?.changes.at ?? 0);
-    this.#sql.putAbout.run('position', String(position));
   }
 
   /** The roster, which may hold thousands of members, is written only when it is another one. */
@@ -215,49 +208,12 @@ export class SqliteFanOutState implements FanOutState {
     }
   }
 
-  #open(): void {
+  #opened(db: Database.Database): void {
     this.rollback();
     this.#conversations.clear();
     this.#readMarks.clear();
     this.#greatestSeen.clear();
-    const { path, log } = this.#file;
-    this.#guard(() => {
-      try {
-        this.#use(path);
-      } catch {
-        // Damaged, or no database at all: it is only a cache, so a new one takes its place.
-        removeFiles(path);
-        this.#use(path);
-      }
-      if (this.#about('log') !== log || this.#about('schema') !== SCHEMA_VERSION) {
-        this.#db.exec(`DROP TABLE about; DROP TABLE conversation; DROP TABLE read_mark; DROP TABLE seen; ${SCHEMA}`);
-        this.#sql = prepare(this.#db);
-        this.#sql.putAbout.run('log', log);
-        this.#sql.putAbout.run('schema', SCHEMA_VERSION);
-      }
-    });
-    this.#position = Number(this.#about('position') ?? 0);
-  }
-
-  #use(path: string): void {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
-    this.#db = new Database(path);
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = NORMAL');
-    this.#db.exec(SCHEMA);
-    this.#sql = prepare(this.#db);
-  }
-
-  #about(key: string): string | undefined {
-    return (this.#sql.about.get(key) as { value: string } | undefined)?.value;
-  }
-
-  #guard(work: () => void): void {
-    try {
-      work();
-    } catch (cause) {
-      throw new RookeryError('STATE_FILE_UNUSABLE', `cannot use ${this.#file.path}: ${String(cause)}`, { cause });
-    }
+    this.#sql = prepare(db);
   }
 }
 
@@ -265,14 +221,7 @@ const markKey = (conversation: ConversationId, user: UserId): string => `${token
 /** The common beginning of the keys of one sender's ids in one conversation (`messageIdOf`). */
 const senderKey = (conversation: ConversationId, by: UserId): string => `${tokenOf(conversation)}:${tokenOf(by)}:`;
 
-const removeFiles = (path: string): void => {
-  if (path === ':memory:') return;
-  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
-};
-
 const prepare = (db: Database.Database) => ({
-  about: db.prepare('SELECT value FROM about WHERE key = ?'),
-  putAbout: db.prepare('INSERT OR REPLACE INTO about VALUES (?, ?)'),
   conversation: db.prepare('SELECT last_index, state_pos, roster FROM conversation WHERE id = ?'),
   putConversation: db.prepare('INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?)'),
   updateIndex: db.prepare('UPDATE conversation SET last_index = ?, state_pos = ? WHERE id = ?'),
