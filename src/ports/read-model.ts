@@ -8,6 +8,9 @@
 import type { MessageContent } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import type { Entry } from '../protocol/frames.ts';
+import type { LogEvent } from './conversation-log.ts';
+import type { FanOutChanges, FanOutLookup } from './fan-out-state.ts';
+import type { ReadQueries } from './read-queries.ts';
 
 /** An entry with an index. */
 export type TimelineEntry = Extract<Entry, { readonly n: number }>;
@@ -83,3 +86,31 @@ export interface ReadModelChanges {
   readonly amendments: readonly Amendment[];
   readonly receipts: readonly Receipt[];
 }
+
+/** One lane's rows, with the fold's own state beside them: what is written together was folded together. */
+export interface ReadModel extends FanOutLookup, ReadQueries {
+  /** Position of the newest event that is in the file; 0 for an empty one. */
+  readonly position: number;
+  /** The newest event in the file that could be read: another one at its place means that the log is another one. */
+  readonly witness: Witness | undefined;
+  /**
+   * Writes a window that ends at `to`: the fold's state, the rows and the position, in one transaction.
+   * @param last the window's newest event
+   * @throws RookeryError STATE_FILE_UNUSABLE
+   */
+  write(changes: FanOutChanges, rows: ReadModelChanges, to: number, last: LogEvent | undefined): void;
+  /** Forgets everything, the file included: it begins again at the log's start. */
+  discard(): void;
+  close(): void;
+}
+
+export interface Witness {
+  readonly pos: number;
+  /** What the log says of the event, in short. */
+  readonly event: string;
+}
+
+export const witnessOf = ({ pos, at, conversation, event }: LogEvent): Witness => ({
+  pos,
+  event: JSON.stringify([at, conversation, event.type, event.by, event.id]),
+});

@@ -84,7 +84,10 @@ class Draft {
       this.#memberships.push({ type: 'joined', conversation, user, n, seesFrom: after.joined.get(user) ?? 0 });
     }
     for (const user of before.members.keys()) {
-      if (!after.members.has(user)) this.#memberships.push({ type: 'left', conversation, user, n });
+      if (after.members.has(user)) continue;
+      this.#memberships.push({ type: 'left', conversation, user, n });
+      // Who has left reads no more: rows are written after all memberships of the window, and must not outlive this one.
+      this.#receipts.get(conversation)?.delete(user);
     }
   }
 

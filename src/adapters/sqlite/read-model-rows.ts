@@ -1,0 +1,60 @@
+/** Rows of the read model as what a query answers with. */
+import type { MessageContent } from '../../domain/conversation.ts';
+import type { ClientMsgId, UserId } from '../../domain/ids.ts';
+import type { HistoryEntry } from '../../ports/read-queries.ts';
+import { packr } from '../../protocol/messagepack.ts';
+
+/** One row of `shownEntries`. */
+export interface EntryRow {
+  readonly pos: number;
+  readonly n: number;
+  readonly at: number;
+  readonly sender: string;
+  readonly id: string;
+  readonly content_type: string | null;
+  readonly body: Uint8Array | null;
+  readonly details: Uint8Array | null;
+  readonly edit_pos: number | null;
+  readonly edit_at: number | null;
+  readonly recall_pos: number | null;
+  readonly recall_at: number | null;
+  readonly recall_by: string | null;
+}
+
+/** Entries with what is shown in their place; to be followed by a WHERE clause on `entry`. */
+export const SHOWN_ENTRIES = `
+  SELECT entry.pos, entry.n, entry.at, entry.sender, entry.id,
+    coalesce(edit.content_type, entry.content_type) AS content_type,
+    coalesce(edit.body, entry.body) AS body,
+    CASE WHEN edit.pos IS NULL THEN entry.details ELSE edit.details END AS details,
+    edit.pos AS edit_pos, edit.at AS edit_at,
+    recall.pos AS recall_pos, recall.at AS recall_at, recall.by AS recall_by
+  FROM entry
+  LEFT JOIN edit ON edit.pos = entry.edit
+  LEFT JOIN recall ON recall.conversation = entry.conversation AND recall.n = entry.n
+`;
+
+export function historyEntryOf(row: EntryRow): HistoryEntry {
+  const { pos, n, at, content_type: contentType, body, edit_pos, edit_at, recall_pos, recall_at, recall_by } = row;
+  const base = { n, pos, at, by: row.sender as UserId, id: row.id as ClientMsgId };
+  const details = row.details ? (packr.unpack(row.details) as object) : undefined;
+  if (contentType === null) return { ...details, ...base } as HistoryEntry;
+  return {
+    type: 'message',
+    ...base,
+    contentType,
+    body: body ?? new Uint8Array(),
+    ...(details as Partial<MessageContent>),
+    ...(edit_pos !== null && { edited: { pos: edit_pos, at: edit_at as number } }),
+    ...(recall_pos !== null && {
+      recalled: { pos: recall_pos, at: recall_at as number, by: recall_by as UserId },
+    }),
+  };
+}
+
+/** What an entry weighs in an answer, roughly and never too little. */
+export const weightOf = ({ body, details }: EntryRow): number =>
+  ENTRY_OVERHEAD_BYTES + (body?.length ?? 0) + (details?.length ?? 0);
+
+/** Names of fields, numbers and ids, in MessagePack. */
+const ENTRY_OVERHEAD_BYTES = 640;

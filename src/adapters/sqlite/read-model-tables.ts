@@ -1,0 +1,201 @@
+/**
+ * The read model's tables and how a window's changes get into them.
+ *
+ * A message costs one row at the end of `entry` and one in its index, whatever the size of the group: what depends on who
+ * looks is not written, but derived when somebody does.
+ */
+import type Database from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
+import type { MessageContent } from '../../domain/conversation.ts';
+import type { ConversationId } from '../../domain/ids.ts';
+import type {
+  Amendment,
+  MembershipChange,
+  Mentioned,
+  ReadModelChanges,
+  Summary,
+  TimelineEntry,
+} from '../../ports/read-model.ts';
+import { packr } from '../../protocol/messagepack.ts';
+import type { Tables } from './lane-file.ts';
+
+/** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
+const MAX_CACHED_KEYS = 100_000;
+
+const SCHEMA = `
+  -- A conversation, and its key in all tables below.
+  CREATE TABLE IF NOT EXISTS summary (
+    key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL, avatar TEXT NOT NULL,
+    member_count INTEGER NOT NULL, dissolved INTEGER NOT NULL,
+    last_index INTEGER NOT NULL, last_pos INTEGER NOT NULL, last_at INTEGER NOT NULL
+  );
+  -- Who is in a conversation, since which index.
+  CREATE TABLE IF NOT EXISTS stay (
+    user TEXT NOT NULL, conversation INTEGER NOT NULL, joined INTEGER NOT NULL, sees_from INTEGER NOT NULL,
+    own_last INTEGER NOT NULL, PRIMARY KEY (user, conversation)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS stay_of_conversation ON stay (conversation, user);
+  -- What who has left may still see.
+  CREATE TABLE IF NOT EXISTS past_stay (
+    user TEXT NOT NULL, conversation INTEGER NOT NULL, sees_to INTEGER NOT NULL, sees_from INTEGER NOT NULL,
+    PRIMARY KEY (user, conversation, sees_to)
+  ) WITHOUT ROWID;
+  -- The timeline, in the order of the log. No content type: not a message, and its type stands in the details.
+  CREATE TABLE IF NOT EXISTS entry (
+    pos INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL,
+    sender TEXT NOT NULL, id TEXT NOT NULL, content_type TEXT, body BLOB, details BLOB, edit INTEGER
+  );
+  CREATE UNIQUE INDEX IF NOT EXISTS entry_of_conversation ON entry (conversation, n);
+  -- What is shown in place of a message; the newest one counts, and stands in the message's "edit".
+  CREATE TABLE IF NOT EXISTS edit (
+    pos INTEGER PRIMARY KEY, target INTEGER NOT NULL, at INTEGER NOT NULL, content_type TEXT NOT NULL,
+    body BLOB NOT NULL, details BLOB
+  );
+  CREATE INDEX IF NOT EXISTS edit_of_entry ON edit (target, pos);
+  CREATE TABLE IF NOT EXISTS recall (
+    conversation INTEGER NOT NULL, n INTEGER NOT NULL, pos INTEGER NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL,
+    PRIMARY KEY (conversation, n)
+  ) WITHOUT ROWID;
+  -- The user '' is everybody.
+  CREATE TABLE IF NOT EXISTS mention (
+    conversation INTEGER NOT NULL, user TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (conversation, user, n)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS mention_of_entry ON mention (conversation, n);
+  CREATE TABLE IF NOT EXISTS receipt (
+    conversation INTEGER NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (conversation, user)
+  ) WITHOUT ROWID;
+`;
+
+export class ReadModelTables implements Tables {
+  readonly schema = SCHEMA;
+  readonly version = '1';
+  #sql!: ReturnType<typeof prepare>;
+  readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
+
+  opened(db: Database.Database): void {
+    this.#keys.clear();
+    this.#sql = prepare(db);
+  }
+
+  /** Within the caller's transaction. */
+  write({ summaries, memberships, entries, ownLast, amendments, receipts }: ReadModelChanges): void {
+    const sql = this.#sql;
+    for (const [id, summary] of summaries) this.#summarize(id, summary);
+    for (const change of memberships) this.#follow(change);
+    for (const { conversation, entry, mentioned } of entries) {
+      const key = this.#keyOf(conversation);
+      this.#enter(key, entry);
+      this.#mention(key, entry.n, mentioned);
+    }
+    for (const [conversation, users] of ownLast) {
+      const key = this.#keyOf(conversation);
+      for (const [user, n] of users) sql.setOwnLast.run(n, user, key);
+    }
+    for (const amendment of amendments) this.#amend(amendment);
+    for (const { conversation, user, upTo, at } of receipts) {
+      sql.putReceipt.run(this.#keyOf(conversation), user, upTo, at);
+    }
+  }
+
+  #summarize(id: ConversationId, summary: Summary): void {
+    const { kind, name, avatar, memberCount, dissolved, lastIndex, lastPos, lastAt } = summary;
+    const row = [kind, name, avatar, memberCount, Number(dissolved), lastIndex, lastPos, lastAt];
+    const known = this.#known(id);
+    if (known) this.#sql.setSummary.run(...row, known);
+    else this.#keys.set(id, Number(this.#sql.addSummary.run(id, ...row).lastInsertRowid));
+  }
+
+  #follow(change: MembershipChange): void {
+    const key = this.#keyOf(change.conversation);
+    if (change.type === 'joined') this.#sql.join.run(change.user, key, change.n, change.seesFrom);
+    else {
+      this.#sql.keepPastStay.run(change.n, change.user, key);
+      this.#sql.leave.run(change.user, key);
+      this.#sql.removeReceipt.run(key, change.user);
+    }
+  }
+
+  #enter(key: number, entry: TimelineEntry): void {
+    const { n, pos, at, by, id } = entry;
+    if (entry.type === 'message') {
+      this.#sql.addEntry.run(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
+    } else {
+      const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
+      this.#sql.addEntry.run(pos, key, n, at, by, id, null, null, packr.pack(details));
+    }
+  }
+
+  #mention(key: number, n: number, mentioned: Mentioned): void {
+    for (const user of mentioned) this.#sql.addMention.run(key, user, n);
+  }
+
+  #amend(amendment: Amendment): void {
+    const { target, pos, at, by } = amendment;
+    const key = this.#keyOf(amendment.conversation);
+    this.#sql.removeMentions.run(key, target.n);
+    if (amendment.type === 'edited') {
+      const { content, mentioned } = amendment;
+      this.#sql.addEdit.run(pos, target.pos, at, content.contentType, content.body, packedDetails(content));
+      this.#sql.showEdit.run(pos, target.pos);
+      this.#mention(key, target.n, mentioned);
+    } else {
+      this.#sql.removeEdits.run(target.pos);
+      this.#sql.clear.run(target.pos);
+      this.#sql.addRecall.run(key, target.n, pos, at, by);
+    }
+  }
+
+  #keyOf(id: ConversationId): number {
+    const key = this.#known(id);
+    if (key === undefined) throw new Error(`no summary of ${id}`);
+    return key;
+  }
+
+  #known(id: ConversationId): number | undefined {
+    const cached = this.#keys.get(id);
+    if (cached !== undefined) return cached;
+    const key = this.#sql.key.get(id) as number | undefined;
+    if (key !== undefined) this.#keys.set(id, key);
+    return key;
+  }
+}
+
+/** Null for a message without any: most have none. */
+function packedDetails({ keyId, replyTo, mentions, mentionsAll, expiresAt }: MessageContent): Uint8Array | null {
+  if (keyId === undefined && replyTo === undefined && !mentions && !mentionsAll && expiresAt === undefined) return null;
+  return packr.pack({
+    ...(keyId !== undefined && { keyId }),
+    ...(replyTo !== undefined && { replyTo }),
+    ...(mentions && { mentions }),
+    ...(mentionsAll && { mentionsAll }),
+    ...(expiresAt !== undefined && { expiresAt }),
+  });
+}
+
+const prepare = (db: Database.Database) => ({
+  key: db.prepare('SELECT key FROM summary WHERE id = ?').pluck(),
+  addSummary: db.prepare('INSERT INTO summary VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+  setSummary: db.prepare(
+    `UPDATE summary SET kind = ?, name = ?, avatar = ?, member_count = ?, dissolved = ?, last_index = ?, last_pos = ?,
+       last_at = ? WHERE key = ?`,
+  ),
+  join: db.prepare('INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, 0)'),
+  keepPastStay: db.prepare(
+    'INSERT OR REPLACE INTO past_stay SELECT user, conversation, ?, sees_from FROM stay WHERE user = ? AND conversation = ?',
+  ),
+  leave: db.prepare('DELETE FROM stay WHERE user = ? AND conversation = ?'),
+  setOwnLast: db.prepare('UPDATE stay SET own_last = ? WHERE user = ? AND conversation = ?'),
+  addEntry: db.prepare('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
+  clear: db.prepare(
+    "UPDATE entry SET content_type = '', body = zeroblob(0), details = NULL, edit = NULL WHERE pos = ?",
+  ),
+  showEdit: db.prepare('UPDATE entry SET edit = ? WHERE pos = ?'),
+  addEdit: db.prepare('INSERT INTO edit VALUES (?, ?, ?, ?, ?, ?)'),
+  removeEdits: db.prepare('DELETE FROM edit WHERE target = ?'),
+  addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
+  addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
+  removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),
+  removeReceipt: db.prepare('DELETE FROM receipt WHERE conversation = ? AND user = ?'),
+  putReceipt: db.prepare('INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?)'),
+});

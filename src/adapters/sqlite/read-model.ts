@@ -1,0 +1,87 @@
+/**
+ * One lane's read model in one SQLite file: the fold's state, the rows that follow from it and the position in the log, written
+ * in one transaction. So a process killed at any moment goes on where its rows end, and repeats nothing.
+ */
+import type Database from 'better-sqlite3';
+import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
+import type { LogEvent } from '../../ports/conversation-log.ts';
+import type { FanOutChanges, FoldedConversation, Seen } from '../../ports/fan-out-state.ts';
+import { type ReadModel, type ReadModelChanges, type Witness, witnessOf } from '../../ports/read-model.ts';
+import type { Badge, HistoryPage, HistoryRange, ListPage, ListPlace, Receipts } from '../../ports/read-queries.ts';
+import { SqliteFanOutState } from './fan-out-state.ts';
+import type { LaneFilePlace } from './lane-file.ts';
+import { ReadModelQueries } from './read-model-queries.ts';
+import { ReadModelTables } from './read-model-tables.ts';
+
+/** SQLite's own cache of pages: 64 MB of them. Pages of the kernel's cache come on top. */
+const PAGE_CACHE_KIB = 65_536;
+
+export class SqliteReadModel implements ReadModel {
+  readonly #fold: SqliteFanOutState;
+  readonly #rows = new ReadModelTables();
+  #queries!: ReadModelQueries;
+
+  /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
+  constructor(place: LaneFilePlace) {
+    const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db) };
+    this.#fold = new SqliteFanOutState(place, [this.#rows, queries]);
+  }
+
+  get position(): number {
+    return this.#fold.position;
+  }
+
+  get witness(): Witness | undefined {
+    const noted = this.#fold.noted('witness');
+    return noted === undefined ? undefined : (JSON.parse(noted) as Witness);
+  }
+
+  write(changes: FanOutChanges, rows: ReadModelChanges, to: number, last: LogEvent | undefined): void {
+    this.#fold.apply(changes, to);
+    this.#fold.commit(to, () => {
+      this.#rows.write(rows);
+      if (last) this.#fold.note('witness', JSON.stringify(witnessOf(last)));
+    });
+  }
+
+  discard(): void {
+    this.#fold.discard();
+  }
+
+  close(): void {
+    this.#fold.close();
+  }
+
+  folded(conversation: ConversationId): FoldedConversation {
+    return this.#fold.folded(conversation);
+  }
+
+  readMark(conversation: ConversationId, user: UserId): number {
+    return this.#fold.readMark(conversation, user);
+  }
+
+  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {
+    return this.#fold.seen(conversation, by, id, at);
+  }
+
+  conversations(user: UserId, after: ListPlace | undefined, limit: number): ListPage {
+    return this.#queries.conversations(user, after, limit);
+  }
+
+  badge(user: UserId): Badge {
+    return this.#queries.badge(user);
+  }
+
+  history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined {
+    return this.#queries.history(user, conversation, range, limit);
+  }
+
+  receipts(user: UserId, conversation: ConversationId, n: number): Receipts | undefined {
+    return this.#queries.receipts(user, conversation, n);
+  }
+
+  #opened(db: Database.Database): void {
+    db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+    this.#queries = new ReadModelQueries(db);
+  }
+}

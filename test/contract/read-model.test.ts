@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t from 'tap';
+import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
+import type { MessageContent } from '../../src/domain/conversation.ts';
+import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
+import type { LogEvent } from '../../src/ports/conversation-log.ts';
+import { witnessOf } from '../../src/ports/read-model.ts';
+import type {
+  HistoryEntry,
+  HistoryPage,
+  HistoryRange,
+  ListedConversation,
+  ListPlace,
+} from '../../src/ports/read-queries.ts';
+import { foldWindow } from '../../src/projections/fan-out.ts';
+import { readModelChanges } from '../../src/projections/read-model.ts';
+import { bytes, conversation, msgId, users } from '../support/given.ts';
+import { log, type Part, says } from '../support/logged.ts';
+import { type NaiveMessage, NaiveReadModel } from '../support/naive-read-model.ts';
+
+/** The time bounds the search for a smaller example, should one fail. */
+const RUNS = { numRuns: 100, interruptAfterTimeLimit: 30_000 };
+
+const people = users('alice', 'bob', 'carol', '陈晨');
+const [alice, bob] = people as [UserId, UserId];
+const rooms = [conversation('𐌀vens'), conversation('\uffee'), directConversationId(alice, bob)];
+
+/** Writes the log in windows that end where `cuts` say. */
+function written(model: SqliteReadModel, events: readonly LogEvent[], cuts: readonly number[] = []): SqliteReadModel {
+  const bounds = [0, ...cuts.filter((cut) => cut > 0 && cut < events.length).sort((a, b) => a - b), events.length];
+  for (let i = 0; i + 1 < bounds.length; i++) {
+    const window = events.slice(bounds[i], bounds[i + 1]);
+    if (window.length === 0) continue;
+    const { changes, accepted } = foldWindow(model, window);
+    model.write(changes, readModelChanges(accepted), window.at(-1)?.pos ?? 0, window.at(-1));
+  }
+  return model;
+}
+
+function withModel(test: (model: SqliteReadModel) => void): void {
+  const model = new SqliteReadModel({ path: ':memory:', log: 'CONV_0' });
+  try {
+    test(model);
+  } finally {
+    model.close();
+  }
+}
+
+const anyone = fc.constantFrom(...people);
+const some = fc.uniqueArray(anyone, { minLength: 1, maxLength: 3 });
+/** Few ids, so that retries, edits and recalls hit. */
+const target = fc.record({ by: anyone, id: fc.nat(3).map((i) => msgId(`m${i}`)) });
+const content = fc.record(
+  {
+    contentType: fc.constant('text/plain'),
+    body: fc.string({ maxLength: 3 }).map(bytes),
+    mentions: some,
+    mentionsAll: fc.constant(true as const),
+    replyTo: fc.nat(9),
+  },
+  { requiredKeys: ['contentType', 'body'] },
+);
+const part: fc.Arbitrary<Part> = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: fc
+      .tuple(target, content)
+      .map(([{ by, id }, said]) => ({ type: 'messageSent' as const, by, id, ...said })),
+  },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('conversationRead' as const), by: anyone, upTo: fc.nat(12) }) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(target, content)
+      .map(([of, said]) => ({ type: 'messageEdited' as const, by: of.by, target: of, ...said })),
+  },
+  { weight: 2, arbitrary: target.map((of) => ({ type: 'messageRecalled' as const, by: of.by, target: of })) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('membersAdded' as const), by: fc.constant(alice), members: some }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('membersRemoved' as const), by: fc.constant(alice), members: some }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('memberLeft' as const), by: anyone }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom('nothing' as const, 'everything' as const)
+      .map((newcomersSee) => ({ type: 'groupChanged' as const, by: alice, settings: { newcomersSee } })),
+  },
+);
+/** Several events in the same millisecond, so that the order of the list is put to the test. */
+const history = fc
+  .array(fc.tuple(fc.constantFrom(...rooms), part, fc.nat(1)), { minLength: 1, maxLength: 120, size: 'max' })
+  .map((parts) => {
+    let at = 1_000;
+    const founding = rooms.map(
+      (room) => [room, { type: 'groupCreated', by: alice, name: room, members: [bob] }, at] as const,
+    );
+    return log(...founding, ...parts.map(([room, what, later]) => [room, what, (at += later)] as const));
+  });
+const cuts = fc.array(fc.nat(120), { maxLength: 12 });
+
+function wholeList(model: SqliteReadModel, user: UserId): ListedConversation[] {
+  const all: ListedConversation[] = [];
+  for (let after: ListPlace | undefined; ; after = all.at(-1)) {
+    const { conversations, more } = model.conversations(user, after, 2);
+    all.push(...conversations);
+    if (!more) return all;
+  }
+}
+
+t.test('list, unread, mentions and badge are those of a naive count, whatever happened, however cut', async () => {
+  const property = fc.property(history, cuts, (events, cuts) => {
+    withModel((model) => {
+      written(model, events, cuts);
+      const naive = new NaiveReadModel(events);
+      for (const user of people) checkList(model, naive, user);
+    });
+  });
+  fc.assert(property, RUNS);
+});
+
+t.test('history shows each user what they were in for, as it is shown now, from every side', async () => {
+  const room = fc.constantFrom(...rooms);
+  const property = fc.property(history, cuts, room, fc.nat(6), fc.nat(30), (events, cuts, room, size, n) => {
+    withModel((model) => {
+      written(model, events, cuts);
+      const naive = new NaiveReadModel(events);
+      for (const user of people) {
+        checkPages(naive, user, room, (range) => model.history(user, room, range, size + 1), size + 1, n);
+        const newest = model.history(user, room, { type: 'newest' }, 100)?.entries ?? [];
+        for (const entry of newest) checkShown(entry, naive.timelines.get(room)?.[entry.n - 1]);
+      }
+    });
+  });
+  fc.assert(property, RUNS);
+});
+
+t.test('receipts are those of the members, told to members who may see the entry', async () => {
+  const property = fc.property(history, cuts, fc.constantFrom(...rooms), fc.nat(20), (events, cuts, room, n) => {
+    withModel((model) => {
+      written(model, events, cuts);
+      const naive = new NaiveReadModel(events);
+      const { roster, lastIndex } = naive.state.folded(room).conversation;
+      const readers = [...roster.members.keys()]
+        .map((user) => ({ user, upTo: naive.inbox(user, room).mark, at: naive.inbox(user, room).markAt }))
+        .filter(({ upTo }) => upTo >= n && upTo > 0)
+        .sort((a, b) => Buffer.compare(Buffer.from(a.user), Buffer.from(b.user)));
+      for (const user of people) {
+        const sees = roster.members.has(user) && n >= (roster.joined.get(user) ?? 0) && n <= lastIndex;
+        const expected = { memberCount: roster.members.size, count: readers.length, readers };
+        assert.deepEqual(model.receipts(user, room, n), sees && lastIndex > 0 ? expected : undefined);
+      }
+    });
+  });
+  fc.assert(property, RUNS);
+});
+
+function checkList(model: SqliteReadModel, naive: NaiveReadModel, user: UserId): void {
+  const expected = naive.conversationsOf(user).map((id) => ({
+    conversation: id,
+    lastIndex: naive.timelines.get(id)?.length ?? 0,
+    unread: naive.unread(user, id).length,
+    mentions: naive.mentions(user, id),
+    memberCount: naive.state.folded(id).conversation.roster.members.size,
+  }));
+  const found = wholeList(model, user).map(({ conversation, lastIndex, unread, mentions, memberCount, last }) => {
+    assert.equal(last.n, lastIndex);
+    return { conversation, lastIndex, unread, mentions, memberCount };
+  });
+  assert.deepEqual(found, expected);
+  const unread = expected.map((each) => each.unread).filter((count) => count > 0);
+  assert.deepEqual(model.badge(user), { unread: unread.reduce((a, b) => a + b, 0), conversations: unread.length });
+}
+
+type Page = (range: HistoryRange) => HistoryPage | undefined;
+
+function checkPages(naive: NaiveReadModel, user: UserId, room: ConversationId, page: Page, limit: number, n: number) {
+  const visible = [...naive.inbox(user, room).visible].sort((a, b) => a - b);
+  const newest = page({ type: 'newest' });
+  if (visible.length === 0) {
+    assert.equal(newest, undefined);
+    return;
+  }
+  const [before, after] = [visible.filter((i) => i < n), visible.filter((i) => i > n)];
+  const upTo = visible.filter((i) => i <= n);
+  const half = Math.ceil(limit / 2);
+  assert.deepEqual(indexes(newest), visible.slice(-limit));
+  assert.deepEqual(indexes(page({ type: 'before', n })), before.slice(-limit));
+  assert.deepEqual(indexes(page({ type: 'after', n })), after.slice(0, limit));
+  assert.deepEqual(indexes(page({ type: 'around', n })), [...upTo.slice(-half), ...after.slice(0, limit - half)]);
+  assert.equal(page({ type: 'before', n })?.older, before.length > limit);
+  assert.equal(page({ type: 'before', n })?.newer, before.length < visible.length);
+  assert.equal(page({ type: 'after', n })?.newer, after.length > limit);
+  assert.equal(page({ type: 'after', n })?.older, after.length < visible.length);
+  const timeline = naive.timelines.get(room) ?? [];
+  const at = timeline[n]?.at ?? 0;
+  const since = visible.filter((i) => (timeline[i - 1]?.at ?? 0) >= at).slice(0, limit);
+  assert.deepEqual(indexes(page({ type: 'since', at })), since);
+}
+
+function checkShown(entry: HistoryEntry, expected: NaiveMessage | undefined): void {
+  assert.equal(entry.recalled !== undefined, expected?.recalled);
+  assert.equal(entry.edited?.pos, expected?.editedPos);
+  if (entry.type === 'message') assert.deepEqual(contentOf(entry), contentOf(expected?.shown ?? RECALLED));
+}
+
+const RECALLED: MessageContent = { contentType: '', body: new Uint8Array() };
+const contentOf = ({ contentType, body, mentions, mentionsAll, replyTo }: MessageContent) => ({
+  ...{ contentType, mentions, mentionsAll, replyTo },
+  body: Buffer.from(body).toString(),
+});
+const indexes = (page: HistoryPage | undefined): number[] => page?.entries.map(({ n }) => n) ?? [];
+
+t.test('rows, fold and position outlive the process together, and name the event they end with', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'rookery-read-model-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const place = { path: join(dir, 'lane.sqlite'), log: 'CONV_0' };
+  const [room] = rooms as [ConversationId];
+  const events = log([room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] }], [room, says(alice)]);
+  const first = written(new SqliteReadModel(place), events);
+  first.close();
+  const second = new SqliteReadModel(place);
+  t.equal(second.position, 2);
+  t.same(second.witness, witnessOf(events[1] as LogEvent));
+  t.same(indexes(second.history(bob, room, { type: 'newest' }, 10)), [1, 2]);
+  t.equal(second.folded(room).conversation.lastIndex, 2);
+  second.discard();
+  t.same(
+    [second.position, second.witness, second.history(bob, room, { type: 'newest' }, 10)],
+    [0, undefined, undefined],
+  );
+  second.close();
+});
+
+t.test(
+  'a page ends early where its bodies would be too much for one answer, and says that there is more',
+  async (t) => {
+    const [room] = rooms as [ConversationId];
+    const big = says(alice, undefined, { body: new Uint8Array(200 * 1_024) });
+    const events = log(
+      [room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] }],
+      ...times(6, [room, big] as const),
+    );
+    withModel((model) => {
+      written(model, events);
+      const page = model.history(bob, room, { type: 'newest' }, 100);
+      t.same([indexes(page), page?.older, page?.newer], [[6, 7], true, false]);
+      const older = model.history(bob, room, { type: 'before', n: 6 }, 100);
+      t.same([indexes(older), older?.older, older?.newer], [[4, 5], true, true]);
+      t.same(indexes(model.history(bob, room, { type: 'around', n: 4 }, 100)), [4, 5]);
+    });
+  },
+);
+
+const times = <Value>(count: number, value: Value): Value[] => Array.from({ length: count }, () => value);

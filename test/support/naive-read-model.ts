@@ -1,0 +1,120 @@
+/** The read model as a child would write it: every event folded alone, every inbox kept whole, every answer counted anew. */
+import type { MessageContent } from '../../src/domain/conversation.ts';
+import type { ConversationId, UserId } from '../../src/domain/ids.ts';
+import type { LogEvent } from '../../src/ports/conversation-log.ts';
+import { foldWindow } from '../../src/projections/fan-out.ts';
+import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
+
+/** What one user has got of one conversation. */
+interface Inbox {
+  /** Indexes they may see. */
+  readonly visible: Set<number>;
+  /** Indexes got since they came in for the last time. */
+  since: number[];
+  /** How far they have read since then; their own newest entry. */
+  mark: number;
+  markAt: number;
+  ownLast: number;
+  joined: number;
+}
+
+export interface NaiveMessage {
+  readonly n: number;
+  readonly pos: number;
+  readonly at: number;
+  /** What is shown of it; undefined: it was recalled, or is no message. */
+  shown: MessageContent | undefined;
+  recalled: boolean;
+  editedPos: number | undefined;
+  /** Whom the content shown names, of those who were there then. */
+  named: readonly UserId[];
+}
+
+export class NaiveReadModel {
+  readonly state = new MemoryFanOutState();
+  readonly #inboxes = new Map<string, Inbox>();
+  readonly timelines = new Map<ConversationId, NaiveMessage[]>();
+
+  constructor(log: readonly LogEvent[]) {
+    for (const event of log) this.#add(event);
+  }
+
+  inbox(user: UserId, id: ConversationId): Inbox {
+    const key = `${user} ${id}`;
+    let inbox = this.#inboxes.get(key);
+    if (!inbox) {
+      inbox = { visible: new Set(), since: [], mark: 0, markAt: 0, ownLast: 0, joined: 0 };
+      this.#inboxes.set(key, inbox);
+    }
+    return inbox;
+  }
+
+  /** In their order. */
+  conversationsOf(user: UserId): ConversationId[] {
+    const last = (id: ConversationId): number => this.timelines.get(id)?.at(-1)?.at ?? 0;
+    return [...this.timelines.keys()]
+      .filter((id) => this.state.folded(id).conversation.roster.members.has(user))
+      .sort((a, b) => last(b) - last(a) || Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  }
+
+  unread(user: UserId, id: ConversationId): NaiveMessage[] {
+    const { since, mark, ownLast, joined } = this.inbox(user, id);
+    return since
+      .filter((n) => n > mark && n > ownLast && n > joined)
+      .map((n) => this.timelines.get(id)?.[n - 1] as NaiveMessage)
+      .filter(({ recalled }) => !recalled);
+  }
+
+  mentions(user: UserId, id: ConversationId): number {
+    return this.unread(user, id).filter(({ shown, named }) => shown?.mentionsAll || named.includes(user)).length;
+  }
+
+  #add(logged: LogEvent): void {
+    const { conversation: id, event, pos, at } = logged;
+    const before = this.state.folded(id).conversation.roster;
+    const { runs, changes } = foldWindow(this.state, [logged]);
+    this.state.apply(changes);
+    const { roster } = this.state.folded(id).conversation;
+    const entry = runs[0]?.entries[0];
+    if (!entry || entry.type === 'rejected' || entry.type === 'duplicate') return;
+    let timeline = this.timelines.get(id);
+    const named = (mentions: readonly UserId[] = []) => mentions.filter((user) => roster.members.has(user));
+    if (entry.type === 'conversationRead') Object.assign(this.inbox(entry.by, id), { mark: entry.upTo, markAt: at });
+    if (entry.type === 'messageRecalled' || entry.type === 'messageEdited') {
+      const target = timeline?.find((message) => message.pos === this.#posOf(id, entry.target));
+      if (!target) return;
+      const isRecall = entry.type === 'messageRecalled';
+      target.recalled ||= isRecall;
+      target.shown = isRecall ? undefined : entry;
+      target.editedPos = isRecall ? undefined : pos;
+      target.named = isRecall ? [] : named((entry as MessageContent).mentions);
+    }
+    if (!('n' in entry)) return;
+    if (!timeline) this.timelines.set(id, (timeline = []));
+    const isMessage = entry.type === 'message';
+    this.#positions.set(`${id} ${entry.by} ${entry.id}`, pos);
+    timeline.push({
+      ...{ n: entry.n, pos, at, recalled: false, editedPos: undefined },
+      shown: isMessage ? entry : undefined,
+      named: isMessage ? named(entry.mentions) : [],
+    });
+    for (const user of roster.members.keys()) {
+      if (before.members.has(user)) continue;
+      Object.assign(this.inbox(user, id), { since: [], mark: 0, ownLast: 0, joined: entry.n });
+      if (before.settings.newcomersSee !== 'everything') continue;
+      for (let n = 1; n < entry.n; n++) this.inbox(user, id).visible.add(n);
+    }
+    for (const user of runs[0]?.audience ?? []) {
+      const inbox = this.inbox(user, id);
+      inbox.visible.add(entry.n);
+      inbox.since.push(entry.n);
+    }
+    this.inbox(event.by, id).ownLast = entry.n;
+  }
+
+  readonly #positions = new Map<string, number>();
+
+  #posOf(id: ConversationId, { by, id: messageId }: { by: UserId; id: string }): number | undefined {
+    return this.#positions.get(`${id} ${by} ${messageId}`);
+  }
+}
