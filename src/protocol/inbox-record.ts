@@ -30,7 +30,7 @@ export interface Origin {
   readonly kind: RecordKind;
   readonly lane: number;
   readonly term: number;
-  /** First and last position in the log of the window it came from. */
+  /** First and last position in the log of the window it came from; of a marker a number of chance, twice (projections/lineage.ts). */
   readonly from: number;
   readonly to: number;
   readonly offset: number;

@@ -7,7 +7,7 @@ import type { DeliveryLimits } from '../../src/application/delivery/parts.ts';
 import type { LogReader } from '../../src/ports/conversation-log.ts';
 import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
-import type { Resume } from '../../src/protocol/frames.ts';
+import type { Cursor, Resume } from '../../src/protocol/frames.ts';
 import { TestConnection } from '../support/connection.ts';
 import { device, user, users } from '../support/given.ts';
 import { copy, marker, pack, pointer } from '../support/inbox-records.ts';
@@ -73,7 +73,7 @@ t.test('a tick leaves in one write a device, the same bytes for all who got the 
   );
   t.equal(members[0]?.written[0], members[2]?.written[0]);
   t.same(members[0]?.positions, [1, 2, 3]);
-  t.same(members[0]?.cursor, { t: 'cursor', epoch: 'e1', seq: 8 });
+  t.same(members[0]?.cursor, { t: 'cursor', epoch: 'e1.1-1', seq: 8 });
   t.same(other.written, [], 'nothing for whom nothing came');
 });
 
@@ -210,27 +210,64 @@ t.test('a stream made anew means a resync for everybody, those included who were
   await eventually(() => delivery.ready, 'a new tail');
   for (const connection of [live, reading]) {
     await eventually(
-      () => connection.cursor?.epoch === 'e2' && connection.cursor.seq === 2,
+      () => connection.cursor?.epoch === 'e2.1-1' && connection.cursor.seq === 2,
       'a cursor of the new stream',
     );
     t.same(connection.resyncs, ['EPOCH_CHANGED']);
   }
   t.notOk(
-    reading.frames.some((frame) => frame.t === 'cursor' && frame.epoch === 'e1'),
+    reading.frames.some((frame) => frame.t === 'cursor' && frame.epoch.startsWith('e1')),
     'what was read of another stream is vouched for by no cursor',
   );
 });
 
-t.test('a stream that lost its end: a cursor beyond it is no place to go on from', async (t) => {
+t.test('a stream that lost its end: nobody skips what is written there anew', async (t) => {
+  for (const hasGrown of [false, true]) {
+    const inbox = stored('a', 'a', 'a');
+    const { attach } = await scene(t, inbox);
+    const { connection } = attach('a', 'latest');
+    await isAt(connection, 4);
+    const cursor = connection.cursor as Cursor;
+    inbox.recreate('e1');
+    inbox.append('term', '0', marker());
+    const grow = (): void => {
+      inbox.append('term', '0', marker({ term: 2, from: 7, to: 7 }));
+      for (const pos of [8, 9, 10]) inbox.append('inbox', 'a', copy([pos], { term: 2, from: pos, to: pos }));
+    };
+    if (hasGrown) grow();
+    inbox.lose();
+    if (!hasGrown) {
+      await isAt(connection, 1);
+      grow();
+      inbox.tick();
+    }
+    await isAt(connection, 5);
+    t.same(connection.positions, [8, 9, 10], `grown again: ${hasGrown}`);
+    const away = attach('a', cursor).connection;
+    await isAt(away, 5);
+    t.same(away.positions, [8, 9, 10], 'one that was away');
+    t.same([...connection.resyncs, ...away.resyncs], []);
+  }
+});
+
+t.test('a cursor that carries another past is no place to go on from', async (t) => {
   const inbox = stored('a', 'a', 'a');
   const { attach } = await scene(t, inbox);
-  const { connection } = attach('a', 'latest');
+  const { connection } = attach('a', { epoch: 'e1.1-9', seq: 3 });
   await isAt(connection, 4);
-  inbox.recreate('e1');
-  inbox.append('term', '0', marker());
-  inbox.lose();
-  await isAt(connection, 1);
   t.same(connection.resyncs, ['CURSOR_UNKNOWN']);
+});
+
+t.test('a cursor whose marker our tail has not brought yet is asked of the stream', async (t) => {
+  const inbox = stored('a');
+  const { attach } = await scene(t, inbox);
+  await isAt(attach('a', 'latest').connection, 2);
+  inbox.append('term', '0', marker({ term: 2, from: 7, to: 7 }));
+  inbox.append('inbox', 'a', copy([2], { term: 2, from: 2, to: 2 }));
+  const { connection } = attach('a', { epoch: 'e1.3-7.1-1', seq: 3 });
+  inbox.tick();
+  await isAt(connection, 4);
+  t.same([connection.positions, connection.resyncs], [[2], []]);
 });
 
 t.test('a slow reader leaves the live tail in bounds, others go on, and it lacks nothing in the end', async (t) => {

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '3d10eae693c63992312068e6f16696ac76798bf0e2dd8d31b5de7a248cf61713';
+const PINNED = '7d7b7d6da567ec78af40deb4c3e424c7c17e51ac900224bf0d9cf6a18135a788';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -1,3 +1,5 @@
+import type { JsMsg } from '@nats-io/jetstream';
+
 /**
  * What a consumer says of a message in its reply subject:
  * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time ns>.<pending>`, since 2.11 possibly with domain
@@ -22,3 +24,7 @@ export function parseDelivery(reply: string): Delivery | undefined {
     atMs: Number(nanos.slice(0, -6)),
   };
 }
+
+/** When the stream stored it, as above: `time` of nats.js rounds, and is now and then a millisecond more. */
+export const storedAtMs = ({ timestampNanos }: Pick<JsMsg, 'timestampNanos'>): number =>
+  Number(timestampNanos / 1_000_000n);

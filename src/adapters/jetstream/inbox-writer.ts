@@ -22,6 +22,8 @@ const SERVER_SILENCE_MS = 5_000;
 
 /** Leaves room for the terms to come: a term is an unsigned 32-bit number. */
 const MAX_FIRST_TERM = 2 ** 30;
+/** Of a marker, so that no two are alike. */
+const MAX_NONCE = 2 ** 32 - 1;
 
 const NOTHING: ResumePoint = { window: { from: 0, to: 0 }, records: Number.POSITIVE_INFINITY };
 const NO_BODY = new Uint8Array(0);
@@ -157,7 +159,11 @@ export class JetstreamInboxWriter implements InboxWriter {
   /** Compare-and-set on the marker: of two writers that begin the same term, one gets TERM_LOST. */
   async #mark(term: number, lastMarkerSeq: number): Promise<number> {
     const { js, lane, inboxStream } = this.#parts;
-    const marker = encodeInboxRecord({ kind: RecordKind.marker, lane, term, from: 0, to: 0, offset: 0 }, NO_BODY);
+    const nonce = 1 + Math.floor(Math.random() * MAX_NONCE);
+    const marker = encodeInboxRecord(
+      { kind: RecordKind.marker, lane, term, from: nonce, to: nonce, offset: 0 },
+      NO_BODY,
+    );
     try {
       const { seq } = await js.publish(termSubject(lane, inboxStream), marker, {
         expect: { lastSubjectSequence: lastMarkerSeq },

@@ -1,8 +1,9 @@
 /** Reading a CONV stream from outside the lane: a standby, a gateway's resync, the command line. */
-import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
+import { storedAtMs } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
 import { readSpan, type SpanReaderParts } from './span-reader.ts';
 
@@ -30,7 +31,7 @@ export class JetstreamLogReader implements LogReader {
     // Of a span that holds nothing no message would ever come.
     if (from > end || first > end) return;
     for await (const message of readSpan(this.#parts, this.#stream, from, end)) {
-      yield logRecordOf(message.subject, message.seq, atMs(message), message.data);
+      yield logRecordOf(message.subject, message.seq, storedAtMs(message), message.data);
     }
   }
 
@@ -56,6 +57,3 @@ export class JetstreamLogReader implements LogReader {
     return new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#stream}`, { cause });
   }
 }
-
-/** Cut off as a whole number: `time` of nats.js rounds, and is now and then a millisecond more than what the lane was given. */
-const atMs = ({ timestampNanos }: JsMsg): number => Number(timestampNanos / 1_000_000n);

@@ -18,6 +18,7 @@ import type { InboxMessage, InboxStreamInfo, Tail } from '../../ports/inbox-read
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { inboxStreamName } from '../../protocol/subjects.ts';
+import { storedAtMs } from './delivery-subject.ts';
 
 /** Messages the server may send ahead; nats.js asks for more when a quarter is used up. It has no useful bound in bytes. */
 const TAIL_MESSAGES = 8_192;
@@ -53,19 +54,23 @@ interface TailParts {
 
 export class StreamTail implements Tail {
   readonly #js: JetStreamClient;
+  readonly #jsm: JetStreamManager;
   readonly #log: Log;
   readonly #name: string;
   readonly #parts: TailParts;
   /** The sequence expected next. */
   #next: number;
+  /** The message before it, once there was one. */
+  #last: JsMsg | undefined;
   #turn: InboxMessage[] = [];
   #messages: ConsumerMessages | undefined;
   #stopped = false;
   /** While it finds out how to go on. */
   #recovery: Promise<void> | undefined;
 
-  constructor({ js, stream, log }: InboxReaderParts, parts: TailParts) {
+  constructor({ js, jsm, stream, log }: InboxReaderParts, parts: TailParts) {
     this.#js = js;
+    this.#jsm = jsm;
     this.#log = log;
     this.#name = inboxStreamName(stream);
     this.#parts = parts;
@@ -110,6 +115,7 @@ export class StreamTail implements Tail {
       return;
     }
     this.#next = seq + 1;
+    this.#last = message;
     if (this.#turn.push(toInboxMessage(message.subject, seq, message.data)) === 1) setImmediate(() => this.#passOn());
   }
 
@@ -159,11 +165,26 @@ export class StreamTail implements Tail {
       const { epoch, firstSeq, lastSeq } = await this.#parts.info();
       if (epoch !== this.#parts.epoch) return 'the stream is another one';
       if (firstSeq > this.#next) return 'the stream has dropped what was not read';
-      if (lastSeq < this.#next - 1) return 'the stream has lost its end';
+      if (lastSeq < this.#next - 1 || !(await this.#isStillThere())) return 'the stream has lost its end';
       return undefined;
     } catch (error) {
       if (error instanceof RookeryError && error.code === 'STREAM_MISSING') return 'the stream is gone';
       throw error;
+    }
+  }
+
+  /**
+   * Whether the message that came last is the one that stands at its place. A stream that has lost its end is written on, and
+   * may be longer than before by the time it is looked at.
+   */
+  async #isStillThere(): Promise<boolean> {
+    const last = this.#last;
+    if (!last) return true;
+    try {
+      const stored = await this.#jsm.direct.getMessage(this.#name, { seq: last.seq });
+      return stored === null || stored.time.getTime() === storedAtMs(last);
+    } catch (cause) {
+      throw new RookeryError('LOG_UNAVAILABLE', `no answer about ${this.#name}`, { cause });
     }
   }
 

@@ -56,9 +56,9 @@ export class ColdReader {
         if (found === 'beyond retention') return 'CURSOR_TOO_OLD';
         // Only now is it known that nothing was dropped before it was read. Without the cursor the device takes it all anew.
         const { epoch, firstSeq } = await this.#reader.info();
-        if (epoch !== device.epoch) return 'EPOCH_CHANGED';
+        if (epoch !== device.stream) return 'EPOCH_CHANGED';
         if (firstSeq > before + 1) return 'CURSOR_TOO_OLD';
-        device.writeCursor();
+        inbox.writeCursor(device);
         if (found === 'all') return 'reached';
       }
     });
@@ -70,7 +70,7 @@ export class ColdReader {
       const until = inbox.ring.coveredFrom;
       const message = await this.#reader.nextFor(device.token, device.at + 1);
       if (!message || message.seq >= until) {
-        device.moveTo(device.epoch, Math.max(device.at, until - 1));
+        device.moveTo(device.stream, Math.max(device.at, until - 1));
         return 'all';
       }
       const decoded = inbox.decoder.decode(message);
@@ -78,7 +78,7 @@ export class ColdReader {
       const run = decoded && !(decoded instanceof Run) ? await this.#packOf(decoded.pointer, inbox) : decoded;
       const { connection } = device;
       if (run) connection.write(run.wire(connection.codec));
-      device.moveTo(device.epoch, message.seq);
+      device.moveTo(device.stream, message.seq);
       device.coldEntries += 1;
     }
     return 'more';

@@ -1,7 +1,7 @@
 /** A connected device and its place in its inbox. */
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
-import type { Resume, ServerFrame } from '../../protocol/frames.ts';
+import type { Cursor, Resume, ServerFrame } from '../../protocol/frames.ts';
 import type { ConnectedDevice } from './parts.ts';
 import type { Run } from './run.ts';
 
@@ -20,10 +20,11 @@ export class Device {
   readonly connection: ClientConnection;
   /** The user's id as a subject token. */
   readonly token: string;
-  readonly resume: Resume;
+  /** Where it is to begin, until it has found its place. */
+  resume: Resume;
   state: DeviceState = 'waiting';
-  /** The inbox stream that `at` is a sequence of; empty until the device has found its place. */
-  epoch = '';
+  /** Identity of the inbox stream that `at` is a sequence of; empty until the device has found its place. */
+  stream = '';
   /** All of the user's entries up to it have been written. While live, the tail's own position is the truth. */
   at = 0;
   /** Where in the ring the entry at `at` stands; -1 where that is not known. */
@@ -62,8 +63,14 @@ export class Device {
     return this.connection.bufferedBytes > this.#maxBufferedBytes;
   }
 
-  moveTo(epoch: string, at: number): void {
-    this.epoch = epoch;
+  /** The tail was lost in which `at` was reached: what that place is now must be found out. */
+  displace(cursor: Cursor): void {
+    this.resume = cursor;
+    this.stream = '';
+  }
+
+  moveTo(stream: string, at: number): void {
+    this.stream = stream;
     this.at = at;
     this.ringPosition = -1;
   }
@@ -73,8 +80,8 @@ export class Device {
     this.connection.write(this.#frameOnWire(codec, codec.encode(frame)));
   }
 
-  writeCursor(): void {
+  writeCursor(epoch: string): void {
     this.cursorAt = Date.now();
-    this.write({ t: 'cursor', epoch: this.epoch, seq: this.at });
+    this.write({ t: 'cursor', epoch, seq: this.at });
   }
 }

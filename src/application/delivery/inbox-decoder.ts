@@ -7,6 +7,7 @@ import type { FrameOnWire } from '../../ports/client-connection.ts';
 import type { InboxMessage } from '../../ports/inbox-reader.ts';
 import type { Log } from '../../ports/log.ts';
 import { LaneTerms } from '../../projections/lane-terms.ts';
+import { Lineage } from '../../projections/lineage.ts';
 import { bodyOf, decodeOrigin, type Origin, packKey, packOffsetOf, RecordKind } from '../../protocol/inbox-record.ts';
 import { Run } from './run.ts';
 
@@ -23,6 +24,7 @@ const BEYOND_RETENTION: Unresolved = { why: 'beyond retention' };
 
 export class InboxDecoder {
   readonly terms = new LaneTerms();
+  readonly lineage = new Lineage();
   readonly #frameOnWire: FrameOnWire;
   readonly #log: Log;
   readonly #onCheckpoint: (origin: Origin) => void;
@@ -45,14 +47,22 @@ export class InboxDecoder {
       const origin = decodeOrigin(data);
       if (kind === 'inbox') return this.#forUser(origin, seq, data);
       if (kind === 'cp') this.#onCheckpoint(origin);
-      else if (kind === 'term') this.terms.observeMarker(origin, seq);
-      else if (this.terms.judge(origin, seq) === 'valid') {
+      else if (kind === 'term') {
+        this.terms.observeMarker(origin, seq);
+        this.lineage.observe(seq, origin.from);
+      } else if (this.terms.judge(origin, seq) === 'valid') {
         this.#packs.set(packKey(origin, origin.offset), new Run(bodyOf(data), this.#frameOnWire));
       }
     } catch (error) {
       this.#log.error({ what: 'inbox record unreadable', kind, seq, reason: String(error) });
     }
     return undefined;
+  }
+
+  /** Below `firstSeq` the stream keeps nothing. */
+  dropBelow(firstSeq: number): void {
+    this.terms.dropBelow(firstSeq);
+    this.lineage.dropBelow(firstSeq);
   }
 
   /** Makes the pack of a pointer be at hand for the pointers of others. */

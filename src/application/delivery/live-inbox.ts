@@ -6,6 +6,7 @@ import type { InboxMessage } from '../../ports/inbox-reader.ts';
 import type { Codec } from '../../protocol/codec.ts';
 import type { ServerFrame } from '../../protocol/frames.ts';
 import type { Device } from './device.ts';
+import { epochOf } from './epoch.ts';
 import { InboxDecoder } from './inbox-decoder.ts';
 import { joinRuns, sameRuns } from './joined-runs.ts';
 import type { DeliveryParts } from './parts.ts';
@@ -13,7 +14,8 @@ import { Ring } from './ring.ts';
 import { Run } from './run.ts';
 
 export class LiveInbox {
-  readonly epoch: string;
+  /** Identity of the stream. */
+  readonly stream: string;
   readonly ring: Ring;
   readonly decoder: InboxDecoder;
   readonly #parts: DeliveryParts;
@@ -22,16 +24,16 @@ export class LiveInbox {
   #seq: number;
 
   /**
-   * @param stream the number of the INBOX stream
+   * @param number of the INBOX stream, and its identity
    * @param from the first sequence that the tail will bring
    * @param onLeft a device has left the live tail by itself: it is to catch up from where it stands
    */
-  constructor(stream: number, epoch: string, from: number, parts: DeliveryParts, onLeft: (device: Device) => void) {
+  constructor(number: number, stream: string, from: number, parts: DeliveryParts, onLeft: (device: Device) => void) {
     const { ringMaxEntries, ringMaxBytes } = parts.limits;
-    this.epoch = epoch;
+    this.stream = stream;
     this.ring = new Ring({ maxEntries: ringMaxEntries, maxBytes: ringMaxBytes }, from);
     this.decoder = new InboxDecoder(parts.frameOnWire, parts.log, ({ lane, to }) =>
-      parts.onConfirmed(stream, lane, to),
+      parts.onConfirmed(number, lane, to),
     );
     this.#parts = parts;
     this.#onLeft = onLeft;
@@ -75,7 +77,7 @@ export class LiveInbox {
   leave(device: Device): void {
     if (device.state !== 'live') return;
     device.state = 'waiting';
-    device.moveTo(this.epoch, Math.max(device.at, this.#seq));
+    device.moveTo(this.stream, Math.max(device.at, this.#seq));
     const devices = this.#live.get(device.token) as Device[];
     devices.splice(devices.indexOf(device), 1);
     if (devices.length === 0) this.#live.delete(device.token);
@@ -85,11 +87,20 @@ export class LiveInbox {
   refreshCursor(device: Device): void {
     if (device.state !== 'live' || device.at >= this.#seq) return;
     device.at = this.#seq;
-    device.writeCursor();
+    this.writeCursor(device);
+  }
+
+  /** Epoch of a cursor at `seq`: the stream, and its past as it is now. */
+  epochAt(seq: number): string {
+    return epochOf(this.stream, this.decoder.lineage.at(seq));
+  }
+
+  writeCursor(device: Device): void {
+    device.writeCursor(this.epochAt(device.at));
   }
 
   cursorWire(codec: Codec, seq: number): Uint8Array {
-    const cursor: ServerFrame = { t: 'cursor', epoch: this.epoch, seq };
+    const cursor: ServerFrame = { t: 'cursor', epoch: this.epochAt(seq), seq };
     return this.#parts.frameOnWire(codec, codec.encode(cursor));
   }
 

@@ -8,11 +8,14 @@
  * `#goOn` finds the way from there.
  */
 import type { InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
+import { Lineage } from '../../projections/lineage.ts';
 import { closeCodes } from '../../protocol/close-codes.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
-import type { Resume, ResyncReason } from '../../protocol/frames.ts';
+import type { Cursor, Resume, ResyncReason } from '../../protocol/frames.ts';
+import { decodeOrigin } from '../../protocol/inbox-record.ts';
 import { type ColdOutcome, ColdReader } from './cold-reader.ts';
 import { Device } from './device.ts';
+import { partsOf } from './epoch.ts';
 import { joinRuns } from './joined-runs.ts';
 import { LiveInbox } from './live-inbox.ts';
 import type { Attachment, ConnectedDevice, DeliveryParts } from './parts.ts';
@@ -45,6 +48,8 @@ export class StreamDelivery {
   /** Devices that wait for their next portion out of the ring, first come, first served. */
   readonly #queue = new Set<Device>();
   #turnPlanned = false;
+  /** Where devices were when a tail was lost. What is there now they see when there is a tail again and nobody moves them. */
+  readonly #displaced = new Map<Device, Cursor>();
   /** Devices that wait for their socket to drain. */
   readonly #full = new Set<Device>();
   readonly #jobs = new Set<Promise<void>>();
@@ -138,7 +143,11 @@ export class StreamDelivery {
   #lose(inbox: LiveInbox, reason: string): void {
     this.#parts.log.error({ what: 'inbox tail lost', stream: this.#reader.stream, reason });
     this.#inbox = undefined;
-    for (const device of this.#devices) inbox.leave(device);
+    for (const device of this.#devices) {
+      inbox.leave(device);
+      if (device.stream === inbox.stream)
+        this.#displaced.set(device, { epoch: inbox.epochAt(device.at), seq: device.at });
+    }
     this.#own(this.#beginAgain());
   }
 
@@ -168,8 +177,13 @@ export class StreamDelivery {
       this.#full.add(device);
       return;
     }
-    if (device.epoch === '') findPlace(device, inbox);
-    if (device.epoch !== inbox.epoch) this.#work(device, async () => 'EPOCH_CHANGED');
+    const displaced = this.#displaced.get(device);
+    if (displaced) {
+      this.#displaced.delete(device);
+      device.displace(displaced);
+    }
+    if (device.stream === '' && !findPlace(device, inbox)) this.#work(device, () => this.#findUnknown(device));
+    else if (device.stream !== inbox.stream) this.#work(device, async () => 'EPOCH_CHANGED');
     else if (!inbox.ring.covers(device.at)) {
       const isDropped = device.at + 1 < this.#info.firstSeq;
       this.#work(device, isDropped ? async () => 'CURSOR_TOO_OLD' : () => this.#cold.read(device, inbox));
@@ -205,7 +219,7 @@ export class StreamDelivery {
 
   #catchUp(device: Device): void {
     const inbox = this.#inbox;
-    if (device.epoch !== inbox?.epoch || device.isFull || !inbox.ring.covers(device.at)) return this.#goOn(device);
+    if (device.stream !== inbox?.stream || device.isFull || !inbox.ring.covers(device.at)) return this.#goOn(device);
     const { connection, token } = device;
     const { runs, seq, position, more } = inbox.ring.after(token, device.at, CATCH_UP_CHUNK_BYTES, device.ringPosition);
     // The user has nothing else up to the tail, so it is the tail's position that was reached.
@@ -220,8 +234,24 @@ export class StreamDelivery {
   /** A cursor ahead of our tail: another gateway was faster, or it is none of this stream. */
   async #checkAhead(device: Device): Promise<ColdOutcome> {
     const { epoch, lastSeq } = await this.#look();
-    if (epoch !== device.epoch) return 'EPOCH_CHANGED';
-    return device.at > lastSeq ? 'CURSOR_UNKNOWN' : 'reached';
+    if (epoch !== device.stream) return 'EPOCH_CHANGED';
+    if (device.at <= lastSeq) return 'reached';
+    if (typeof device.resume === 'string' || partsOf(device.resume.epoch).past === '') return 'CURSOR_UNKNOWN';
+    // The stream has lost its end, and nothing is written behind it yet.
+    device.moveTo(epoch, lastSeq);
+    return 'reached';
+  }
+
+  /** A cursor whose markers we do not know: another gateway was faster, or they are lost. */
+  async #findUnknown(device: Device): Promise<ColdOutcome> {
+    const { epoch, seq } = device.resume as Cursor;
+    const { stream, past } = partsOf(epoch);
+    const lineage = new Lineage();
+    for (const { seq: at, data } of await this.#reader.markers()) lineage.observe(at, decodeOrigin(data).from);
+    const place = lineage.placeOf(past, seq);
+    if (place === undefined) return 'CURSOR_UNKNOWN';
+    device.moveTo(stream, place);
+    return 'reached';
   }
 
   /** The past from the log, then on from where the inbox was when that began: what overlaps the device drops. */
@@ -233,10 +263,11 @@ export class StreamDelivery {
     }
     device.write({ t: 'resync', reason });
     const { epoch, lastSeq } = await this.#look();
-    if ((await this.#replay.run(device)) === 'gone') return 'gone';
+    this.#displaced.delete(device);
     device.moveTo(epoch, lastSeq);
+    if ((await this.#replay.run(device)) === 'gone') return 'gone';
     device.coldEntries = 0;
-    device.writeCursor();
+    this.#inbox?.writeCursor(device);
     return 'reached';
   }
 
@@ -268,8 +299,10 @@ export class StreamDelivery {
     if (this.#full.delete(device)) this.#goOn(device);
   }
 
-  #confirm({ user, id, epoch, at }: Device, seq: number): void {
-    if (epoch !== '' && seq <= at) this.#parts.cursors.confirm(user, id, { epoch, seq });
+  #confirm({ user, id, stream, at }: Device, seq: number): void {
+    const inbox = this.#inbox;
+    if (stream !== inbox?.stream || seq > at) return;
+    this.#parts.cursors.confirm(user, id, { epoch: inbox.epochAt(seq), seq });
   }
 
   #detach(device: Device): void {
@@ -278,6 +311,7 @@ export class StreamDelivery {
     this.#devices.delete(device);
     this.#queue.delete(device);
     this.#full.delete(device);
+    this.#displaced.delete(device);
   }
 
   // ---- what is done every now and then ----
@@ -295,7 +329,7 @@ export class StreamDelivery {
       this.#reader.reportTailed(this.#parts.gateway, inbox.seq);
     }
     if (!isTimeToLook) return;
-    const look = this.#look().then(({ firstSeq }) => inbox.decoder.terms.dropBelow(firstSeq));
+    const look = this.#look().then(({ firstSeq }) => inbox.decoder.dropBelow(firstSeq));
     // The tail has the same trouble and deals with it.
     this.#own(look.catch(() => undefined));
   }
@@ -318,10 +352,16 @@ export class StreamDelivery {
   }
 }
 
-/** Once a device, when there is a tail: only then is it known where "now" is. */
-function findPlace(device: Device, { epoch, seq }: LiveInbox): void {
+/** When there is a tail: only then is it known where "now" is. @returns whether the place is known; not, if its markers are unknown */
+function findPlace(device: Device, { stream, seq, decoder }: LiveInbox): boolean {
   const { resume } = device;
-  if (resume === 'latest') device.moveTo(epoch, seq);
-  else if (resume === 'everything') device.moveTo(epoch, 0);
-  else device.moveTo(resume.epoch, resume.seq);
+  if (resume === 'latest') device.moveTo(stream, seq);
+  else if (resume === 'everything') device.moveTo(stream, 0);
+  else {
+    const cursor = partsOf(resume.epoch);
+    const place = cursor.stream === stream ? decoder.lineage.placeOf(cursor.past, resume.seq) : resume.seq;
+    if (place === undefined) return false;
+    device.moveTo(cursor.stream, place);
+  }
+  return true;
 }

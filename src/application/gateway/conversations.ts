@@ -55,10 +55,10 @@ export class Conversations {
   readonly #cache = new ViewCache();
   /** Fetches under way, by conversation and sender: what that one sends there meanwhile shares the view. */
   readonly #fetching = new Map<string, Promise<View | undefined>>();
-  /** Changes under way, by conversation and sender: what that one does there next is decided behind them. None rejects. */
-  readonly #changing = new Map<string, Promise<void>>();
-  /** What waits to be handed to the log, by conversation and sender: the newest, behind all before it. None rejects. */
-  readonly #waiting = new Map<string, Promise<void>>();
+  /** Changes under way, by conversation and sender: what that one does there next is decided behind them. */
+  readonly #changing = new Map<string, Turn>();
+  /** What waits to be handed to the log, by conversation and sender: the newest, behind all before it. */
+  readonly #waiting = new Map<string, Turn>();
   /** Queries under way: who asks the same meanwhile shares the next answer. */
   readonly #asking = new Map<string, Asking<View | undefined>>();
 
@@ -99,7 +99,7 @@ export class Conversations {
     const view = waits ? undefined : this.#cache.get(target, event.by);
     // Hot path: with a view at hand the event is appended in this very turn.
     if (view && !refusalOf(view.conversation, event, { at })) return this.#append(target, event);
-    const decided = (this.#changing.get(key) ?? DONE).then(() => this.#decide(target, event));
+    const decided = after(this.#changing.get(key), () => this.#decide(target, event));
     return inTurn(this.#waiting, key, decided, (standing) =>
       standing ? Promise.resolve(this.#sent(target, standing)) : this.#append(target, event),
     );
@@ -179,15 +179,9 @@ export class Conversations {
   /** Behind what its sender said there before; and one change behind the other: each is decided on what the one before made. */
   #change(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     const key = keyOf(target, event.by);
-    const change = inTurn(this.#waiting, key, this.#changing.get(key) ?? DONE, () => this.#changeNow(target, event));
-    const settled = change.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#changing.set(key, settled);
-    void settled.then(() => {
-      if (this.#changing.get(key) === settled) this.#changing.delete(key);
-    });
+    const ready = after(this.#changing.get(key), async () => undefined);
+    const change = inTurn(this.#waiting, key, ready, () => this.#changeNow(target, event));
+    putTurn(this.#changing, key, change);
     return change;
   }
 
@@ -245,27 +239,45 @@ export class Conversations {
   }
 }
 
-const DONE = Promise.resolve();
+/**
+ * Resolves when it is over; with the error where it failed for a passing reason. Its sender will try again, so what waits
+ * behind it fails with it: done without it, it would stand before it.
+ */
+type Turn = Promise<RookeryError | undefined>;
 
-/** Calls `work` once it is `ready` and what waited under `key` before was called, or was given up. @throws what `ready` or `work` throws */
+/** @throws the passing error of `turn`, or what `work` throws */
+async function after<T>(turn: Turn | undefined, work: () => Promise<T>): Promise<T> {
+  const error = await turn;
+  if (error) throw error;
+  return work();
+}
+
+function putTurn(turns: Map<string, Turn>, key: string, work: Promise<unknown>): void {
+  const turn = work.then(
+    () => undefined,
+    (thrown: unknown) => {
+      const error = asRookeryError(thrown);
+      return error.retryable ? error : undefined;
+    },
+  );
+  turns.set(key, turn);
+  void turn.then(() => {
+    if (turns.get(key) === turn) turns.delete(key);
+  });
+}
+
+/** Calls `work` once it is `ready` and what waited under `key` before was called, or refused. @throws what `ready` or `work` throws */
 function inTurn<R, T>(
-  waiting: Map<string, Promise<void>>,
+  waiting: Map<string, Turn>,
   key: string,
   ready: Promise<R>,
   work: (readied: R) => Promise<T>,
 ): Promise<T> {
-  // It may be given up before its turn comes.
+  // It may be refused before its turn comes.
   ready.catch(() => undefined);
   // Wrapped: the next waits for the call, not for its result.
-  const called = (waiting.get(key) ?? DONE).then(() => ready).then((readied) => ({ result: work(readied) }));
-  const turn = called.then(
-    () => undefined,
-    () => undefined,
-  );
-  waiting.set(key, turn);
-  void turn.then(() => {
-    if (waiting.get(key) === turn) waiting.delete(key);
-  });
+  const called = after(waiting.get(key), () => ready).then((readied) => ({ result: work(readied) }));
+  putTurn(waiting, key, called);
   return called.then(({ result }) => result);
 }
 

@@ -1,0 +1,68 @@
+/** What waits for a decision, when the decision before it fails: against a log and views whose answers the test gives. */
+import t from 'tap';
+import { Conversations } from '../../src/application/gateway/conversations.ts';
+import { type ConversationEvent, evolve, initialConversation } from '../../src/domain/conversation.ts';
+import type { ConversationId } from '../../src/domain/ids.ts';
+import type { View } from '../../src/ports/conversation-views.ts';
+import { RookeryError } from '../../src/protocol/error-codes.ts';
+import { codeOf } from '../support/code-of.ts';
+import { bytes, conversation, msgId, user } from '../support/given.ts';
+
+const [owner, member] = [user('owner'), user('member')];
+const room = conversation('room');
+const created = { type: 'groupCreated', by: owner, id: msgId('c'), name: 'room', members: [] } as const;
+const unavailable = (): RookeryError => new RookeryError('LOG_UNAVAILABLE', 'a test wants it so');
+
+function scene() {
+  const appended: string[] = [];
+  const state = { isAway: false, group: evolve(initialConversation(room), created, 1) };
+  const conversations = new Conversations({
+    clock: { nowMs: () => Date.now() },
+    views: {
+      fetch: async () =>
+        ({ conversation: state.group, statePos: 1, memberCount: state.group.roster.members.size }) as unknown as View,
+      onChange: () => undefined,
+    } as never,
+    log: {
+      append: async (_target: ConversationId, event: ConversationEvent) => {
+        if (state.isAway) throw unavailable();
+        appended.push(event.id);
+        if (event.type === 'membersAdded') state.group = evolve(state.group, event, 2);
+        return { pos: appended.length, duplicate: false };
+      },
+      lastStatePos: async () => {
+        if (state.isAway) throw unavailable();
+        return 1;
+      },
+    } as never,
+  });
+  const say = (by: typeof owner, id: string) =>
+    conversations.send(by, msgId(id), { conversation: room }, { contentType: 'text/plain', body: bytes(id) });
+  return { appended, state, conversations, say };
+}
+
+t.test('behind a message that could not be decided nothing of its sender goes past', async (t) => {
+  const { appended, state, say } = scene();
+  state.isAway = true;
+  const first = [say(member, 'a'), say(member, 'b')].map(codeOf);
+  t.same(await Promise.all(first), ['LOG_UNAVAILABLE', 'LOG_UNAVAILABLE']);
+  const waiting = [codeOf(say(member, 'a'))];
+  // What made the first fail is over before the second has its turn.
+  state.isAway = false;
+  state.group = evolve(state.group, { type: 'membersAdded', by: owner, id: msgId('m'), members: [member] }, 2);
+  waiting.push(codeOf(say(member, 'b')));
+  const answers = await Promise.all(waiting);
+  t.notSame(answers, ['LOG_UNAVAILABLE', 'accepted']);
+  t.not(appended[0], 'b');
+});
+
+t.test('what waits behind a change that failed for a passing reason fails with it, and is not refused', async (t) => {
+  const { appended, state, conversations, say } = scene();
+  state.isAway = true;
+  const rename = conversations.command(owner, msgId('r'), { type: 'renameGroup', conversation: room, name: 'nest' });
+  const behind = say(owner, 'a');
+  t.same(await Promise.all([codeOf(rename), codeOf(behind)]), ['LOG_UNAVAILABLE', 'LOG_UNAVAILABLE']);
+  state.isAway = false;
+  t.same([await codeOf(say(owner, 'a')), await codeOf(say(owner, 'b'))], ['accepted', 'accepted']);
+  t.same(appended, ['a', 'b']);
+});
