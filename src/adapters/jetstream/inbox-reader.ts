@@ -1,12 +1,22 @@
 /** One INBOX stream as a gateway reads it. */
-import { JetStreamApiError } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { InboxMessage, InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
+import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { inboxStreamName, inboxSubjectOfToken, tailedSubject } from '../../protocol/subjects.ts';
-import { type InboxReaderParts, StreamTail, toInboxMessage } from './stream-tail.ts';
+import { StreamTail } from './stream-tail.ts';
 
 /** `err_code` of the server's "stream not found". */
 const STREAM_NOT_FOUND = 10_059;
+
+export interface InboxReaderParts {
+  readonly nc: NatsConnection;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly stream: number;
+  readonly log: Log;
+}
 
 export class JetstreamInboxReader implements InboxReader {
   readonly stream: number;
@@ -59,7 +69,12 @@ export class JetstreamInboxReader implements InboxReader {
     onLost: (reason: string) => void,
   ): Promise<Tail> {
     const { epoch } = await this.info();
-    const tail = new StreamTail(this.#parts, { epoch, fromSeq, onMessages, onLost, info: () => this.info() });
+    const { js, jsm, log } = this.#parts;
+    const tail = new StreamTail({
+      ...{ js, jsm, log, name: this.#name, epoch, fromSeq, onMessages, onLost },
+      read: ({ subject, seq, data }) => toInboxMessage(subject, seq, data),
+      info: () => this.info(),
+    });
     await tail.open();
     return tail;
   }
@@ -72,5 +87,20 @@ export class JetstreamInboxReader implements InboxReader {
     } catch (cause) {
       throw new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#name}`, { cause });
     }
+  }
+}
+
+/** Subjects are `inbox.<p>.<token>`, `pack.<k>.<lane>`, `term.<k>.<lane>`, `cp.<k>.<lane>`. */
+function toInboxMessage(subject: string, seq: number, data: Uint8Array): InboxMessage {
+  const key = subject.slice(subject.lastIndexOf('.') + 1);
+  switch (subject.charCodeAt(0)) {
+    case 0x69: // i
+      return { seq, kind: 'inbox', key, data };
+    case 0x70: // p
+      return { seq, kind: 'pack', key, data };
+    case 0x74: // t
+      return { seq, kind: 'term', key, data };
+    default:
+      return { seq, kind: 'cp', key, data };
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The tail of an INBOX stream: every message once and in order, across reconnects and restarts of the server.
+ * The tail of a stream: every message once and in order, across reconnects and restarts of the server.
  *
- * Sequences of an INBOX stream have no holes but the dropped beginning. So a message that is not the one expected says that
+ * Sequences of our streams have no holes but the dropped beginning. So a message that is not the one expected says that
  * something is wrong, whatever the consumer believes: the tail stops, asks the stream, and goes on behind the last message
  * it has passed on, or says that this is not possible any more.
  */
@@ -13,11 +13,9 @@ import {
   type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/nats-core';
-import type { InboxMessage, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
+import type { InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
-import { inboxStreamName } from '../../protocol/subjects.ts';
 import { storedAtMs } from './delivery-subject.ts';
 
 /** Messages the server may send ahead; nats.js asks for more when a quarter is used up. It has no useful bound in bytes. */
@@ -36,43 +34,34 @@ const TROUBLE: ReadonlySet<ConsumerNotification['type']> = new Set([
   'stream_not_found',
 ]);
 
-export interface InboxReaderParts {
-  readonly nc: NatsConnection;
+interface TailParts<Message> {
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
-  readonly stream: number;
   readonly log: Log;
-}
-
-interface TailParts {
+  /** The stream's name. */
+  readonly name: string;
+  /** What is passed on of a message. Its data is a view into a shared buffer. */
+  readonly read: (message: JsMsg) => Message;
   readonly epoch: string;
   readonly fromSeq: number;
-  readonly onMessages: (messages: readonly InboxMessage[]) => void;
+  readonly onMessages: (messages: readonly Message[]) => void;
   readonly onLost: (reason: string) => void;
   readonly info: () => Promise<InboxStreamInfo>;
 }
 
-export class StreamTail implements Tail {
-  readonly #js: JetStreamClient;
-  readonly #jsm: JetStreamManager;
-  readonly #log: Log;
-  readonly #name: string;
-  readonly #parts: TailParts;
+export class StreamTail<Message> implements Tail {
+  readonly #parts: TailParts<Message>;
   /** The sequence expected next. */
   #next: number;
   /** The message before it, once there was one. */
   #last: JsMsg | undefined;
-  #turn: InboxMessage[] = [];
+  #turn: Message[] = [];
   #messages: ConsumerMessages | undefined;
   #stopped = false;
   /** While it finds out how to go on. */
   #recovery: Promise<void> | undefined;
 
-  constructor({ js, jsm, stream, log }: InboxReaderParts, parts: TailParts) {
-    this.#js = js;
-    this.#jsm = jsm;
-    this.#log = log;
-    this.#name = inboxStreamName(stream);
+  constructor(parts: TailParts<Message>) {
     this.#parts = parts;
     this.#next = parts.fromSeq;
   }
@@ -80,7 +69,7 @@ export class StreamTail implements Tail {
   /** @throws RookeryError LOG_UNAVAILABLE */
   async open(): Promise<void> {
     try {
-      const consumer = await this.#js.consumers.get(this.#name, {
+      const consumer = await this.#parts.js.consumers.get(this.#parts.name, {
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: this.#next,
       });
@@ -96,7 +85,7 @@ export class StreamTail implements Tail {
       this.#messages = messages;
       void this.#follow(messages);
     } catch (cause) {
-      throw new RookeryError('LOG_UNAVAILABLE', `cannot tail ${this.#name}`, { cause });
+      throw new RookeryError('LOG_UNAVAILABLE', `cannot tail ${this.#parts.name}`, { cause });
     }
   }
 
@@ -116,7 +105,7 @@ export class StreamTail implements Tail {
     }
     this.#next = seq + 1;
     this.#last = message;
-    if (this.#turn.push(toInboxMessage(message.subject, seq, message.data)) === 1) setImmediate(() => this.#passOn());
+    if (this.#turn.push(this.#parts.read(message)) === 1) setImmediate(() => this.#passOn());
   }
 
   #passOn(): void {
@@ -153,7 +142,7 @@ export class StreamTail implements Tail {
         if (sawSeq !== undefined) this.#next = Math.max(this.#next, sawSeq);
         return await this.open();
       } catch (error) {
-        this.#log.warn({ what: 'inbox tail interrupted', stream: this.#name, reason: String(error) });
+        this.#parts.log.warn({ what: 'tail interrupted', stream: this.#parts.name, reason: String(error) });
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
@@ -181,10 +170,10 @@ export class StreamTail implements Tail {
     const last = this.#last;
     if (!last) return true;
     try {
-      const stored = await this.#jsm.direct.getMessage(this.#name, { seq: last.seq });
+      const stored = await this.#parts.jsm.direct.getMessage(this.#parts.name, { seq: last.seq });
       return stored === null || stored.time.getTime() === storedAtMs(last);
     } catch (cause) {
-      throw new RookeryError('LOG_UNAVAILABLE', `no answer about ${this.#name}`, { cause });
+      throw new RookeryError('LOG_UNAVAILABLE', `no answer about ${this.#parts.name}`, { cause });
     }
   }
 
@@ -192,20 +181,5 @@ export class StreamTail implements Tail {
     const messages = this.#messages;
     this.#messages = undefined;
     messages?.stop();
-  }
-}
-
-/** Subjects are `inbox.<p>.<token>`, `pack.<k>.<lane>`, `term.<k>.<lane>`, `cp.<k>.<lane>`. */
-export function toInboxMessage(subject: string, seq: number, data: Uint8Array): InboxMessage {
-  const key = subject.slice(subject.lastIndexOf('.') + 1);
-  switch (subject.charCodeAt(0)) {
-    case 0x69: // i
-      return { seq, kind: 'inbox', key, data };
-    case 0x70: // p
-      return { seq, kind: 'pack', key, data };
-    case 0x74: // t
-      return { seq, kind: 'term', key, data };
-    default:
-      return { seq, kind: 'cp', key, data };
   }
 }
