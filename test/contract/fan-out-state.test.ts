@@ -155,3 +155,12 @@ t.test('SQLite: what has expired is forgotten in time, the rest is not', async (
   t.equal(state.seen(room, alice, msgId('old7'), 0)?.pos, undefined);
   t.equal(state.seen(room, alice, msgId('new0000'), 5_000)?.pos, 501);
 });
+
+t.test('SQLite: what the file cannot tell is the file’s trouble, not that of the event that asks', async (t) => {
+  const state = new SqliteFanOutState({ path: ':memory:', log: 'CONV_0' });
+  state.close();
+  const unusable = { code: 'STATE_FILE_UNUSABLE' };
+  t.throws(() => state.folded(room), unusable);
+  t.throws(() => state.readMark(room, alice), unusable);
+  t.throws(() => state.seen(room, alice, msgId('a'), 0), unusable);
+});

@@ -74,10 +74,13 @@ export class SqliteFanOutState implements FanOutState {
     return this.#file.position;
   }
 
+  /** All lookups throw RookeryError STATE_FILE_UNUSABLE where the file cannot be read: the event asked for is not to blame. */
   folded(id: ConversationId): FoldedConversation {
     const known = this.#uncommitted.get(id) ?? this.#conversations.get(id);
     if (known) return known;
-    const row = this.#sql.conversation.get(id) as { last_index: number; state_pos: number; roster: Buffer } | undefined;
+    const row = this.#file.guarded(() => this.#sql.conversation.get(id)) as
+      | { last_index: number; state_pos: number; roster: Buffer }
+      | undefined;
     const conversation: Conversation = row
       ? { id, lastIndex: row.last_index, roster: decodeRoster(row.roster) }
       : initialConversation(id);
@@ -90,7 +93,7 @@ export class SqliteFanOutState implements FanOutState {
     const key = markKey(conversation, user);
     const known = this.#uncommittedMarks.get(key) ?? this.#readMarks.get(key);
     if (known !== undefined) return known;
-    const row = this.#sql.readMark.get(conversation, user) as { up_to: number } | undefined;
+    const row = this.#file.guarded(() => this.#sql.readMark.get(conversation, user)) as { up_to: number } | undefined;
     const upTo = row?.up_to ?? initialReadMark;
     this.#readMarks.set(key, upTo);
     return upTo;
@@ -101,14 +104,16 @@ export class SqliteFanOutState implements FanOutState {
     const key = sender + tokenOf(id);
     let greatest = this.#greatestSeen.get(sender);
     if (greatest === undefined) {
-      const row = this.#sql.greatestSeen.get(sender, `${sender}\u{7f}`) as { key: string } | undefined;
+      const row = this.#file.guarded(() => this.#sql.greatestSeen.get(sender, `${sender}\u{7f}`)) as
+        | { key: string }
+        | undefined;
       greatest = row?.key ?? '';
       this.#greatestSeen.set(sender, greatest);
     }
     const pending = this.#pendingSeen.get(key);
     if (pending) return pending.expiresAt > at ? pending : undefined;
     if (key > greatest) return undefined;
-    const row = this.#sql.seen.get(key) as Seen | undefined;
+    const row = this.#file.guarded(() => this.#sql.seen.get(key)) as Seen | undefined;
     return row && row.expiresAt > at ? row : undefined;
   }
 

@@ -53,7 +53,7 @@ export class LaneFile {
       write();
       this.note('position', String(position));
     });
-    this.#guard(transaction);
+    this.guarded(transaction);
     this.#position = position;
   }
 
@@ -64,6 +64,15 @@ export class LaneFile {
 
   note(key: string, value: string): void {
     this.#put.run(key, value);
+  }
+
+  /** What `work` gives; what it throws is the file's trouble, and told from that of whoever asked. */
+  guarded<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (cause) {
+      throw new RookeryError('STATE_FILE_UNUSABLE', `cannot use ${this.#place.path}: ${String(cause)}`, { cause });
+    }
   }
 
   discard(): void {
@@ -79,7 +88,7 @@ export class LaneFile {
   #open(): void {
     const { path, log } = this.#place;
     const version = this.#tables.map((tables) => tables.version).join('.');
-    this.#guard(() => {
+    this.guarded(() => {
       try {
         this.#use(path);
       } catch {
@@ -108,14 +117,6 @@ export class LaneFile {
     for (const { schema } of this.#tables) this.#db.exec(schema);
     this.#get = this.#db.prepare('SELECT value FROM about WHERE key = ?').pluck();
     this.#put = this.#db.prepare('INSERT OR REPLACE INTO about VALUES (?, ?)');
-  }
-
-  #guard(work: () => void): void {
-    try {
-      work();
-    } catch (cause) {
-      throw new RookeryError('STATE_FILE_UNUSABLE', `cannot use ${this.#place.path}: ${String(cause)}`, { cause });
-    }
   }
 }
 
