@@ -76,3 +76,18 @@ export interface LogReader {
   /** The event at one position, or undefined where there is none. */
   at(pos: number): Promise<LogRecord | undefined>;
 }
+
+/** Reading a CONV stream as it grows. */
+export interface LogFollower {
+  /**
+   * Every event from `from` on, in order and without a gap, across reconnects, until `stop`. `onRecords` gets what one read of
+   * the socket brought (at least one record), and while it works nothing more is read: what is sent ahead waits in the
+   * kernel's buffers. When the log is another one or has lost its end, `onLost` is called once and nothing more comes.
+   * @throws RookeryError LOG_UNAVAILABLE, STREAM_MISSING
+   */
+  follow(
+    from: number,
+    onRecords: (records: readonly LogRecord[]) => void,
+    onLost: (reason: string) => void,
+  ): Promise<{ stop(): Promise<void> }>;
+}
