@@ -15,7 +15,7 @@ export function registerConfig(program: Command): void {
     .description('configuration of the processes')
     .command('check')
     .description('print what is in force, where it came from and what it means')
-    .argument('[process]', 'gateway, fan-out-worker or dev; without: all')
+    .argument('[process]', 'gateway, fan-out-worker, read-model-worker or dev; without: all')
     .option('--config <file>', 'JSON file of the process')
     .addHelpText('after', EXAMPLES)
     .action(check);
@@ -26,10 +26,12 @@ async function check(name: string | undefined, { config: file }: { config?: stri
   const { RookeryError } = await import('../protocol/error-codes.ts');
   const { gatewaySchema } = await import('../processes/configuration/gateway.ts');
   const { fanOutWorkerSchema } = await import('../processes/configuration/fan-out-worker.ts');
+  const { readModelWorkerSchema } = await import('../processes/configuration/read-model-worker.ts');
   const { devSchema } = await import('../processes/configuration/dev.ts');
   const schemas: Record<string, TObject> = {
     gateway: gatewaySchema,
     'fan-out-worker': fanOutWorkerSchema,
+    'read-model-worker': readModelWorkerSchema,
     dev: devSchema,
   };
   if (name !== undefined && !Object.hasOwn(schemas, name)) {

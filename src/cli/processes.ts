@@ -1,4 +1,4 @@
-/** `rookery gateway` and `rookery fan-out-worker`: one process each, as an operator runs them. */
+/** `rookery gateway`, `rookery fan-out-worker`, `rookery read-model-worker`: one process each, as an operator runs them. */
 import type { Command } from 'commander';
 import type { Log } from '../ports/log.ts';
 import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
@@ -41,6 +41,18 @@ export function registerProcesses(program: Command): void {
     const { config } = loadConfiguration(fanOutWorkerSchema, { file: options.config, flags: flagsOf(options.set) });
     const log = createLog('fan-out-worker', config.logLevel);
     await untilSignal(log, options, () => startFanOutWorker(config, log));
+  });
+  processCommand(program, 'read-model-worker', 'run a read-model worker: from the log into what can be asked', [
+    'rookery read-model-worker --config read-model-worker.json',
+    'rookery read-model-worker --set stateDir=/var/lib/rookery/read-model',
+  ]).action(async (options: ProcessOptions) => {
+    const { readModelWorkerSchema } = await import('../processes/configuration/read-model-worker.ts');
+    const { startReadModelWorker } = await import('../processes/read-model-worker.ts');
+    const { loadConfiguration, flagsOf } = await import('../processes/configuration/load.ts');
+    const { createLog } = await import('../adapters/system/log.ts');
+    const { config } = loadConfiguration(readModelWorkerSchema, { file: options.config, flags: flagsOf(options.set) });
+    const log = createLog('read-model-worker', config.logLevel);
+    await untilSignal(log, options, () => startReadModelWorker(config, log));
   });
 }
 

@@ -1,5 +1,5 @@
 /**
- * Everything on one machine: nats-server, the streams, a fan-out worker and a gateway, each a process of its own, so that
+ * Everything on one machine: nats-server, the streams, a fan-out worker, a read-model worker and a gateway, each a process of its own, so that
  * any of them may be killed and is started again. They end with this process, however it ends.
  */
 import { randomBytes } from 'node:crypto';
@@ -72,18 +72,29 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
 
     const access = { nats: { servers: [nats.url], credentialsFile: nats.credentialsFile }, topology };
     const worker = supervised('fan-out-worker', { ...access, stateDir: join(dataDir, 'fan-out') }, dataDir, parts);
+    const reader = supervised(
+      'read-model-worker',
+      { ...access, stateDir: join(dataDir, 'read-model') },
+      dataDir,
+      parts,
+    );
     const apiKeyFile = join(dataDir, 'api-key');
     ensureSecretFile(apiKeyFile, () => randomBytes(SECRET_BYTES).toString('base64url'));
     const apiKeys = [readFileSync(apiKeyFile, 'utf8').trim()];
     const auth = { mode: 'secret', secretFile, devTokens: true, apiKeys };
     const gateway = supervised('gateway', { ...access, host, port, auth }, dataDir, parts);
-    for (const child of [worker, gateway]) {
+    for (const child of [worker, reader, gateway]) {
       running.push(child);
       child.start();
     }
     const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
     await ready(address, gateway, parts.cancelled);
-    const pids = () => ({ 'nats-server': nats.pid, 'fan-out-worker': worker.pid, gateway: gateway.pid });
+    const pids = () => ({
+      'nats-server': nats.pid,
+      'fan-out-worker': worker.pid,
+      'read-model-worker': reader.pid,
+      gateway: gateway.pid,
+    });
     return { address, secretFile, apiKeyFile, pids, drain, kill };
   } catch (error) {
     await drain();

@@ -53,7 +53,16 @@ t.test('an error is its code and a text, and exit code 1', async (t) => {
 });
 
 t.test('help is there for every command, with examples', async (t) => {
-  for (const command of [[], ['dev'], ['gateway'], ['fan-out-worker'], ['streams'], ['config', 'check'], ['dead']]) {
+  for (const command of [
+    [],
+    ['dev'],
+    ['gateway'],
+    ['fan-out-worker'],
+    ['read-model-worker'],
+    ['streams'],
+    ['config', 'check'],
+    ['dead'],
+  ]) {
     t.match(await rookery([...command, '--help']), { code: 0, stdout: /Examples:/ }, command.join(' '));
   }
 });

@@ -76,6 +76,7 @@ async function processes({ dataDir }: Place): Promise<{ pid: number; parent: num
 const kinds: Record<string, RegExp> = {
   'nats-server': /nats-server\.conf/,
   'fan-out-worker': /rookery\.ts fan-out-worker/,
+  'read-model-worker': /rookery\.ts read-model-worker/,
   gateway: /rookery\.ts gateway/,
 };
 
@@ -121,7 +122,7 @@ t.test(
     const dev = await started(t, where);
     t.match(dev.output(), `http://127.0.0.1:${where.port}`);
     t.match(dev.output(), './bin/rookery chat --as alice --to bob');
-    t.equal((await processes(where)).length, 4, 'dev and its three children');
+    t.equal((await processes(where)).length, 5, 'dev and its four children');
     await chat(dev, where, 'hello');
 
     for (const name of Object.keys(kinds)) {

@@ -1,5 +1,6 @@
 /** Least privilege, on a real server with the permissions of production: each role does its work, and not another's. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errors } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
@@ -7,6 +8,8 @@ import { connectNats, type Nats, type Role } from '../../src/adapters/jetstream/
 import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/device-cursors.ts';
 import { JetstreamLeases } from '../../src/adapters/jetstream/leases.ts';
 import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { prepareNats } from '../../src/adapters/system/nats-configuration.ts';
+import { natsRoles } from '../../src/adapters/system/nats-permissions.ts';
 import { codeOf } from '../support/code-of.ts';
 import { quiet, startNats } from '../support/nats.ts';
 
@@ -123,6 +126,39 @@ t.test('a fan-out worker reads the log and writes inboxes, and appends nothing',
   ),
 );
 
+t.test('a read-model worker reads the log and answers gateways, and writes nothing', (t) =>
+  check(
+    t,
+    'read-model-worker',
+    {
+      publish: [
+        '$JS.API.STREAM.INFO.CONV_1',
+        '$JS.API.DIRECT.GET.CONV_1',
+        '$JS.API.CONSUMER.CREATE.CONV_1.x',
+        '_INBOX_gateway.x',
+      ],
+      subscribe: ['query.*', '_INBOX_read-model-worker.>'],
+    },
+    {
+      publish: [
+        ...[
+          'conv.0.x.m',
+          'user.0.x.block',
+          'inbox.0.x',
+          'dead.w.s.1',
+          'notice.x',
+          '$KV.leases.fan-out.0',
+          '_INBOX_operator.x',
+        ],
+        ...['$JS.API.CONSUMER.MSG.NEXT.CONV_0.fan-out', '$JS.API.CONSUMER.RESET.CONV_0.fan-out'],
+        ...derived,
+        ...administration,
+      ],
+      subscribe: ['>', 'conv.>', 'inbox.>', 'view.*', '_INBOX_gateway.>', '_INBOX_fan-out-worker.>'],
+    },
+  ),
+);
+
 t.test('each role’s parts work with what it may do', async (t) => {
   const gateway = await nats.connect('gateway');
   const worker = await nats.connect('fan-out-worker');
@@ -165,4 +201,17 @@ t.test('credentials are readable by their owner alone and needed to get in', asy
   writeFileSync(wrong, '{}');
   t.equal(await as(wrong, 'gateway'), 'CONFIGURATION_INVALID');
   t.equal(await as('/nowhere', 'gateway'), 'CONFIGURATION_INVALID');
+});
+
+t.test('a role that a later version has gets its credentials, and those that are there stay', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'rookery-credentials-'));
+  t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+  const file = join(dataDir, 'nats-credentials.json');
+  const gateway = { user: 'gateway', password: 'as it was' };
+  writeFileSync(file, JSON.stringify({ gateway }));
+  prepareNats({ dataDir, port: 1, profile: 'default', topology });
+  const credentials = JSON.parse(readFileSync(file, 'utf8'));
+  t.same(Object.keys(credentials).sort(), [...natsRoles].sort());
+  t.same(credentials.gateway, gateway);
+  t.equal(statSync(file).mode & 0o077, 0);
 });

@@ -6,7 +6,7 @@ import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 
 /** One NATS user a role, each with the rights it needs and no more (adapters/system/nats-configuration.ts). */
-export type Role = 'gateway' | 'fan-out-worker' | 'operator';
+export type Role = 'gateway' | 'fan-out-worker' | 'read-model-worker' | 'operator';
 
 /** Reconnects at once, then with growing pauses up to this, jittered: a restarted server is not met by all at the same time. */
 const MAX_RECONNECT_WAIT_MS = 2_000;

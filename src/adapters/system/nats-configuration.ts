@@ -76,17 +76,25 @@ export function prepareClusterMember(member: ClusterMember, configFile: string, 
   writeSecretFile(configFile, memberText(member, credentialsIn(credentialsFile, [...natsRoles, ROUTE])));
 }
 
-/** Makes the file where there is none. @throws RookeryError CONFIGURATION_INVALID when it lacks one of the names */
+/**
+ * Makes the file where there is none, and adds what it lacks: a role that a later version has. What is there stays, since
+ * processes on other machines have copies. @throws RookeryError CONFIGURATION_INVALID
+ */
 function credentialsIn<Name extends string>(file: string, names: readonly Name[]): Credentials<Name> {
-  ensureSecretFile(file, () => `${JSON.stringify(newCredentials(names), null, 2)}\n`);
+  ensureSecretFile(file, () => credentialsText(newCredentials(names)));
   try {
     const credentials = JSON.parse(readFileSync(file, 'utf8')) as Credentials<Name>;
-    for (const name of names) if (!credentials[name]?.password) throw new Error(`no password for ${name}`);
-    return credentials;
+    const missing = names.filter((name) => !credentials[name]?.password);
+    if (missing.length === 0) return credentials;
+    const whole = { ...credentials, ...newCredentials(missing) };
+    writeSecretFile(file, credentialsText(whole));
+    return whole;
   } catch (cause) {
     throw new RookeryError('CONFIGURATION_INVALID', `${file}: ${(cause as Error).message}`, { cause });
   }
 }
+
+const credentialsText = (credentials: object): string => `${JSON.stringify(credentials, null, 2)}\n`;
 
 function newCredentials<Name extends string>(names: readonly Name[]): Credentials<Name> {
   const entry = (name: Name) => [name, { user: name, password: randomBytes(PASSWORD_BYTES).toString('base64url') }];

@@ -7,7 +7,7 @@
  */
 import { convStreamName, inboxStreamName, type Topology } from '../../protocol/subjects.ts';
 
-export const natsRoles = ['gateway', 'fan-out-worker', 'operator'] as const;
+export const natsRoles = ['gateway', 'fan-out-worker', 'read-model-worker', 'operator'] as const;
 export type NatsRole = (typeof natsRoles)[number];
 
 interface Rule {
@@ -34,7 +34,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
             ...conv.map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             ...bucket('cursors'),
           ],
-          deny: [...api('CREATE'), ...api('MSG.NEXT'), ...api('DELETE')],
+          deny: onFanOut,
         },
         subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*'] },
       };
@@ -57,6 +57,11 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           deny: api('DELETE'),
         },
         subscribe: { allow: ['_INBOX_fan-out-worker.>', 'view.*', 'tailed.*'] },
+      };
+    case 'read-model-worker':
+      return {
+        publish: { allow: [...conv.flatMap(reading), '_INBOX_gateway.>'], deny: onFanOut },
+        subscribe: { allow: ['_INBOX_read-model-worker.>', 'query.*'] },
       };
     case 'operator':
       return { publish: { allow: ['>'] }, subscribe: { allow: ['>'] } };
@@ -94,3 +99,6 @@ const bucket = (name: string): string[] => [
 
 /** One verb of the consumer API on the durable `fan-out`, in both forms of its subject. */
 const api = (verb: string): string[] => [`$JS.API.CONSUMER.${verb}.*.fan-out`, `$JS.API.CONSUMER.${verb}.*.fan-out.>`];
+
+/** What who only reads the log may not do to the fan-out's place in it. */
+const onFanOut = [...api('CREATE'), ...api('MSG.NEXT'), ...api('DELETE')];

@@ -1,0 +1,69 @@
+/**
+ * The read-model worker: the log in, rows that can be asked out. What it does to a lane's events is
+ * application/read-model/read-model-lane.ts; here its parts are put together. A second worker, with a folder of its own, is a
+ * replica: neither knows of the other.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
+import { JetstreamLogFollower } from '../adapters/jetstream/log-follower.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
+import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
+import { dieAt, noFailpoints } from '../adapters/system/failpoints.ts';
+import { ReadModelLane, type ReadModelStep } from '../application/read-model/read-model-lane.ts';
+import type { Log } from '../ports/log.ts';
+import { convStreamName } from '../protocol/subjects.ts';
+import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
+
+export interface ReadModelWorker {
+  /** Rejects when a lane ended by what following its log anew does not cure. */
+  readonly ended: Promise<void>;
+  drain(): Promise<void>;
+}
+
+/** @throws RookeryError ALREADY_RUNNING when another process has the folder, and what connecting throws */
+export async function startReadModelWorker(config: ReadModelWorkerConfig, log: Log): Promise<ReadModelWorker> {
+  mkdirSync(config.stateDir, { recursive: true });
+  const lock = lockFolder(config.stateDir);
+  const nats = await connectNats(config.nats, 'read-model-worker', 'read-model', log);
+  const lanes = await Promise.all(
+    Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, lane, log)),
+  );
+  const ended = Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined);
+  ended.catch((error: unknown) => log.error({ what: 'lane ended', reason: String(error) }));
+  log.info({ what: 'read-model worker started', lanes: lanes.length });
+  const drain = async (): Promise<void> => {
+    await Promise.all(lanes.map(({ lane }) => lane.drain()));
+    for (const { model } of lanes) model.close();
+    await nats.nc.drain();
+    lock.release();
+    log.info({ what: 'read-model worker drained' });
+  };
+  let draining: Promise<void> | undefined;
+  return { ended, drain: () => (draining ??= drain()) };
+}
+
+async function assemble(
+  { stateDir, failpoint }: ReadModelWorkerConfig,
+  { nc, js, jsm }: Nats,
+  convStream: number,
+  log: Log,
+) {
+  const stream = convStreamName(convStream);
+  const { created } = await jsm.streams.info(stream);
+  const model = new SqliteReadModel({
+    path: join(stateDir, `lane-${convStream}.sqlite`),
+    log: `${stream} ${String(created)}`,
+  });
+  const lane = new ReadModelLane({
+    lane: convStream,
+    model,
+    follower: new JetstreamLogFollower({ js, jsm, convStream, log }),
+    reader: new JetstreamLogReader({ nc, js, jsm, convStream }),
+    failpoints: failpoint ? dieAt(failpoint.step as ReadModelStep, failpoint.times) : noFailpoints,
+    log,
+    onCurrent: (isCurrent) => log.info({ what: isCurrent ? 'lane current' : 'lane begins anew', lane: convStream }),
+  });
+  return { lane, model };
+}
