@@ -7,7 +7,7 @@ SEED ?= $(shell date +%s)
 MINUTES ?= 5
 
 # The fault suite; docs/RELIABILITY.md.
-CHAOS := chaos chaos-power chaos-overload
+CHAOS := chaos chaos-mutations chaos-power chaos-overload
 
 .PHONY: help dev test bench $(CHAOS) check format build clean
 
@@ -17,6 +17,7 @@ help:
 	@echo 'make bench   measure, beside the limits of the same run  (ARGS="--rows direct-1,group-500")'
 	@echo 'make chaos           the fault suite: kill, cut, fill, delete, and check every promise  (SEED=7 MINUTES=5)'
 	@echo 'make chaos-power     cut the power under load, measure what was lost'
+	@echo 'make chaos-mutations what the checker of the suite sees, a deliberate fault at a time'
 	@echo 'make chaos-overload  twice the load that saturates             (MINUTES=5)'
 	@echo 'make check   types, lint, dependency rules'
 	@echo 'make format  put the code into its one form, and mend what lint can mend'
@@ -43,6 +44,9 @@ bench: node_modules/.installed
 
 chaos: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/main.ts --seed $(SEED) --minutes $(MINUTES) $(ARGS)
+
+chaos-mutations: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/mutations/main.ts $(ARGS)
 
 chaos-power: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/power.ts $(ARGS)

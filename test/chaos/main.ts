@@ -3,7 +3,7 @@
  * what was written down. `make chaos` runs it; docs/RELIABILITY.md says what comes out.
  *
  *   node test/chaos/main.ts [--seed 7] [--minutes 5] [--faults a,b] [--nodes 1|3] [--profile default|sync|cluster]
- *                           [--streams 2] [--report <file>]
+ *                           [--streams 2] [--report <file>] [--source <checkout>] [--keep yes|no]
  */
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,6 +32,10 @@ interface Options {
   readonly profile: Profile;
   readonly streams: number;
   readonly reportFile: string | undefined;
+  /** Another checkout to put to the test. */
+  readonly source: string | undefined;
+  /** Whether what a violation has left is kept. */
+  readonly keep: boolean;
 }
 
 const options = optionsFrom(process.argv.slice(2));
@@ -54,7 +58,7 @@ async function run(options: Options): Promise<boolean> {
     if (options.reportFile) appendFileSync(options.reportFile, `${JSON.stringify(report)}\n`);
     for (const violation of report.violations) say(`\nVIOLATION\n${violation}`);
   } finally {
-    if (ok || cancelled.signal.aborted) await deployment.stop();
+    if (ok || !options.keep || cancelled.signal.aborted) await deployment.stop();
     else {
       await deployment.halt();
       say(`\nhistory, schedule and logs are kept in ${deployment.dir}; again with SEED=${seed}`);
@@ -63,13 +67,14 @@ async function run(options: Options): Promise<boolean> {
   return ok;
 }
 
-async function deploy({ nodes, profile, streams }: Options): Promise<Deployment> {
+async function deploy({ nodes, profile, streams, source }: Options): Promise<Deployment> {
   const topology = { convStreams: streams, inboxStreams: streams };
   const noDisk = whyNoDisk(tmpdir());
   if (noDisk) say(`NOT RUN HERE: everything that needs a disk of its own (full disk, power loss): ${noDisk}`);
   const site = {
     ...{ topology, duplicateWindowMs: DUPLICATE_WINDOW_MS, links: true, disk: !noDisk },
     limits: { heartbeatMs: HEARTBEAT_MS },
+    ...(source !== undefined && { source }),
   };
   return nodes === 1
     ? startOneNode({ ...site, profile: oneOf(['default', 'sync'], profile, 'profile') })
@@ -111,6 +116,8 @@ function optionsFrom(args: readonly string[]): Options {
       profile: { type: 'string' },
       streams: { type: 'string' },
       report: { type: 'string' },
+      source: { type: 'string' },
+      keep: { type: 'string', default: 'yes' },
     },
   });
   const seed = Number(values.seed);
@@ -123,6 +130,8 @@ function optionsFrom(args: readonly string[]): Options {
     profile: oneOf(['default', 'sync', 'cluster'], values.profile ?? profile, 'profile'),
     streams: values.streams === undefined ? 1 + (Math.floor(seed / 2) % 2) : Number(values.streams),
     reportFile: values.report,
+    source: values.source,
+    keep: oneOf(['yes', 'no'], values.keep, 'keep') === 'yes',
   };
 }
 

@@ -25,7 +25,7 @@ import { Disk } from './disk.ts';
 import { Link } from './link.ts';
 import { LocalProcess, type LocalProcessParts } from './local-process.ts';
 
-const CLI = join(import.meta.dirname, '..', '..', '..', 'src', 'cli', 'rookery.ts');
+const ROOT = join(import.meta.dirname, '..', '..', '..');
 const SHIFTED_CLOCK = join(import.meta.dirname, 'shifted-clock.ts');
 const PROBE_MS = 1_000;
 const STARTED_WITHIN_MS = 60_000;
@@ -38,6 +38,8 @@ export interface SiteOptions {
   readonly links: boolean;
   /** Whether log, inboxes and state files lie on a disk that can be filled and lose its power. */
   readonly disk: boolean;
+  /** The checkout that gateways and workers run from; this one where it is left out. */
+  readonly source?: string;
   /** Over a gateway's defaults. */
   readonly limits: Readonly<Record<string, number>>;
 }
@@ -215,7 +217,8 @@ export class Site {
   #ours(name: string, role: 'gateway' | 'fan-out-worker', file: string, isReady: () => Promise<boolean>) {
     const clock = pathToFileURL(SHIFTED_CLOCK);
     clock.searchParams.set('file', this.#clockFile(name));
-    const args = ['--import', clock.href, CLI, role, '--with-parent', '--config', file];
+    const cli = join(this.options.source ?? ROOT, 'src', 'cli', 'rookery.ts');
+    const args = ['--import', clock.href, cli, role, '--with-parent', '--config', file];
     return this.#process({ name, role, command: process.execPath, args, endsWithInput: true, isReady });
   }
 

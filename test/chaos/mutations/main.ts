@@ -1,0 +1,32 @@
+/**
+ * Whether the checker sees what it should: each mutation of the catalogue is built and put under the fault suite, and a build
+ * without one. Exits with 1 if one is not seen, or if something is seen where nothing is wrong.
+ *
+ *   node test/chaos/mutations/main.ts [name …]
+ */
+import { mutations } from './catalogue.ts';
+import { tryOut } from './mutant.ts';
+
+const names = process.argv.slice(2);
+const chosen = names.length === 0 ? mutations : mutations.filter(({ name }) => names.includes(name));
+if (chosen.length === 0) throw new Error(`no mutation is called ${names.join(', ')}`);
+
+console.log('| mutation | under | seen by promise | after s |\n|---|---|---|---|');
+const control = await tryOut(undefined, [...new Set(chosen.flatMap(({ faults }) => faults))]);
+const isClean = control.broken.length + control.other.length === 0;
+tell('none', [], isClean ? '–' : [...control.broken, ...control.other].join(', '), control.seconds);
+let unseen = 0;
+for (const mutation of chosen) {
+  const { broken, other, seconds } = await tryOut(mutation, mutation.faults);
+  const isSeen = broken.some((property) => mutation.seenBy.includes(property));
+  if (!isSeen) unseen += 1;
+  tell(mutation.name, mutation.faults, `${[...broken, ...other].join(', ')}${isSeen ? '' : ' NOT SEEN'}`, seconds);
+}
+console.log(
+  `${chosen.length - unseen} of ${chosen.length} mutations seen; the build without one is ${isClean ? 'clean' : 'NOT clean'}`,
+);
+process.exitCode = unseen === 0 && isClean ? 0 : 1;
+
+function tell(name: string, faults: readonly string[], seen: string, seconds: number): void {
+  console.log(`| ${name} | ${faults.join(', ')} | ${seen} | ${seconds.toFixed(0)} |`);
+}
