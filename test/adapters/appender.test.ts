@@ -11,7 +11,7 @@ const limits = { maxAppends: 100, maxAppendBytes: 1_048_576, appendDeadlineMs: 6
 const room = conversation('room');
 
 /** Ids of what was sent, in order; and answers on demand. */
-function scene(t: Test) {
+async function scene(t: Test, { replicas = 1 } = {}) {
   const sent: string[] = [];
   const replyTo = new Map<string, string>();
   let answered: (error: null, message: Msg) => void = () => undefined;
@@ -24,10 +24,13 @@ function scene(t: Test) {
     subscribe(_subject: string, { callback }: { callback: typeof answered }) {
       answered = callback;
     },
+    request: async () => ({ json: () => ({ config: { num_replicas: replicas } }) }),
     // Nothing ever happens to it.
     status: () => ({ [Symbol.asyncIterator]: () => ({ next: () => new Promise(() => undefined) }) }),
   };
   const log = new JetstreamConversationLog(connection as unknown as NatsConnection, '_INBOX_test', topology, limits);
+  // What the stream says of its replicas is heard before anything is said.
+  await new Promise((resolve) => setImmediate(resolve));
   const say = (id: string) =>
     log.append(room, {
       type: 'messageSent',
@@ -51,11 +54,18 @@ function scene(t: Test) {
 
 const passing: readonly [string, string, number?][] = [
   ['no responders', '', 503],
+  [
+    'an earlier sending that waits for its quorum',
+    JSON.stringify({
+      error: { code: 409, err_code: 10_158, description: 'duplicate message id is in process' },
+      seq: 0,
+    }),
+  ],
   ['no room', JSON.stringify({ error: { code: 503, err_code: 10_047, description: 'insufficient storage' }, seq: 0 })],
 ];
 for (const [name, data, status] of passing) {
   t.test(`${name}: the oldest goes alone, and the rest behind its answer`, async (t) => {
-    const { sent, say, answer, stored } = scene(t);
+    const { sent, say, answer, stored } = await scene(t);
     const [a, b] = [say('a'), say('b')];
     answer('a', data, status);
     const c = say('c');
@@ -76,7 +86,7 @@ for (const [name, data, status] of passing) {
 }
 
 t.test('one that was never answered, although one behind it was, is sent again long before the deadline', async (t) => {
-  const { sent, say, stored } = scene(t);
+  const { sent, say, stored } = await scene(t);
   const lost = say('lost');
   const others: Promise<unknown>[] = [];
   const isAskedAgain = (): boolean => {
@@ -91,3 +101,22 @@ t.test('one that was never answered, although one behind it was, is sent again l
   t.equal((await lost).pos, 1);
   await Promise.all(others);
 });
+
+t.test(
+  'of a sender one is on its way at a time where the log has replicas, and a refused one keeps its turn',
+  async (t) => {
+    const { sent, say, answer, stored } = await scene(t, { replicas: 3 });
+    const said = ['a', 'b', 'c'].map(say);
+    t.same(sent, ['a'], 'a leader that hands over could drop it, and its successor store the next');
+    answer('a', '', 503);
+    await eventually(() => sent.length === 2, 'it is sent again');
+    stored('a', 1);
+    t.same(sent, ['a', 'a', 'b']);
+    stored('b', 2);
+    stored('c', 3);
+    t.same(
+      (await Promise.all(said)).map(({ pos }) => pos),
+      [1, 2, 3],
+    );
+  },
+);

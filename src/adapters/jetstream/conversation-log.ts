@@ -43,6 +43,7 @@ const MAX_ANSWER_WITHIN_MS = 4_000;
 const READ_WITHIN_MS = 2_000;
 /** `err_code` of the server. */
 const NO_MESSAGE_FOUND = 10_037;
+const MESSAGE_ID_IN_PROCESS = 10_158;
 /** An append that waits for so long says that the log does not store now: the gateway is not ready. */
 const STUCK_AFTER_MS = 5_000;
 /** What an overloaded client is told to wait at least and at most. */
@@ -360,10 +361,12 @@ const isSilent = (
   now: number,
 ): boolean => now - movedAt > patienceMs || (number < newestAnswered && now - oldest.sentAt > patienceMs);
 
-/** No responders, that is no leader; or an error of the server's own. */
-const isPassing = (data: Uint8Array, status: MsgHdrs | undefined, ack: PubAck | undefined): boolean =>
-  (data.length === 0 && status?.code === 503) ||
-  (ack?.error !== undefined && !isWrongLastSequence(ack.error.err_code) && ack.error.code >= 500);
+/** No responders, that is no leader; an error of the server's own; or an earlier sending that waits for its quorum. */
+function isPassing(data: Uint8Array, status: MsgHdrs | undefined, ack: PubAck | undefined): boolean {
+  if (data.length === 0 && status?.code === 503) return true;
+  if (!ack?.error || isWrongLastSequence(ack.error.err_code)) return false;
+  return ack.error.code >= 500 || ack.error.err_code === MESSAGE_ID_IN_PROCESS;
+}
 
 interface LastMessage {
   readonly message?: { readonly seq: number };
