@@ -212,10 +212,12 @@ export class Conversations {
 
   /**
    * A view that knows every change the log has by now: what is refused is refused on nothing less, or a command right behind
-   * the ack of another would be decided on what was before it. Undefined where that takes too long: then the fold decides.
+   * the ack of another would be decided on what was before it. Undefined where that takes too long, or the log cannot tell now:
+   * then the fold decides. (A passing refusal instead would let what was sent behind it overtake it.)
    */
   async #current(id: ConversationId, asked: Asked): Promise<View | undefined> {
-    const statePos = await this.#log.lastStatePos(id);
+    const statePos = await this.#log.lastStatePos(id).catch(unlessPassing);
+    if (statePos === undefined) return undefined;
     for (let pauseMs = FIRST_LOOK_PAUSE_MS; pauseMs <= LAST_LOOK_PAUSE_MS; pauseMs *= 2) {
       const view = await this.#views.fetch(id, asked);
       if (!view || view.statePos >= statePos) return view;
@@ -244,6 +246,11 @@ export class Conversations {
  * behind it fails with it: done without it, it would stand before it.
  */
 type Turn = Promise<RookeryError | undefined>;
+
+/** Nothing, where the log does not answer now. */
+function unlessPassing(thrown: unknown): undefined {
+  if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE') throw thrown;
+}
 
 /** @throws the passing error of `turn`, or what `work` throws */
 async function after<T>(turn: Turn | undefined, work: () => Promise<T>): Promise<T> {
