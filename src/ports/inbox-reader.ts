@@ -19,7 +19,12 @@ export interface InboxMessage {
 
 export interface InboxReader {
   readonly stream: number;
-  info(): Promise<InboxStreamInfo>;
+  /**
+   * @param known a position known to be stored: an answer that lacks it may be an old leader's, and is asked for again for some
+   *   time before it is believed
+   * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+   */
+  info(known?: number): Promise<InboxStreamInfo>;
   /** The markers of all lanes that the stream keeps, in the order of the stream. There are few. */
   markers(): Promise<readonly InboxMessage[]>;
   /**

@@ -10,8 +10,12 @@ export interface TakeBound {
 }
 
 export interface LaneSource {
-  /** Position of the newest event in the stream; 0 for an empty one. */
-  lastPos(): Promise<number>;
+  /**
+   * Position of the newest event in the stream; 0 for an empty one.
+   * @param known a position known to be stored: an answer that lacks it may be an old leader's, and is asked for again for some
+   *   time before it is believed
+   */
+  lastPos(known: number): Promise<number>;
   /** Begins to deliver from `pos` on, whatever was delivered or acked before, and whatever became of the consumer. */
   open(pos: number): Promise<void>;
   /**

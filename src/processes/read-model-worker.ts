@@ -59,7 +59,7 @@ async function assemble(
   const lane = new ReadModelLane({
     lane: convStream,
     model,
-    follower: new JetstreamLogFollower({ js, jsm, convStream, log }),
+    follower: new JetstreamLogFollower({ nc, js, jsm, convStream, log }),
     reader: new JetstreamLogReader({ nc, js, jsm, convStream }),
     failpoints: failpoint ? dieAt(failpoint.step as ReadModelStep, failpoint.times) : noFailpoints,
     log,

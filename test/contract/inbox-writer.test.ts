@@ -1,4 +1,5 @@
 /** What `InboxWriter` promises, on a real nats-server. */
+import type { JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
 import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
@@ -19,8 +20,9 @@ async function scene(t: Test) {
   t.teardown(() => nats.stop());
   const operator = await nats.connect('operator');
   let count = 0;
-  const open = async (lane = 0) => {
-    const worker = await nats.connect('fan-out-worker');
+  const open = async (lane = 0, asked: (jsm: JetStreamManager) => JetStreamManager = (jsm) => jsm) => {
+    const connected = await nats.connect('fan-out-worker');
+    const worker = { ...connected, jsm: asked(connected.jsm) };
     const inbox = `${worker.inboxPrefix}.ingest.${lane}.${(count += 1)}`;
     const writer = new JetstreamInboxWriter({
       ...worker,
@@ -208,4 +210,25 @@ t.test('a stream that has dropped all of a lane says so, a new one does not', as
   await writer.write(window(1, 3), plan('a'), 0);
   await operator.jsm.streams.purge('INBOX_0');
   t.same(await (await open()).begin(), { ...NOTHING, evicted: true });
+});
+
+t.test('a leader that tells of an older checkpoint than the last takes nothing back', async (t) => {
+  const { open } = await scene(t);
+  const writer = await open();
+  await writer.begin();
+  await writer.write(window(1, 3), plan('alice'), 0);
+  const cp = await (await open(0)).checkpointed();
+  // For nobody in this stream: nothing but its checkpoint tells of it.
+  await writer.write(window(4, 6), [], 0);
+  const deposed = (jsm: JetStreamManager): JetStreamManager =>
+    Object.assign(Object.create(jsm), {
+      streams: Object.assign(Object.create(jsm.streams), {
+        async getMessage(stream: string, query: { last_by_subj: string }) {
+          const isCheckpoint = query.last_by_subj.startsWith('cp.');
+          return jsm.streams.getMessage(stream, isCheckpoint ? { seq: 3 } : query);
+        },
+      }),
+    });
+  t.equal(cp, 3);
+  t.same(await (await open(0, deposed)).begin(), { window: window(4, 6), records: Number.POSITIVE_INFINITY });
 });

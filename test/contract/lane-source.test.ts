@@ -57,7 +57,7 @@ const range = (from: number, to: number): number[] => Array.from({ length: to - 
 t.test('gives the events from a position on, in order, as they were written', async (t) => {
   const { open, log } = await scene(t, 20);
   const source = await open();
-  t.equal(await source.lastPos(), 20);
+  t.equal(await source.lastPos(0), 20);
   await source.open(6);
   const records = await take(source, 15);
   t.same(positions(records), range(6, 20));

@@ -1,14 +1,12 @@
 /** One INBOX stream as a gateway reads it. */
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { InboxMessage, InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { inboxStreamName, inboxSubjectOfToken, tailedSubject } from '../../protocol/subjects.ts';
+import { infoOf, isReplicated } from './stream-info.ts';
 import { StreamTail } from './stream-tail.ts';
-
-/** `err_code` of the server's "stream not found". */
-const STREAM_NOT_FOUND = 10_059;
 
 export interface InboxReaderParts {
   readonly nc: NatsConnection;
@@ -22,6 +20,10 @@ export class JetstreamInboxReader implements InboxReader {
   readonly stream: number;
   readonly #parts: InboxReaderParts;
   readonly #name: string;
+  /** The newest position that the stream was seen to hold. */
+  #newest = 0;
+  /** Until it says otherwise. */
+  #isReplicated = true;
 
   constructor(parts: InboxReaderParts) {
     this.#parts = parts;
@@ -30,17 +32,12 @@ export class JetstreamInboxReader implements InboxReader {
   }
 
   /** @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE */
-  async info(): Promise<InboxStreamInfo> {
-    try {
-      const { created, state } = await this.#parts.jsm.streams.info(this.#name);
-      const createdMs = new Date(created as unknown as string).getTime();
-      return { epoch: createdMs.toString(36), firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq };
-    } catch (cause) {
-      const isMissing = cause instanceof JetStreamApiError && cause.code === STREAM_NOT_FOUND;
-      throw isMissing
-        ? new RookeryError('STREAM_MISSING', `there is no stream ${this.#name}`, { cause })
-        : new RookeryError('LOG_UNAVAILABLE', `no answer about ${this.#name}`, { cause });
-    }
+  async info(known = 0): Promise<InboxStreamInfo> {
+    const info = await infoOf(this.#parts.jsm, this.#name, known);
+    const { created, state } = info;
+    this.#isReplicated = isReplicated(info);
+    const createdMs = new Date(created as unknown as string).getTime();
+    return { epoch: createdMs.toString(36), firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq };
   }
 
   async markers(): Promise<readonly InboxMessage[]> {
@@ -69,20 +66,34 @@ export class JetstreamInboxReader implements InboxReader {
     onLost: (reason: string) => void,
   ): Promise<Tail> {
     const { epoch } = await this.info();
-    const { js, jsm, log } = this.#parts;
+    this.#newest = 0;
+    const { nc, js, jsm, log } = this.#parts;
     const tail = new StreamTail({
-      ...{ js, jsm, log, name: this.#name, epoch, fromSeq, onMessages, onLost },
+      ...{ nc, js, jsm, log, name: this.#name, epoch, fromSeq, onLost },
+      onMessages: (messages: readonly InboxMessage[]) => {
+        this.#newest = Math.max(this.#newest, messages.at(-1)?.seq ?? 0);
+        onMessages(messages);
+      },
       read: ({ subject, seq, data }) => toInboxMessage(subject, seq, data),
-      info: () => this.info(),
+      info: (known) => this.info(known),
     });
     await tail.open();
     return tail;
   }
 
+  /**
+   * Of any replica: one that is behind holds a beginning of the stream, so what it has is right. That it has nothing may only
+   * mean that it is behind.
+   */
   async #next(subject: string, fromSeq: number): Promise<InboxMessage | undefined> {
+    const { jsm } = this.#parts;
+    const query = { next_by_subj: subject, seq: fromSeq };
     try {
-      const query = { next_by_subj: subject, seq: fromSeq };
-      const message = await this.#parts.jsm.direct.getMessage(this.#name, query);
+      let message = await jsm.direct.getMessage(this.#name, query);
+      if (!message && this.#isReplicated) {
+        await this.info(this.#newest);
+        message = await jsm.streams.getMessage(this.#name, query);
+      }
       return message ? toInboxMessage(message.subject, message.seq, message.data) : undefined;
     } catch (cause) {
       throw new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#name}`, { cause });

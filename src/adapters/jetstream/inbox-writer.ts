@@ -177,7 +177,10 @@ export class JetstreamInboxWriter implements InboxWriter {
     }
   }
 
-  /** The last valid record of this lane between its last checkpoint and the new marker. */
+  /**
+   * The last valid record of this lane between its last checkpoint and the new marker. Another checkpoint may lie there: where the
+   * stream has replicas, a leader that was deposed may have told an older one.
+   */
   async #readBack(checkpoint: Stored | undefined, markerSeq: number): Promise<ResumePoint> {
     let last = checkpoint?.origin;
     let term = last?.term;
@@ -187,7 +190,7 @@ export class JetstreamInboxWriter implements InboxWriter {
       const origin = decodeOrigin(data);
       if (origin.lane !== this.#parts.lane) continue;
       if (origin.kind === RecordKind.marker) term = origin.term;
-      else if (origin.term === term && origin.kind !== RecordKind.checkpoint) last = origin;
+      else if (origin.term === term) last = origin;
     }
     if (!last) return NOTHING;
     const { kind, from, to, offset } = last;

@@ -13,6 +13,7 @@ import { answered } from './answered.ts';
 import { parseDelivery } from './delivery-subject.ts';
 import type { DerivedStreams } from './derived-streams.ts';
 import { logRecordOf } from './log-record.ts';
+import { infoOf } from './stream-info.ts';
 
 export const FAN_OUT_DURABLE = 'fan-out';
 
@@ -61,8 +62,8 @@ export class JetstreamLaneSource implements LaneSource {
     void this.#followConnection();
   }
 
-  async lastPos(): Promise<number> {
-    return (await answered(this.#stream, this.#parts.jsm.streams.info(this.#stream))).state.last_seq;
+  async lastPos(known: number): Promise<number> {
+    return (await infoOf(this.#parts.jsm, this.#stream, known)).state.last_seq;
   }
 
   async open(pos: number): Promise<void> {

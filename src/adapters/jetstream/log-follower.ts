@@ -1,15 +1,17 @@
 /** A CONV stream as it grows, for a worker that keeps its own position. */
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { LogFollower, LogRecord } from '../../ports/conversation-log.ts';
 import type { InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
 import type { Log } from '../../ports/log.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
-import { answered } from './answered.ts';
 import { storedAtMs } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
+import { infoOf } from './stream-info.ts';
 import { StreamTail } from './stream-tail.ts';
 
 export interface LogFollowerParts {
+  readonly nc: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
   readonly convStream: number;
@@ -30,19 +32,19 @@ export class JetstreamLogFollower implements LogFollower {
     onMessages: (records: readonly LogRecord[]) => void,
     onLost: (reason: string) => void,
   ): Promise<Tail> {
-    const { js, jsm, log } = this.#parts;
+    const { nc, js, jsm, log } = this.#parts;
     const { epoch } = await this.#info();
     const tail = new StreamTail<LogRecord>({
-      ...{ js, jsm, log, name: this.#stream, epoch, fromSeq, onMessages, onLost },
+      ...{ nc, js, jsm, log, name: this.#stream, epoch, fromSeq, onMessages, onLost },
       read: (message) => logRecordOf(message.subject, message.seq, storedAtMs(message), message.data),
-      info: () => this.#info(),
+      info: (known) => this.#info(known),
     });
     await tail.open();
     return tail;
   }
 
-  async #info(): Promise<InboxStreamInfo> {
-    const { created, state } = await answered(this.#stream, this.#parts.jsm.streams.info(this.#stream));
+  async #info(known = 0): Promise<InboxStreamInfo> {
+    const { created, state } = await infoOf(this.#parts.jsm, this.#stream, known);
     return { epoch: String(created), firstSeq: Math.max(1, state.first_seq), lastSeq: state.last_seq };
   }
 }

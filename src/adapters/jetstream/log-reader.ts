@@ -36,8 +36,11 @@ export class JetstreamLogReader implements LogReader {
   }
 
   async at(pos: number): Promise<LogRecord | undefined> {
+    const { jsm } = this.#parts;
     try {
-      const message = await this.#parts.jsm.direct.getMessage(this.#stream, { seq: pos });
+      // Of any replica; one that is behind may lack it.
+      const found = await jsm.direct.getMessage(this.#stream, { seq: pos });
+      const message = found ?? (await jsm.streams.getMessage(this.#stream, { seq: pos }));
       return message ? logRecordOf(message.subject, message.seq, message.time.getTime(), message.data) : undefined;
     } catch (cause) {
       throw this.#unavailable(cause);

@@ -13,6 +13,7 @@ import {
   type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -21,7 +22,7 @@ import { storedAtMs } from './delivery-subject.ts';
 /** Messages the server may send ahead; nats.js asks for more when a quarter is used up. It has no useful bound in bytes. */
 const TAIL_MESSAGES = 8_192;
 /** The server says it is alive this often while there is nothing; twice missed, the tail makes sure. */
-const HEARTBEAT_MS = 5_000;
+const HEARTBEAT_MS = 1_000;
 /** After a failed attempt to go on with a tail. */
 const RETRY_MS = 200;
 
@@ -32,9 +33,11 @@ const TROUBLE: ReadonlySet<ConsumerNotification['type']> = new Set([
   'heartbeats_missed',
   'ordered_consumer_recreated',
   'stream_not_found',
+  'no_responders',
 ]);
 
 interface TailParts<Message> {
+  readonly nc: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
   readonly log: Log;
@@ -46,11 +49,12 @@ interface TailParts<Message> {
   readonly fromSeq: number;
   readonly onMessages: (messages: readonly Message[]) => void;
   readonly onLost: (reason: string) => void;
-  readonly info: () => Promise<InboxStreamInfo>;
+  readonly info: (known: number) => Promise<InboxStreamInfo>;
 }
 
 export class StreamTail<Message> implements Tail {
   readonly #parts: TailParts<Message>;
+  readonly #connection: ReturnType<NatsConnection['status']> & { stop(): void };
   /** The sequence expected next. */
   #next: number;
   /** The message before it, once there was one. */
@@ -64,6 +68,8 @@ export class StreamTail<Message> implements Tail {
   constructor(parts: TailParts<Message>) {
     this.#parts = parts;
     this.#next = parts.fromSeq;
+    this.#connection = parts.nc.status() as ReturnType<NatsConnection['status']> & { stop(): void };
+    void this.#followConnection();
   }
 
   /** @throws RookeryError LOG_UNAVAILABLE */
@@ -92,6 +98,7 @@ export class StreamTail<Message> implements Tail {
   /** Its consumer ends by itself when nobody asks it for more. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#connection.stop();
     this.#close();
     await this.#recovery;
   }
@@ -121,6 +128,14 @@ export class StreamTail<Message> implements Tail {
     if (messages === this.#messages) this.#recover();
   }
 
+  /**
+   * Left to itself nats.js asks for the consumer after a reconnect, and where that fails for a passing reason (no leader yet) it
+   * waits for half a minute, with its heartbeats off.
+   */
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#connection) if (type === 'reconnect') this.#recover();
+  }
+
   /** @param sawSeq the message that came instead of the expected one */
   #recover(sawSeq?: number): void {
     if (this.#stopped || this.#recovery) return;
@@ -135,6 +150,7 @@ export class StreamTail<Message> implements Tail {
         if (this.#stopped) return;
         if (lost !== undefined) {
           this.#stopped = true;
+          this.#connection.stop();
           this.#parts.onLost(lost);
           return;
         }
@@ -151,7 +167,7 @@ export class StreamTail<Message> implements Tail {
   /** Why the tail cannot go on from where it is, if so. @throws RookeryError LOG_UNAVAILABLE when it cannot be told now */
   async #loss(): Promise<string | undefined> {
     try {
-      const { epoch, firstSeq, lastSeq } = await this.#parts.info();
+      const { epoch, firstSeq, lastSeq } = await this.#parts.info(this.#next - 1);
       if (epoch !== this.#parts.epoch) return 'the stream is another one';
       if (firstSeq > this.#next) return 'the stream has dropped what was not read';
       if (lastSeq < this.#next - 1 || !(await this.#isStillThere())) return 'the stream has lost its end';

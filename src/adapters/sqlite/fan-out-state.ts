@@ -34,8 +34,6 @@ const SCHEMA = `
 
 interface AppliedWindow {
   readonly changes: FanOutChanges;
-  /** Of its seen events, in their order: made once, and long enough that it counts. */
-  readonly keys: readonly string[];
   readonly to: number;
 }
 
@@ -124,9 +122,8 @@ export class SqliteFanOutState implements FanOutState {
     for (const { conversation, user, upTo } of changes.readMarks) {
       this.#uncommittedMarks.set(markKey(conversation, user), upTo);
     }
-    const keys = changes.seen.map(({ conversation, by, id }) => messageIdOf(conversation, by, id));
-    for (const [i, event] of changes.seen.entries()) this.#pendingSeen.set(keys[i] as string, event);
-    this.#applied.push({ changes, keys, to });
+    for (const event of changes.seen) this.#pendingSeen.set(messageIdOf(event.conversation, event.by, event.id), event);
+    this.#applied.push({ changes, to });
   }
 
   /** @param beside writes what the windows change in the tables beside */
@@ -138,7 +135,7 @@ export class SqliteFanOutState implements FanOutState {
       this.#write(windows);
       beside?.();
     });
-    for (const window of windows) this.#settle(window);
+    for (const { changes } of windows) this.#settle(changes);
     this.#commits += 1;
   }
 
@@ -169,11 +166,12 @@ export class SqliteFanOutState implements FanOutState {
   #write(windows: readonly AppliedWindow[]): void {
     // A conversation changed by several windows is written once, as the last of them left it.
     const conversations = new Map<ConversationId, FoldedConversation>();
-    for (const { changes, keys } of windows) {
+    for (const { changes } of windows) {
       for (const [id, folded] of changes.conversations) conversations.set(id, folded);
       for (const { conversation, user, upTo } of changes.readMarks) this.#sql.putReadMark.run(conversation, user, upTo);
-      for (const [i, { pos, n, expiresAt }] of changes.seen.entries())
-        this.#sql.putSeen.run(keys[i], pos, n, expiresAt);
+      for (const { conversation, by, id, pos, n, expiresAt } of changes.seen) {
+        this.#sql.putSeen.run(messageIdOf(conversation, by, id), pos, n, expiresAt);
+      }
     }
     for (const [id, { conversation, statePos }] of conversations) this.#writeConversation(id, conversation, statePos);
     if (this.#commits % FORGET_EVERY_COMMITS === 0) this.#forget(windows.at(-1)?.changes.at ?? 0);
@@ -196,7 +194,7 @@ export class SqliteFanOutState implements FanOutState {
     this.#forgetFrom = rows.at(-1)?.key ?? '';
   }
 
-  #settle({ changes, keys }: AppliedWindow): void {
+  #settle(changes: FanOutChanges): void {
     for (const [id, folded] of changes.conversations) {
       this.#conversations.set(id, folded);
       if (this.#uncommitted.get(id) === folded) this.#uncommitted.delete(id);
@@ -206,8 +204,9 @@ export class SqliteFanOutState implements FanOutState {
       this.#readMarks.set(key, upTo);
       if (this.#uncommittedMarks.get(key) === upTo) this.#uncommittedMarks.delete(key);
     }
-    for (const key of keys) {
-      const sender = key.slice(0, key.lastIndexOf(':') + 1);
+    for (const { conversation, by, id } of changes.seen) {
+      const sender = senderKey(conversation, by);
+      const key = sender + tokenOf(id);
       this.#pendingSeen.delete(key);
       const greatest = this.#greatestSeen.get(sender);
       if (greatest !== undefined && key > greatest) this.#greatestSeen.set(sender, key);

@@ -15,11 +15,6 @@ import { ReadModelTables } from './read-model-tables.ts';
 
 /** SQLite's own cache of pages: 64 MB of them. Pages of the kernel's cache come on top. */
 const PAGE_CACHE_KIB = 65_536;
-/**
- * The WAL goes into the file when it is so long (64 MiB): pages that every window touches are then written, and synced, once for
- * many windows. By SQLite's own 4 MiB nearly every window under load would end with it.
- */
-const WAL_PAGES = 16_384;
 
 export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
@@ -86,7 +81,6 @@ export class SqliteReadModel implements ReadModel {
   }
 
   #opened(db: Database.Database): void {
-    db.pragma(`wal_autocheckpoint = ${WAL_PAGES}`);
     db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     this.#queries = new ReadModelQueries(db);
   }

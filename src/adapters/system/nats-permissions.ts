@@ -30,8 +30,9 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           allow: [
             ...['conv.>', 'user.>', 'view.*', 'tailed.*', 'session.*.*'],
             ...[...conv, ...inbox].flatMap(reading),
-            // The newest change of a conversation, of the leader, before a command is refused.
-            ...conv.map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
+            // Of the leader: the newest change of a conversation, before a command is refused; and what a replica lacks, which may
+            // only be behind.
+            ...[...conv, ...inbox].map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             ...bucket('cursors'),
           ],
           deny: onFanOut,

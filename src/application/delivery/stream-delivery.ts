@@ -162,8 +162,8 @@ export class StreamDelivery {
     }
   }
 
-  async #look(): Promise<InboxStreamInfo> {
-    this.#info = await this.#reader.info();
+  async #look(known = 0): Promise<InboxStreamInfo> {
+    this.#info = await this.#reader.info(known);
     return this.#info;
   }
 
@@ -233,7 +233,7 @@ export class StreamDelivery {
 
   /** A cursor ahead of our tail: another gateway was faster, or it is none of this stream. */
   async #checkAhead(device: Device): Promise<ColdOutcome> {
-    const { epoch, lastSeq } = await this.#look();
+    const { epoch, lastSeq } = await this.#look(device.at);
     if (epoch !== device.stream) return 'EPOCH_CHANGED';
     if (device.at <= lastSeq) return 'reached';
     if (typeof device.resume === 'string' || partsOf(device.resume.epoch).past === '') return 'CURSOR_UNKNOWN';

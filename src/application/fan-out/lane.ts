@@ -103,7 +103,7 @@ export class Lane {
     for (const writer of writers) found.push(await writer.begin());
     failpoints.hit('termBegun');
     state.rollback();
-    const lastPos = await source.lastPos();
+    const lastPos = await source.lastPos(Math.max(state.position, ...found.map(({ window }) => window.to)));
     // What a stream held and evicted was confirmed: the state file went no further than that.
     const points = found.map((point) => (point.evicted ? wholeUpTo(state.position) : point));
     const stored = Math.min(...points.map(({ window, records }) => (isWhole(records) ? window.to : window.from - 1)));

@@ -16,16 +16,8 @@ import { foldReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 
-/**
- * A window is what is there when the one before it is written, up to these bounds. While it is written nobody is answered: with
- * 1,000 events some 15 ms. At the bound it is written at once; no more is read before.
- */
+/** Events folded and written together at most: while they are written, some 20 ms, nobody is answered. */
 const MAX_WINDOW_EVENTS = 1_000;
-/** While nobody is answered yet: pages that many conversations share are written less often. */
-const CATCH_UP_WINDOW_EVENTS = 5_000;
-const MAX_WINDOW_BYTES = 4 * 1_024 * 1_024;
-/** Under load windows are written at most this often; without load at once. */
-const WRITE_EVERY_MS = 20;
 /** After trouble with the log it is followed anew after this pause. */
 const RETRY_MS = 500;
 
@@ -113,11 +105,16 @@ export class ReadModelLane {
     const end = Promise.withResolvers<string | undefined>();
     // A rejection may come before anybody waits for it.
     end.promise.catch(() => undefined);
-    const window = new Window((records) => this.#write(records), end.reject);
+    let isBroken = false;
     const onRecords = (records: readonly LogRecord[]): void => {
-      const maxEvents = this.#awaitedEnd === undefined ? MAX_WINDOW_EVENTS : CATCH_UP_WINDOW_EVENTS;
-      for (const record of records) window.add(record, maxEvents);
-      window.writeSoon();
+      if (stop.aborted || isBroken) return;
+      try {
+        for (let i = 0; i < records.length; i += MAX_WINDOW_EVENTS)
+          this.#write(records.slice(i, i + MAX_WINDOW_EVENTS));
+      } catch (error) {
+        isBroken = true;
+        end.reject(error);
+      }
     };
     const following = await follower.follow(model.position + 1, onRecords, (reason) => end.resolve(reason));
     const onStop = (): void => end.resolve(undefined);
@@ -127,13 +124,11 @@ export class ReadModelLane {
       return await end.promise;
     } finally {
       stop.removeEventListener('abort', onStop);
-      window.close();
       await following.stop();
     }
   }
 
   #write(records: readonly LogRecord[]): void {
-    if (records.length === 0) return;
     const { lane, model, failpoints, log } = this.#parts;
     const events = records.filter((record): record is LogEvent => !isUnreadable(record));
     const { changes, accepted, unreadable } = foldReadable(model, events);
@@ -151,59 +146,6 @@ export class ReadModelLane {
     if (this.#awaitedEnd === undefined || this.#parts.model.position < this.#awaitedEnd) return;
     this.#awaitedEnd = undefined;
     this.#parts.onCurrent(true);
-  }
-}
-
-/** Gathers records until they are worth a transaction, or old enough. */
-class Window {
-  readonly #write: (records: readonly LogRecord[]) => void;
-  readonly #failed: (error: unknown) => void;
-  #records: LogRecord[] = [];
-  #bytes = 0;
-  #writtenAt = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #isClosed = false;
-
-  constructor(write: (records: readonly LogRecord[]) => void, failed: (error: unknown) => void) {
-    this.#write = write;
-    this.#failed = failed;
-  }
-
-  add(record: LogRecord, maxEvents: number): void {
-    if (this.#isClosed) return;
-    this.#records.push(record);
-    this.#bytes += isUnreadable(record) ? record.data.length : 'body' in record.event ? record.event.body.length : 0;
-    if (this.#records.length >= maxEvents || this.#bytes >= MAX_WINDOW_BYTES) this.#flush();
-  }
-
-  /** Now, or when the last one is `WRITE_EVERY_MS` past. */
-  writeSoon(): void {
-    if (this.#records.length === 0 || this.#timer) return;
-    const waitMs = this.#writtenAt + WRITE_EVERY_MS - performance.now();
-    if (waitMs <= 0) this.#flush();
-    else this.#timer = setTimeout(() => this.#flush(), waitMs);
-  }
-
-  /** What was gathered and not written is dropped: it is read again from the position that was. */
-  close(): void {
-    this.#isClosed = true;
-    clearTimeout(this.#timer);
-  }
-
-  #flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#isClosed) return;
-    const records = this.#records;
-    this.#records = [];
-    this.#bytes = 0;
-    try {
-      this.#write(records);
-    } catch (error) {
-      this.close();
-      this.#failed(error);
-    }
-    this.#writtenAt = performance.now();
   }
 }
 
