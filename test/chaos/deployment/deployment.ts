@@ -162,7 +162,7 @@ async function behind({ operator, topology }: Deployment, ends: readonly number[
 }
 
 /** The first stream that lacks a replica, or has one that is behind. */
-async function incomplete({ operator, replicas }: Deployment): Promise<string | undefined> {
+export async function incomplete({ operator, replicas }: Deployment): Promise<string | undefined> {
   if (replicas === 1) return undefined;
   for await (const { config, cluster } of operator.jsm.streams.list()) {
     const others = cluster?.replicas ?? [];

@@ -1,6 +1,7 @@
 /** All that can go wrong, in families. */
 import type { Deployment } from '../deployment/deployment.ts';
 import { clockFaults } from './clocks.ts';
+import { clusterFaults } from './cluster.ts';
 import { failpointFaults } from './failpoints.ts';
 import type { Fault } from './fault.ts';
 import { networkFaults } from './network.ts';
@@ -12,6 +13,7 @@ import { unreadableFaults } from './unreadable.ts';
 
 const faults: readonly Fault[] = [
   ...processFaults,
+  ...clusterFaults,
   ...failpointFaults,
   ...networkFaults,
   ...streamFaults,
