@@ -13,6 +13,7 @@ import { JetstreamConversationViews } from '../adapters/jetstream/conversation-v
 import { JetstreamDeviceCursors } from '../adapters/jetstream/device-cursors.ts';
 import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { JetstreamReadModels } from '../adapters/jetstream/read-models.ts';
 import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
 import { JwtTokens, signDevToken } from '../adapters/jwt/tokens.ts';
 import { frameOnWire } from '../adapters/websocket/framing.ts';
@@ -20,6 +21,7 @@ import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
+import { Reading } from '../application/gateway/reading.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -52,6 +54,9 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
   const conversations = new Conversations({ log: new BackpressuredLog(appender, backlog, topology), views, clock });
 
+  // The past: asked of the read-model workers.
+  const reading = new Reading(new JetstreamReadModels(nc), topology);
+
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
     readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
@@ -67,7 +72,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
   const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
-  const shared = { conversations, delivery, sessions, tokens, clock, frameOnWire, onRefused };
+  const shared = { conversations, reading, delivery, sessions, tokens, clock, frameOnWire, onRefused };
   const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
   const server = await createServer({
     ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused },
@@ -90,11 +95,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   await delivery.start();
   const address = await server.http.listen({ host: config.host, port: config.port });
-  const sweepEveryMs = Math.min(SWEEP_EVERY_MS, heartbeatMs / 4);
-  const sweeper = setInterval(() => {
-    sessions.sweep();
-    server.sweep();
-  }, sweepEveryMs);
+  const sweeper = sweeping(server, sessions, heartbeatMs);
   log.info({ what: 'gateway started', address, name });
 
   let draining: Promise<void> | undefined;
@@ -107,6 +108,14 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     log.info({ what: 'gateway drained', name });
   };
   return { address, drain: () => (draining ??= stop()) };
+}
+
+function sweeping(server: Server, sessions: Sessions, heartbeatMs: number): NodeJS.Timeout {
+  const sweep = (): void => {
+    sessions.sweep();
+    server.sweep();
+  };
+  return setInterval(sweep, Math.min(SWEEP_EVERY_MS, heartbeatMs / 4));
 }
 
 /** Nobody comes in any more, what is under way is answered, then the sockets are closed. */

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogFollower } from '../adapters/jetstream/log-follower.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { JetstreamReadModelServer } from '../adapters/jetstream/read-models.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { dieAt, noFailpoints } from '../adapters/system/failpoints.ts';
@@ -34,6 +35,7 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   ended.catch((error: unknown) => log.error({ what: 'lane ended', reason: String(error) }));
   log.info({ what: 'read-model worker started', lanes: lanes.length });
   const drain = async (): Promise<void> => {
+    for (const { stopServing } of lanes) stopServing();
     await Promise.all(lanes.map(({ lane }) => lane.drain()));
     for (const { model } of lanes) model.close();
     await nats.nc.drain();
@@ -56,6 +58,9 @@ async function assemble(
     path: join(stateDir, `lane-${convStream}.sqlite`),
     log: `${stream} ${String(created)}`,
   });
+  const server = new JetstreamReadModelServer(nc, log);
+  // A worker that is behind gives no stale answers: others, or nobody, answer until it has caught up.
+  let serving: { stop(): void } | undefined;
   const lane = new ReadModelLane({
     lane: convStream,
     model,
@@ -63,7 +68,11 @@ async function assemble(
     reader: new JetstreamLogReader({ nc, js, jsm, convStream }),
     failpoints: failpoint ? dieAt(failpoint.step as ReadModelStep, failpoint.times) : noFailpoints,
     log,
-    onCurrent: (isCurrent) => log.info({ what: isCurrent ? 'lane current' : 'lane begins anew', lane: convStream }),
+    onCurrent(isCurrent) {
+      serving?.stop();
+      serving = isCurrent ? server.serve(convStream, model) : undefined;
+      log.info({ what: isCurrent ? 'lane current' : 'lane begins anew', lane: convStream });
+    },
   });
-  return { lane, model };
+  return { lane, model, stopServing: () => serving?.stop() };
 }

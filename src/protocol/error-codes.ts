@@ -41,6 +41,7 @@ export const errorCodes = {
   OVERLOADED: { status: 503, retry: true },
   LOG_UNAVAILABLE: { status: 503, retry: true },
   CONFLICT: { status: 503, retry: true },
+  READ_MODEL_UNAVAILABLE: { status: 503, retry: true },
   SHUTTING_DOWN: { status: 503, retry: true },
   INTERNAL: { status: 500, retry: true },
   // What an operator meets at the command line or in the log.

@@ -108,7 +108,25 @@ export interface CommandFrame {
   readonly command: Command;
 }
 
-export type Query = { readonly type: 'conversation'; readonly conversation: ConversationId };
+export type Query =
+  | { readonly type: 'conversation'; readonly conversation: ConversationId }
+  /** The user's list of conversations, from the beginning or from a `cursor` on. */
+  | { readonly type: 'conversations'; readonly cursor?: string; readonly limit?: number }
+  /**
+   * A part of a timeline: `before` or `after` an index (not included), `around` one, `since` a time (milliseconds since 1970);
+   * with none of them the newest.
+   */
+  | {
+      readonly type: 'history';
+      readonly conversation: ConversationId;
+      readonly before?: number;
+      readonly after?: number;
+      readonly around?: number;
+      readonly since?: number;
+      readonly limit?: number;
+    }
+  /** Who has read up to index `n`. */
+  | { readonly type: 'receipts'; readonly conversation: ConversationId; readonly n: number };
 
 export interface QueryFrame {
   readonly t: 'query';
@@ -186,10 +204,63 @@ export interface ConversationView {
   readonly lastIndex: number;
 }
 
+/** An entry of the timeline as it is shown now. What was recalled has an empty body, and nothing beside it. */
+export type HistoryEntry = Extract<Entry, TimelineEntry> & {
+  /** The newest edit, the content of which is shown: its position and time. */
+  readonly edited?: { readonly pos: number; readonly at: number };
+  readonly recalled?: { readonly pos: number; readonly at: number; readonly by: UserId };
+};
+
+export interface ListedConversation {
+  readonly conversation: ConversationId;
+  readonly kind: 'direct' | 'group';
+  readonly name: string;
+  readonly avatar: string;
+  readonly memberCount: number;
+  readonly dissolved: boolean;
+  readonly lastIndex: number;
+  /** The log's time of the newest entry, milliseconds since 1970. The list's order. */
+  readonly lastAt: number;
+  /** How far the user has read, spoken or joined: what lies beyond is unread. */
+  readonly readUpTo: number;
+  readonly unread: number;
+  /** Unread messages that name the user or everybody; counted to 1,000. */
+  readonly mentions: number;
+  /** The newest entry. */
+  readonly last: HistoryEntry;
+}
+
+export interface ConversationPage {
+  /** The newest first; at the same time in the order of the ids' UTF-8. */
+  readonly conversations: readonly ListedConversation[];
+  /** Where the next page begins; absent: this is the last one. */
+  readonly cursor?: string;
+  /** With the first page: unread entries in all conversations, and how many conversations have some. */
+  readonly badge?: { readonly unread: number; readonly conversations: number };
+}
+
+export interface HistoryPage {
+  /** In the order of the index. */
+  readonly entries: readonly HistoryEntry[];
+  /** Whether the user may see more before the first of them, and after the last. */
+  readonly older: boolean;
+  readonly newer: boolean;
+}
+
+export interface Receipts {
+  readonly memberCount: number;
+  /** How many have read up to the index asked about, or further. */
+  readonly count: number;
+  /** Who, how far and when they marked it; of a conversation of more than 500 members nobody. */
+  readonly readers: readonly { readonly user: UserId; readonly upTo: number; readonly at: number }[];
+}
+
+export type QueryResult = ConversationView | ConversationPage | HistoryPage | Receipts;
+
 export interface ResultFrame {
   readonly t: 'result';
   readonly id: number;
-  readonly result: ConversationView;
+  readonly result: QueryResult;
 }
 
 /**

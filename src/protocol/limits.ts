@@ -26,3 +26,5 @@ export const MAX_MEMBERS_PER_COMMAND = 1_000;
 export const MAX_AGENT_CHARS = 128;
 /** Characters of a token. */
 export const MAX_TOKEN_CHARS = 8_192;
+/** Conversations or entries of one page of an answer. */
+export const MAX_PAGE_ENTRIES = 100;

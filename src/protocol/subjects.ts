@@ -92,6 +92,8 @@ export const messageIdOf = (conversation: ConversationId, by: UserId, id: Client
 export const viewSubject = (lane: number): string => `view.${lane}`;
 export const noticeSubject = (conversation: ConversationId): string => `notice.${tokenOf(conversation)}`;
 export const NOTICE_WILDCARD = 'notice.*';
+/** Core NATS: a gateway asks whichever worker has a lane's read model. */
+export const querySubject = (lane: number): string => `query.${lane}`;
 /** Core NATS: how far a gateway's tail has read an INBOX stream, for the workers' back-pressure. */
 export const tailedSubject = (inboxStream: number): string => `tailed.${inboxStream}`;
 

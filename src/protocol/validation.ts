@@ -14,8 +14,9 @@ import {
   utf8Length,
 } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
-import type { ClientFrame, Command, Resume, SendFrame } from './frames.ts';
+import type { ClientFrame, Command, Query, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
+import { MAX_LIST_CURSOR_CHARS } from './list-cursor.ts';
 import { parsePreferences } from './preferences.ts';
 
 type Fields = Record<string, unknown>;
@@ -236,13 +237,48 @@ function inviteOf(value: unknown): string {
 }
 
 function parseQuery(fields: Fields): ClientFrame {
-  const query = objectFields(fields.query);
-  if (query.type !== 'conversation') throw bad('no query of this type');
-  return {
-    t: 'query',
-    id: requestId(fields),
-    query: { type: 'conversation', conversation: conversationId(query.conversation) },
-  };
+  return { t: 'query', id: requestId(fields), query: queryOf(objectFields(fields.query)) };
+}
+
+function queryOf(query: Fields): Query {
+  switch (query.type) {
+    case 'conversation':
+      return { type: 'conversation', conversation: conversationId(query.conversation) };
+    case 'conversations': {
+      const { cursor } = query;
+      return {
+        type: 'conversations',
+        ...(cursor !== undefined && { cursor: text(cursor, 'cursor', MAX_LIST_CURSOR_CHARS) }),
+        ...limitOf(query),
+      };
+    }
+    case 'history':
+      return {
+        type: 'history',
+        conversation: conversationId(query.conversation),
+        ...placeOf(query),
+        ...limitOf(query),
+      };
+    case 'receipts':
+      return { type: 'receipts', conversation: conversationId(query.conversation), n: wholeNumber(query.n, 'n') };
+    default:
+      throw bad('no query of this type');
+  }
+}
+
+const HISTORY_PLACES = ['before', 'after', 'around', 'since'] as const;
+
+function placeOf(query: Fields): { readonly [Place in (typeof HISTORY_PLACES)[number]]?: number } {
+  const [place, another] = HISTORY_PLACES.filter((name) => query[name] !== undefined);
+  if (another) throw bad(`at most one of ${HISTORY_PLACES.map((name) => `\`${name}\``).join(', ')}`);
+  return place ? { [place]: wholeNumber(query[place], place) } : {};
+}
+
+function limitOf({ limit }: Fields): { readonly limit?: number } {
+  if (limit === undefined) return {};
+  const size = wholeNumber(limit, 'limit');
+  if (size < 1 || size > limits.MAX_PAGE_ENTRIES) throw bad(`\`limit\` must be 1 to ${limits.MAX_PAGE_ENTRIES}`);
+  return { limit: size };
 }
 
 function objectFields(value: unknown): Fields {

@@ -24,7 +24,17 @@ import {
 } from '../domain/ids.ts';
 import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
-import type { Command, ConversationView, Entry, ResyncReason } from '../protocol/frames.ts';
+import type {
+  Command,
+  ConversationPage,
+  ConversationView,
+  Entry,
+  HistoryPage,
+  Query,
+  QueryResult,
+  Receipts,
+  ResyncReason,
+} from '../protocol/frames.ts';
 import type { ClientErrorCode } from './client-error.ts';
 import type { Effect, Gap, Outcome, Status } from './inputs-and-effects.ts';
 import { DRAIN_WITHIN_MS } from './limits.ts';
@@ -53,6 +63,9 @@ export interface ClientOptions {
   /** Name and version of the app, for the operator's logs. At most 128 characters. */
   readonly agent?: string;
 }
+
+/** At most one of the first four; without any, the newest. */
+export type HistoryPlace = Omit<Extract<Query, { readonly type: 'history' }>, 'type' | 'conversation'>;
 
 export interface ClientEvents {
   /**
@@ -309,14 +322,39 @@ export class Client {
    * @throws RookeryError BAD_ID, NOT_A_MEMBER, LOG_UNAVAILABLE, …; ClientError OUTBOX_FULL, CLIENT_CLOSED
    */
   async conversation(id: string): Promise<ConversationView> {
-    const query = { type: 'conversation', conversation: conversationId(id) } as const;
-    const result = await new Promise<ConversationView | Error>((resolve) => {
+    return this.#query<ConversationView>({ type: 'conversation', conversation: conversationId(id) });
+  }
+
+  /**
+   * A page of this user's conversations, the newest first, with what is unread in each; the next one with the `cursor` it gives.
+   * @throws as `conversation`, RookeryError READ_MODEL_UNAVAILABLE
+   */
+  async conversations(page: { readonly cursor?: string; readonly limit?: number } = {}): Promise<ConversationPage> {
+    return this.#query<ConversationPage>({ type: 'conversations', ...page });
+  }
+
+  /**
+   * A page of a conversation's past: `before` or `after` an index, `around` one, `since` a time; else the newest.
+   * @throws as `conversations`
+   */
+  async history(id: string, page: HistoryPlace = {}): Promise<HistoryPage> {
+    return this.#query<HistoryPage>({ type: 'history', conversation: conversationId(id), ...page });
+  }
+
+  /** Who has read up to index `n`. @throws as `conversations` */
+  async receipts(id: string, n: number): Promise<Receipts> {
+    return this.#query<Receipts>({ type: 'receipts', conversation: conversationId(id), n });
+  }
+
+  async #query<Result extends QueryResult>(query: Query): Promise<Result> {
+    const result = await new Promise<QueryResult | Error>((resolve) => {
       const ticket = this.#nextTicket++;
       this.#questions.set(ticket, resolve);
       this.#runtime.input({ type: 'query', ticket, query });
     });
     if (result instanceof Error) throw result;
-    return result;
+    // The gateway answers a query with its own kind of result.
+    return result as Result;
   }
 
   /** Resolves when everything sent so far has been acked or refused, or the client has stopped. */

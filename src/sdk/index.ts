@@ -2,13 +2,24 @@
 export type { MessageContent, Role } from '../domain/conversation.ts';
 export { type ClientMsgId, type ConversationId, directConversationId, directPair, type UserId } from '../domain/ids.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
-export type { ConversationView, Cursor, Entry, ResyncReason } from '../protocol/frames.ts';
+export type {
+  ConversationPage,
+  ConversationView,
+  Cursor,
+  Entry,
+  HistoryEntry,
+  HistoryPage,
+  ListedConversation,
+  Receipts,
+  ResyncReason,
+} from '../protocol/frames.ts';
 export {
   Client,
   type ClientEvents,
   type ClientOptions,
   createClient,
   type Durable,
+  type HistoryPlace,
   type Sending,
   type Target,
 } from './client.ts';

@@ -1,15 +1,7 @@
 /** What the machine is told, and what it wants done. */
 import type { ClientMsgId, ConversationId } from '../domain/ids.ts';
 import type { RookeryError } from '../protocol/error-codes.ts';
-import type {
-  ClientFrame,
-  ConversationView,
-  Cursor,
-  Entry,
-  Query,
-  ResyncReason,
-  ServerFrame,
-} from '../protocol/frames.ts';
+import type { ClientFrame, Cursor, Entry, Query, QueryResult, ResyncReason, ServerFrame } from '../protocol/frames.ts';
 import type { ClientError } from './client-error.ts';
 import type { OutboxEntry, Request } from './requests.ts';
 import type { Mark } from './storage.ts';
@@ -75,7 +67,7 @@ export type Effect =
       readonly clientMsgId: ClientMsgId;
       readonly error: RookeryError | ClientError;
     }
-  | { readonly type: 'answer'; readonly ticket: number; readonly result: ConversationView | RookeryError | ClientError }
+  | { readonly type: 'answer'; readonly ticket: number; readonly result: QueryResult | RookeryError | ClientError }
   /** `hand over` and `pass`: one after the other, answered with `handled` and `passed`. */
   | { readonly type: 'hand over'; readonly conversation: ConversationId; readonly entries: readonly Entry[] }
   | { readonly type: 'pass'; readonly cursor: Cursor }

@@ -9,15 +9,10 @@ import type { MessageContent } from '../../src/domain/conversation.ts';
 import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { witnessOf } from '../../src/ports/read-model.ts';
-import type {
-  HistoryEntry,
-  HistoryPage,
-  HistoryRange,
-  ListedConversation,
-  ListPlace,
-} from '../../src/ports/read-queries.ts';
+import type { HistoryRange, ListPlace } from '../../src/ports/read-queries.ts';
 import { foldWindow } from '../../src/projections/fan-out.ts';
 import { readModelChanges } from '../../src/projections/read-model.ts';
+import type { HistoryEntry, HistoryPage, ListedConversation } from '../../src/protocol/frames.ts';
 import { bytes, conversation, msgId, users } from '../support/given.ts';
 import { log, type Part, says } from '../support/logged.ts';
 import { type NaiveMessage, NaiveReadModel } from '../support/naive-read-model.ts';

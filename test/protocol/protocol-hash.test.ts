@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '7d7b7d6da567ec78af40deb4c3e424c7c17e51ac900224bf0d9cf6a18135a788';
+const PINNED = '5dadee30cd0397fe0463712218b0158b371834930929165236e3e6f09d505b22';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

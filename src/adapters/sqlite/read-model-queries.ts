@@ -6,18 +6,15 @@ import type Database from 'better-sqlite3';
 import type { ConversationId, UserId } from '../../domain/ids.ts';
 import {
   type Badge,
-  type HistoryEntry,
-  type HistoryPage,
   type HistoryRange,
-  type ListedConversation,
   type ListPage,
   type ListPlace,
   MAX_COUNTED_MENTIONS,
   MAX_NAMED_READERS,
   MAX_PAGE_BYTES,
   type ReadQueries,
-  type Receipts,
 } from '../../ports/read-queries.ts';
+import type { HistoryEntry, HistoryPage, ListedConversation, Receipts } from '../../protocol/frames.ts';
 import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
 
 interface ListRow {

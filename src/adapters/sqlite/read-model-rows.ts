@@ -1,7 +1,7 @@
 /** Rows of the read model as what a query answers with. */
 import type { MessageContent } from '../../domain/conversation.ts';
 import type { ClientMsgId, UserId } from '../../domain/ids.ts';
-import type { HistoryEntry } from '../../ports/read-queries.ts';
+import type { HistoryEntry } from '../../protocol/frames.ts';
 import { packr } from '../../protocol/messagepack.ts';
 
 /** One row of `shownEntries`. */

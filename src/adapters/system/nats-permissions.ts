@@ -28,7 +28,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
       return {
         publish: {
           allow: [
-            ...['conv.>', 'user.>', 'view.*', 'tailed.*', 'session.*.*'],
+            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*'],
             ...[...conv, ...inbox].flatMap(reading),
             // Of the leader: the newest change of a conversation, before a command is refused; and what a replica lacks, which may
             // only be behind.

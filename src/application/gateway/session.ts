@@ -12,7 +12,9 @@ import type {
   ClientFrame,
   CommandFrame,
   HelloFrame,
+  Query,
   QueryFrame,
+  QueryResult,
   SendFrame,
   ServerFrame,
 } from '../../protocol/frames.ts';
@@ -20,6 +22,7 @@ import { parseClientFrame, requestIdOf } from '../../protocol/validation.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
+import type { Reading } from './reading.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
 
 /** A client that sends more frames than this that cannot be read is not ours. A request that is refused does not count. */
@@ -40,6 +43,7 @@ export interface SessionLimits {
 /** What all sessions of a gateway share. */
 export interface SessionParts {
   readonly conversations: Conversations;
+  readonly reading: Reading;
   readonly delivery: Delivery;
   readonly sessions: Sessions;
   readonly tokens: Tokens;
@@ -162,9 +166,21 @@ export class Session implements RegisteredSession {
             duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
           );
       case 'query':
-        return conversations
-          .view(user, frame.query.conversation)
-          .then((result) => ({ t: 'result', id: frame.id, result }));
+        return this.#result(user, frame.query).then((result) => ({ t: 'result', id: frame.id, result }));
+    }
+  }
+
+  #result(user: UserId, query: Query): Promise<QueryResult> {
+    const { conversations, reading } = this.#parts;
+    switch (query.type) {
+      case 'conversation':
+        return conversations.view(user, query.conversation);
+      case 'conversations':
+        return reading.conversations(user, query);
+      case 'history':
+        return reading.history(user, query);
+      case 'receipts':
+        return reading.receipts(user, query);
     }
   }
 

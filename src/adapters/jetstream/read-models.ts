@@ -1,0 +1,102 @@
+/** Questions to read models over core NATS: workers that have a lane share them as a queue group, so each is asked in turn. */
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import type { Log } from '../../ports/log.ts';
+import type { ReadAnswer, ReadModelServer, ReadModels, ReadQueries, ReadQuestion } from '../../ports/read-queries.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { packr } from '../../protocol/messagepack.ts';
+import { querySubject } from '../../protocol/subjects.ts';
+
+const QUEUE_GROUP = 'read-model';
+/** A worker that writes a window, or was killed, is given so long; then who asks is told to ask again. */
+const ANSWER_WITHIN_MS = 2_000;
+const RETRY_AFTER_MS = 500;
+/** A gateway's clock may be so far behind ours before its questions count as late. */
+const MAX_CLOCK_SKEW_MS = 5_000;
+
+interface Request {
+  readonly question: ReadQuestion;
+  /** Milliseconds since 1970: nobody waits for the answer any more. */
+  readonly until: number;
+}
+
+/** Nothing in `answer`: there is no such thing for this user. */
+type Response = { readonly answer: ReadAnswer | null } | { readonly failed: true };
+
+export class JetstreamReadModels implements ReadModels {
+  readonly #nc: NatsConnection;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+  }
+
+  async ask<Question extends ReadQuestion>(lane: number, question: Question): Promise<ReadAnswer<Question['type']>> {
+    const request: Request = { question, until: Date.now() + ANSWER_WITHIN_MS };
+    const response = await this.#request(querySubject(lane), packr.pack(request));
+    if ('failed' in response) throw unavailable(lane, 'the worker could not answer');
+    return (response.answer ?? undefined) as ReadAnswer<Question['type']>;
+  }
+
+  async #request(subject: string, data: Uint8Array): Promise<Response> {
+    try {
+      const { data: answer } = await this.#nc.request(subject, data, { timeout: ANSWER_WITHIN_MS });
+      // Bodies are views of what is unpacked, and that one of a buffer that is not ours: a list waits for other lanes.
+      return packr.unpack(new Uint8Array(answer)) as Response;
+    } catch (cause) {
+      throw unavailable(subject, String(cause), cause);
+    }
+  }
+}
+
+const unavailable = (what: string | number, reason: string, cause?: unknown): RookeryError =>
+  new RookeryError('READ_MODEL_UNAVAILABLE', `no answer about ${what}: ${reason}`, {
+    cause,
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+
+export class JetstreamReadModelServer implements ReadModelServer {
+  readonly #nc: NatsConnection;
+  readonly #log: Log;
+
+  constructor(nc: NatsConnection, log: Log) {
+    this.#nc = nc;
+    this.#log = log;
+  }
+
+  serve(lane: number, queries: ReadQueries): { stop(): void } {
+    const subscription = this.#nc.subscribe(querySubject(lane), {
+      queue: QUEUE_GROUP,
+      callback: (error, message) => {
+        if (!error) this.#answer(message, queries);
+      },
+    });
+    return { stop: () => subscription.unsubscribe() };
+  }
+
+  /** What a callback throws would end the connection's reader. */
+  #answer(message: Msg, queries: ReadQueries): void {
+    let response: Response;
+    try {
+      const { question, until } = packr.unpack(message.data) as Request;
+      // Under load questions pile up that nobody waits for any more: answering them would make it worse.
+      if (until < Date.now() - MAX_CLOCK_SKEW_MS) return;
+      response = { answer: answerTo(question, queries) ?? null };
+    } catch (error) {
+      this.#log.error({ what: 'question not answered', reason: String(error) });
+      response = { failed: true };
+    }
+    message.respond(packr.pack(response));
+  }
+}
+
+function answerTo(question: ReadQuestion, queries: ReadQueries): ReadAnswer {
+  switch (question.type) {
+    case 'conversations':
+      return queries.conversations(question.user, question.after, question.limit);
+    case 'badge':
+      return queries.badge(question.user);
+    case 'history':
+      return queries.history(question.user, question.conversation, question.range, question.limit);
+    case 'receipts':
+      return queries.receipts(question.user, question.conversation, question.n);
+  }
+}

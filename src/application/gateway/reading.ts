@@ -1,0 +1,119 @@
+/** What a client may ask of the past: each question goes to the lanes that can know, and a list is put together from all. */
+import type { ConversationId, UserId } from '../../domain/ids.ts';
+import {
+  type Badge,
+  type HistoryRange,
+  type ListPage,
+  type ListPlace,
+  MAX_PAGE_BYTES,
+  type ReadModels,
+} from '../../ports/read-queries.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import type { ConversationPage, HistoryPage, ListedConversation, Query, Receipts } from '../../protocol/frames.ts';
+import { decodeListCursor, encodeListCursor } from '../../protocol/list-cursor.ts';
+import { convStreamOf, type Topology } from '../../protocol/subjects.ts';
+
+const DEFAULT_PAGE_ENTRIES = 50;
+
+export class Reading {
+  readonly #models: ReadModels;
+  readonly #topology: Topology;
+
+  constructor(models: ReadModels, topology: Topology) {
+    this.#models = models;
+    this.#topology = topology;
+  }
+
+  /**
+   * A conversation is in one lane, so a page of the whole list is the first of what the lanes' pages begin with.
+   * @throws RookeryError BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE
+   */
+  async conversations(user: UserId, query: Extract<Query, { type: 'conversations' }>): Promise<ConversationPage> {
+    const limit = query.limit ?? DEFAULT_PAGE_ENTRIES;
+    const after = query.cursor === undefined ? undefined : decodeListCursor(query.cursor);
+    const lanes = Array.from({ length: this.#topology.convStreams }, (_, lane) => lane);
+    const pages = await Promise.all(
+      lanes.map((lane) => this.#models.ask(lane, { type: 'conversations', user, after, limit })),
+    );
+    const { conversations, more } = merged(pages, limit);
+    const last = conversations.at(-1);
+    const page = { conversations, ...(more && last && { cursor: encodeListCursor(last) }) };
+    if (after) return page;
+    const badges = await Promise.all(lanes.map((lane) => this.#models.ask(lane, { type: 'badge', user })));
+    return { ...page, badge: badges.reduce(sum) };
+  }
+
+  /** @throws RookeryError NOT_A_MEMBER, READ_MODEL_UNAVAILABLE */
+  async history(user: UserId, query: Extract<Query, { type: 'history' }>): Promise<HistoryPage> {
+    const { conversation } = query;
+    const question = {
+      type: 'history',
+      user,
+      conversation,
+      range: rangeOf(query),
+      limit: query.limit ?? DEFAULT_PAGE_ENTRIES,
+    } as const;
+    return found(await this.#models.ask(this.#laneOf(conversation), question));
+  }
+
+  /** @throws RookeryError NOT_A_MEMBER, READ_MODEL_UNAVAILABLE */
+  async receipts(user: UserId, { conversation, n }: Extract<Query, { type: 'receipts' }>): Promise<Receipts> {
+    return found(await this.#models.ask(this.#laneOf(conversation), { type: 'receipts', user, conversation, n }));
+  }
+
+  #laneOf(conversation: ConversationId): number {
+    return convStreamOf(conversation, this.#topology);
+  }
+}
+
+function rangeOf({ before, after, around, since }: Extract<Query, { type: 'history' }>): HistoryRange {
+  if (before !== undefined) return { type: 'before', n: before };
+  if (after !== undefined) return { type: 'after', n: after };
+  if (around !== undefined) return { type: 'around', n: around };
+  return since === undefined ? { type: 'newest' } : { type: 'since', at: since };
+}
+
+/** What is not yours answers like what does not exist, so that nobody can probe for ids. */
+function found<Answer>(answer: Answer | undefined): Answer {
+  if (answer === undefined) throw new RookeryError('NOT_A_MEMBER', 'there is no such conversation for you');
+  return answer;
+}
+
+const sum = (one: Badge, other: Badge): Badge => ({
+  unread: one.unread + other.unread,
+  conversations: one.conversations + other.conversations,
+});
+
+/**
+ * The first of all that the pages hold. A lane whose page ended early, for its bodies, may have more right behind: then nothing
+ * that comes after its last one is taken yet.
+ */
+export function merged(pages: readonly ListPage[], limit: number): ListPage {
+  const ends = pages.flatMap(({ conversations, more }) => (more ? conversations.slice(-1) : []));
+  const all = pages.flatMap(({ conversations }) => conversations).sort(byPlace);
+  const known = all.filter((one) => ends.every((end) => byPlace(one, end) <= 0));
+  const conversations: ListedConversation[] = [];
+  let bytes = 0;
+  for (const one of known) {
+    bytes += 'body' in one.last ? one.last.body.length : 0;
+    if (conversations.length === limit || (bytes > MAX_PAGE_BYTES && conversations.length > 0)) break;
+    conversations.push(one);
+  }
+  return { conversations, more: conversations.length < all.length || ends.length > 0 };
+}
+
+/** Newest first; then by the id's UTF-8, as the workers' files have it. */
+export function byPlace(one: ListPlace, other: ListPlace): number {
+  return other.lastAt - one.lastAt || byUtf8(one.conversation, other.conversation);
+}
+
+/** UTF-16 puts what is beyond the basic plane before U+E000 to U+FFFF, UTF-8 behind them. */
+function byUtf8(one: string, other: string): number {
+  if (one === other) return 0;
+  const [a, b] = [[...one], [...other]];
+  for (let i = 0; i < a.length && i < b.length; i++) {
+    const difference = (a[i]?.codePointAt(0) ?? 0) - (b[i]?.codePointAt(0) ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return a.length - b.length;
+}

@@ -1,0 +1,103 @@
+/** Questions and answers between a gateway and read-model workers, over a real server with the rights of production. */
+import t, { type Test } from 'tap';
+import { JetstreamReadModelServer, JetstreamReadModels } from '../../src/adapters/jetstream/read-models.ts';
+import type { ListPlace, ReadQueries, ReadQuestion } from '../../src/ports/read-queries.ts';
+import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
+import { bytes, conversation, msgId, user } from '../support/given.ts';
+import { quiet, startNats } from '../support/nats.ts';
+
+const nats = await startNats();
+t.teardown(() => nats.stop());
+const alice = user('alice');
+const room = conversation('rooks');
+const models = new JetstreamReadModels((await nats.connect('gateway')).nc);
+
+const message: HistoryEntry = {
+  type: 'message',
+  n: 7,
+  pos: 9,
+  at: 5,
+  by: alice,
+  id: msgId('m'),
+  contentType: 'text/plain',
+  body: bytes('hi'),
+};
+const page: HistoryPage = { entries: [message], older: true, newer: false };
+
+/** Knows one conversation, and remembers what it was asked. */
+function queriesOf(asked: unknown[][]): ReadQueries {
+  return {
+    conversations(user, after, limit) {
+      asked.push([user, after, limit]);
+      return { conversations: [], more: false };
+    },
+    badge(user) {
+      asked.push([user]);
+      return { unread: 3, conversations: 1 };
+    },
+    history(user, id, range, limit) {
+      asked.push([user, id, range, limit]);
+      return id === room ? page : undefined;
+    },
+    receipts() {
+      throw new Error('the disk is gone');
+    },
+  };
+}
+
+async function worker(t: Test, lane: number): Promise<unknown[][]> {
+  const asked: unknown[][] = [];
+  const { nc } = await nats.connect('read-model-worker');
+  const serving = new JetstreamReadModelServer(nc, quiet).serve(lane, queriesOf(asked));
+  await nc.flush();
+  t.teardown(() => serving.stop());
+  return asked;
+}
+
+t.test('each question is answered with what the read model says, nothing included', async (t) => {
+  const asked = await worker(t, 0);
+  const after: ListPlace = { lastAt: 5, conversation: room };
+  t.same(await models.ask(0, { type: 'conversations', user: alice, after, limit: 7 }), {
+    conversations: [],
+    more: false,
+  });
+  t.same(await models.ask(0, { type: 'conversations', user: alice, after: undefined, limit: 7 }), {
+    conversations: [],
+    more: false,
+  });
+  t.same(await models.ask(0, { type: 'badge', user: alice }), { unread: 3, conversations: 1 });
+  const range = { type: 'around', n: 7 } as const;
+  t.same(await models.ask(0, { type: 'history', user: alice, conversation: room, range, limit: 2 }), page);
+  const other = conversation('crows');
+  t.equal(await models.ask(0, { type: 'history', user: alice, conversation: other, range, limit: 2 }), undefined);
+  t.same(asked.slice(0, 2), [
+    [alice, after, 7],
+    [alice, undefined, 7],
+  ]);
+  t.same(asked.at(-1), [alice, other, range, 2]);
+});
+
+t.test('workers share the questions, and who stops gets none', async (t) => {
+  const question: ReadQuestion = { type: 'badge', user: alice };
+  const ask = (count: number) => Promise.all(Array.from({ length: count }, () => models.ask(1, question)));
+  const { nc } = await nats.connect('read-model-worker');
+  const leaving: unknown[][] = [];
+  const serving = new JetstreamReadModelServer(nc, quiet).serve(1, queriesOf(leaving));
+  const staying = await worker(t, 1);
+  await nc.flush();
+  await ask(100);
+  t.equal(staying.length + leaving.length, 100, 'each question is asked once');
+  t.ok(staying.length > 10 && leaving.length > 10, 'of both');
+  serving.stop();
+  await nc.flush();
+  const before = leaving.length;
+  await ask(20);
+  t.equal(leaving.length, before);
+});
+
+t.test('nobody there, or in trouble: it may be asked again', async (t) => {
+  await worker(t, 2);
+  const unavailable = { code: 'READ_MODEL_UNAVAILABLE', retryable: true };
+  await t.rejects(models.ask(3, { type: 'badge', user: alice }), unavailable);
+  await t.rejects(models.ask(2, { type: 'receipts', user: alice, conversation: room, n: 1 }), unavailable);
+});
