@@ -237,7 +237,9 @@ t.test('a stream that lost its end: nobody skips what is written there anew', as
     if (hasGrown) grow();
     inbox.lose();
     if (!hasGrown) {
-      await isAt(connection, 1);
+      const early = attach('a', cursor).connection;
+      await isAt(early, 4);
+      t.same(early.positions, [], 'its cursor does not go back, and still means what it meant');
       grow();
       inbox.tick();
     }

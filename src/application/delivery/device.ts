@@ -80,8 +80,17 @@ export class Device {
     this.connection.write(this.#frameOnWire(codec, codec.encode(frame)));
   }
 
+  /**
+   * What a cursor at its place says: where the stream has lost its end and nothing is written behind it yet, what the device
+   * had before, which means the same and does not go back.
+   */
+  seqToTell(epoch: string): number {
+    const { resume } = this;
+    return typeof resume !== 'string' && resume.epoch === epoch ? Math.max(this.at, resume.seq) : this.at;
+  }
+
   writeCursor(epoch: string): void {
     this.cursorAt = Date.now();
-    this.write({ t: 'cursor', epoch, seq: this.at });
+    this.write({ t: 'cursor', epoch, seq: this.seqToTell(epoch) });
   }
 }

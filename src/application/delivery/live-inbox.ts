@@ -99,8 +99,14 @@ export class LiveInbox {
     device.writeCursor(this.epochAt(device.at));
   }
 
-  cursorWire(codec: Codec, seq: number): Uint8Array {
-    const cursor: ServerFrame = { t: 'cursor', epoch: this.epochAt(seq), seq };
+  /** The cursor frame for a device that has caught up to `device.at`. */
+  cursorWireFor(device: Device): Uint8Array {
+    const epoch = this.epochAt(device.at);
+    return this.#cursorWire(device.connection.codec, epoch, device.seqToTell(epoch));
+  }
+
+  #cursorWire(codec: Codec, epoch: string, seq: number): Uint8Array {
+    const cursor: ServerFrame = { t: 'cursor', epoch, seq };
     return this.#parts.frameOnWire(codec, codec.encode(cursor));
   }
 
@@ -136,7 +142,7 @@ export class LiveInbox {
       const { connection } = device;
       const { codec } = connection;
       let cursor = cursors.get(codec);
-      if (!cursor) cursors.set(codec, (cursor = this.cursorWire(codec, this.#seq)));
+      if (!cursor) cursors.set(codec, (cursor = this.#cursorWire(codec, this.epochAt(this.#seq), this.#seq)));
       // Members of one group got the same runs, one after the other: what was joined for the last device serves the next.
       let same = joined.get(codec);
       if (!same || !sameRuns(same.runs, device.tick)) {

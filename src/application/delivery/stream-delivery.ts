@@ -226,7 +226,7 @@ export class StreamDelivery {
     device.at = more ? seq : Math.max(device.at, inbox.seq);
     device.ringPosition = position;
     device.cursorAt = Date.now();
-    connection.write(joinRuns(runs, connection.codec, inbox.cursorWire(connection.codec, device.at)));
+    connection.write(joinRuns(runs, connection.codec, inbox.cursorWireFor(device)));
     if (more) this.#enqueue(device);
     else inbox.goLive(device);
   }
