@@ -162,7 +162,7 @@ t.test('while the server is away appends are bounded, refused with a time, and g
   t.ok(refusal.retryAfterMs && refusal.retryAfterMs >= 20 && refusal.retryAfterMs <= 5_000);
   t.same(await Promise.all(waiting), Array(10).fill('LOG_UNAVAILABLE'));
   t.equal(log.inFlight, 0);
-  const large = codeOf(log.append(id, said('alice', 'large', 'x'.repeat(3_900))));
+  const large = codeOf(log.append(id, said('alice', 'large', 'x'.repeat(4_000))));
   t.equal(
     await codeOf(log.append(id, said('alice', 'too much', 'x'.repeat(200)))),
     'OVERLOADED',

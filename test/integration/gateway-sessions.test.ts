@@ -66,12 +66,17 @@ t.test('requests beyond what a session may have unanswered are refused one by on
   const { gateway, stop } = await startTestGateway({ limits: { maxInFlight: 8 } });
   t.teardown(stop);
   const client = await RawClient.greeted(gateway, 'eager');
-  const answers = await Promise.all(Array.from({ length: 64 }, () => client.ask(message('bob'))));
+  const messages = Array.from({ length: 64 }, () => message('bob'));
+  const answers = await Promise.all(messages.map((each) => client.ask(each)));
   const refused = answers.filter(({ t: type }) => type === 'error');
   t.ok(refused.length > 0 && refused.length <= 56, `${refused.length} refused`);
   t.ok(refused.every(({ code, retryAfterMs }) => code === 'OVERLOADED' && (retryAfterMs as number) > 0));
   t.equal(answers.length - refused.length, answers.filter(({ t: type }) => type === 'sent').length);
-  t.match(await client.ask(message('bob')), { t: 'sent' }, 'and it goes on');
+  t.match(await client.ask(message('carol')), { t: 'sent' }, 'and it goes on');
+  t.match(await client.ask(message('bob')), { code: 'OVERLOADED' }, 'but not past what was refused');
+  const first = messages[answers.indexOf(refused[0] as (typeof answers)[0])] as object;
+  t.match(await client.ask(first), { t: 'sent' });
+  t.match(await client.ask(message('bob')), { t: 'sent' });
   client.end();
 });
 

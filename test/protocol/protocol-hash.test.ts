@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '5dadee30cd0397fe0463712218b0158b371834930929165236e3e6f09d505b22';
+const PINNED = 'e41c3edffb2422d79ad7d8b6ac70f0f4509e7b82a15c8ed6f932a4ebc839b0c9';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

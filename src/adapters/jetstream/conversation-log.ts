@@ -29,7 +29,7 @@ import { answered, isWrongLastSequence } from './answered.ts';
 export interface AppenderLimits {
   /** Unanswered appends in all; beyond: OVERLOADED. */
   readonly maxAppends: number;
-  /** Their bytes in all; beyond: OVERLOADED. */
+  /** Their bytes in all; from there on: OVERLOADED. So the last one taken may be over it. */
   readonly maxAppendBytes: number;
   /** After it an append is given up with LOG_UNAVAILABLE, and what was appended behind it to the same stream. */
   readonly appendDeadlineMs: number;
@@ -178,8 +178,8 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
 
   #append(queue: Queue, line: string, subject: string, data: Uint8Array, about: MsgHdrs): Promise<Appended> {
     const { maxAppends, maxAppendBytes } = this.#limits;
-    if (this.#count >= maxAppends || this.#bytes + data.length > maxAppendBytes)
-      return Promise.reject(this.#overloaded());
+    // Whatever its size: of two in one turn the second is not taken where the first was not.
+    if (this.#count >= maxAppends || this.#bytes >= maxAppendBytes) return Promise.reject(this.#overloaded());
     return new Promise((resolve, reject) => {
       const now = performance.now();
       const sending = { since: now, sentAt: now, sendings: 0 };

@@ -23,6 +23,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
 import type { Reading } from './reading.ts';
+import { conversationOf, SendOrder } from './send-order.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
 
 /** A client that sends more frames than this that cannot be read is not ours. A request that is refused does not count. */
@@ -63,6 +64,7 @@ export class Session implements RegisteredSession {
   expiresAt = Number.POSITIVE_INFINITY;
   readonly #parts: SessionParts;
   #state: 'new' | 'greeting' | 'open' | 'ended' = 'new';
+  readonly #order = new SendOrder();
   #attachment: Attachment | undefined;
   #inFlight = 0;
   #badFrames = 0;
@@ -124,17 +126,41 @@ export class Session implements RegisteredSession {
       throw new RookeryError('HELLO_EXPECTED', 'the first frame must be a hello, and its welcome be awaited');
     }
     if (frame.t === 'confirm') return this.#attachment?.confirm(frame.seq);
+    if (frame.t === 'query') {
+      this.#admit();
+      return this.#ask(frame, () => undefined);
+    }
+    const conversation = conversationOf(frame, this.user as UserId);
+    const place = this.#order.enter(conversation, frame.clientMsgId, performance.now());
+    const failed = (error: RookeryError): void =>
+      this.#order.failed(conversation, frame.clientMsgId, place, error, performance.now());
+    try {
+      this.#admit();
+    } catch (thrown) {
+      failed(asRookeryError(thrown));
+      throw thrown;
+    }
+    this.#ask(frame, failed);
+  }
+
+  /** @throws RookeryError OVERLOADED, SHUTTING_DOWN */
+  #admit(): void {
     if (this.#inFlight >= this.#parts.limits.maxInFlight) {
       const retryAfterMs = IN_FLIGHT_RETRY_AFTER_MS;
       throw new RookeryError('OVERLOADED', 'too many unanswered requests', { retryAfterMs });
     }
     if (this.#parts.sessions.draining) throw new RookeryError('SHUTTING_DOWN', 'the gateway is about to stop');
+  }
+
+  #ask(frame: SendFrame | CommandFrame | QueryFrame, failed: (error: RookeryError) => void): void {
     this.#inFlight += 1;
     this.#answer(frame).then(
       (answer) => this.#answered(answer),
       (thrown: unknown) => {
         this.#inFlight -= 1;
-        this.#refuse(frame.id, asRookeryError(thrown));
+        const error = asRookeryError(thrown);
+        failed(error);
+        this.#refuse(frame.id, error);
       },
     );
   }

@@ -1,4 +1,7 @@
 /** What clients asked for, against what the log holds and the order it holds it in: properties 1, 2, 5, 6, 9, 16. */
+import { partOf } from '../../../src/domain/conversation.ts';
+import type { UserId } from '../../../src/domain/ids.ts';
+import type { LogEvent } from '../../../src/ports/conversation-log.ts';
 import type { Acked, Invoked, Line } from '../history.ts';
 import type { Evidence } from './evidence.ts';
 import type { Violations } from './violation.ts';
@@ -19,7 +22,7 @@ export function checkOperations(evidence: Evidence, violations: Violations): { o
   checkAcks(evidence, operations, violations);
   checkLog(evidence, operations, violations);
   const inOrder = new Map([...accepted].filter(([key]) => !refused.has(key)));
-  checkSenders(evidence.history, operations, inOrder, violations);
+  checkSenders(evidence, operations, inOrder, violations);
   checkRealTime(operations, accepted, violations);
   const acked = [...operations.values()].filter(({ acks }) => acks.length > 0).length;
   return { operations: operations.size, acked };
@@ -93,21 +96,32 @@ function checkLog({ log }: Evidence, operations: Map<string, Operation>, violati
 
 /** Messages that one run of a device sent to a conversation, each once, stand there in the order of sending. */
 function checkSenders(
-  history: readonly Line[],
+  evidence: Evidence,
   operations: Map<string, Operation>,
   accepted: Map<string, number>,
   violations: Violations,
 ): void {
-  const last = new Map<string, { pos: number; id: string }>();
-  for (const line of history) {
-    if (line.k !== 'invoked' || line.type !== 'messageSent' || line.device === 'http') continue;
+  const last = new Map<string, { pos: number; id: string; since: number }>();
+  /** By stream: the newest position that anybody was told of so far. */
+  const told = evidence.log.map(() => 0);
+  const streams = new Map<number, number>();
+  for (const line of evidence.history) {
+    if (line.k === 'acked') {
+      const stream = streams.get(line.op);
+      if (stream !== undefined) told[stream] = Math.max(told[stream] ?? 0, line.pos);
+    }
+    if (line.k !== 'invoked') continue;
+    const stream = evidence.streamOf(line.conversation);
+    streams.set(line.op, stream);
+    if (line.type !== 'messageSent' || line.device === 'http') continue;
     const key = keyOf(line.conversation, line.user, line.id);
     // One that was sent again may have come by another way.
     const pos = operations.get(key)?.invocations.length === 1 ? accepted.get(key) : undefined;
     if (pos === undefined) continue;
     const lane = JSON.stringify([line.user, line.device, line.run, line.conversation]);
     const before = last.get(lane);
-    if (before && before.pos > pos) {
+    // A refusal by the gateway whose answer was lost is in no history: sent again, the message may have been let through.
+    if (before && before.pos > pos && !changedFor(line, evidence.log[stream] ?? [], before.since, before.pos)) {
       violations.add(
         5,
         `${line.user} sent ${before.id} before ${line.id}; in the log it is behind`,
@@ -115,8 +129,23 @@ function checkSenders(
         line.id,
       );
     }
-    last.set(lane, { pos, id: line.id });
+    if (!before || pos > before.pos) last.set(lane, { pos, id: line.id, since: told[stream] ?? 0 });
   }
+}
+
+/** Whether something may have changed, between two positions, about what the user may say in the conversation. */
+function changedFor({ user, conversation }: Invoked, log: readonly LogEvent[], from: number, to: number): boolean {
+  return log.some(({ pos, conversation: where, event }) => {
+    if (pos <= from || pos > to || where !== conversation || partOf(event) !== 's') return false;
+    if ('members' in event) return event.members.includes(user as UserId) || event.type === 'groupCreated';
+    if ('member' in event) return event.member === user;
+    return (
+      event.by === user ||
+      event.type === 'userBlocked' ||
+      event.type === 'userUnblocked' ||
+      event.type === 'groupChanged'
+    );
+  });
 }
 
 /** Whoever speaks after another's ack speaks behind it. */

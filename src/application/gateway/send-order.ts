@@ -1,0 +1,90 @@
+/**
+ * The order of one session, past a refusal that passes. A client sends on before it knows that a request was refused; what it
+ * has sent to the same conversation meanwhile is refused as well, until the refused one comes again. Else it would be stored
+ * before it.
+ */
+import { type ClientMsgId, type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import type { CommandFrame, SendFrame } from '../../protocol/frames.ts';
+
+/** Who has not come again for so long, and twice the time it was told to wait, is waited for no longer. */
+const COMES_AGAIN_WITHIN_MS = 5_000;
+/** Requests held back at a time, and conversations; beyond, what is held back goes free: the client keeps no order of its own. */
+const MAX_HELD_IN_CONVERSATION = 1_000;
+const MAX_CONVERSATIONS = 1_000;
+
+interface Refused {
+  readonly id: ClientMsgId;
+  /** Its place in the session: that of its first coming. */
+  readonly place: number;
+}
+
+interface Held {
+  /** By their places: they are to come again one behind the other. Never empty. */
+  readonly refused: Refused[];
+  error: RookeryError;
+  until: number;
+}
+
+export class SendOrder {
+  readonly #held = new Map<ConversationId, Held>();
+  #places = 0;
+
+  /**
+   * Hot path. @returns its place, for `failed`
+   * @param nowMs monotonic
+   * @throws RookeryError as the one it has to wait for, with a time
+   */
+  enter(conversation: ConversationId, id: ClientMsgId, nowMs: number): number {
+    const held = this.#held.size === 0 ? undefined : this.#held.get(conversation);
+    if (!held) return ++this.#places;
+    if (nowMs >= held.until) {
+      this.#held.delete(conversation);
+      return ++this.#places;
+    }
+    const [first] = held.refused;
+    if (first?.id === id) {
+      held.refused.shift();
+      held.until = nowMs + patienceMs(held.error);
+      if (held.refused.length === 0) this.#held.delete(conversation);
+      return first.place;
+    }
+    const { code, retryAfterMs = 0 } = held.error;
+    const error = new RookeryError(code, 'one before it in the conversation was refused and has not come again', {
+      retryAfterMs,
+    });
+    // It waits as well, and makes nobody wait longer: the first may never come.
+    if (held.refused.every((refused) => refused.id !== id))
+      this.#hold(conversation, held, { id, place: ++this.#places });
+    throw error;
+  }
+
+  /** What had entered at `place` has failed. */
+  failed(conversation: ConversationId, id: ClientMsgId, place: number, error: RookeryError, nowMs: number): void {
+    if (!error.retryable) return;
+    const until = nowMs + patienceMs(error);
+    const held = this.#held.get(conversation);
+    if (held) {
+      Object.assign(held, { error, until });
+      return this.#hold(conversation, held, { id, place });
+    }
+    for (const [oldest] of this.#held) if (this.#held.size >= MAX_CONVERSATIONS) this.#held.delete(oldest);
+    this.#held.set(conversation, { refused: [{ id, place }], error, until });
+  }
+
+  #hold(conversation: ConversationId, { refused }: Held, one: Refused): void {
+    if (refused.length >= MAX_HELD_IN_CONVERSATION) this.#held.delete(conversation);
+    else refused.splice(refused.findLastIndex(({ place }) => place < one.place) + 1, 0, one);
+  }
+}
+
+const patienceMs = ({ retryAfterMs = 0 }: RookeryError): number => COMES_AGAIN_WITHIN_MS + 2 * retryAfterMs;
+
+/** Where a request has its place in the order: what concerns a person is told in the direct conversation. */
+export function conversationOf(frame: SendFrame | CommandFrame, me: UserId): ConversationId {
+  if (frame.t === 'send')
+    return frame.to === undefined ? (frame.conversation as ConversationId) : directConversationId(me, frame.to);
+  const { command } = frame;
+  if (command.type === 'changePreferences') return directConversationId(me, me);
+  return 'user' in command ? directConversationId(me, command.user) : command.conversation;
+}
