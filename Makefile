@@ -7,7 +7,7 @@ SEED ?= $(shell date +%s)
 MINUTES ?= 5
 
 # The fault suite; docs/RELIABILITY.md.
-CHAOS := chaos chaos-mutations chaos-power chaos-overload
+CHAOS := chaos chaos-cluster chaos-mutations chaos-power chaos-overload
 
 .PHONY: help dev test bench $(CHAOS) check format build clean
 
@@ -16,6 +16,7 @@ help:
 	@echo 'make test    install what is missing, run every test     (ARGS="test/domain" for some)'
 	@echo 'make bench   measure, beside the limits of the same run  (ARGS="--rows direct-1,group-500")'
 	@echo 'make chaos           the fault suite: kill, cut, fill, delete, and check every promise  (SEED=7 MINUTES=5)'
+	@echo 'make chaos-cluster   the same on three nodes: leaders lost, nodes parted  (SEED=7 MINUTES=5)'
 	@echo 'make chaos-power     cut the power under load, measure what was lost'
 	@echo 'make chaos-mutations what the checker of the suite sees, a deliberate fault at a time'
 	@echo 'make chaos-overload  twice the load that saturates             (MINUTES=5)'
@@ -44,6 +45,9 @@ bench: node_modules/.installed
 
 chaos: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/main.ts --seed $(SEED) --minutes $(MINUTES) $(ARGS)
+
+chaos-cluster: node_modules/.installed
+	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/main.ts --nodes 3 --seed $(SEED) --minutes $(MINUTES) $(ARGS)
 
 chaos-mutations: node_modules/.installed
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node test/chaos/mutations/main.ts $(ARGS)
