@@ -1,6 +1,6 @@
 /** Which fault comes when: decided by the seed, written down with its times, waited for until all is well again. */
 import { appendFileSync } from 'node:fs';
-import { type Deployment, settled } from './deployment/deployment.ts';
+import { type Deployment, replicated, settled } from './deployment/deployment.ts';
 import type { Fault, Injected } from './faults/fault.ts';
 import type { Random } from './random.ts';
 
@@ -108,14 +108,16 @@ class Episode {
     const underWay = await Promise.all(faults.map((fault) => this.#inject(fault)));
     const lasted = await Promise.all(underWay.map((one) => this.#heal(one)));
     const healedAt = performance.now();
+    let healedMs: number;
     try {
       await settled(this.#deployment, HEALED_WITHIN_MS);
+      healedMs = Math.round(performance.now() - healedAt);
+      await replicated(this.#deployment);
       for (const { injected } of underWay) await injected.verify?.();
     } catch (error) {
       const names = underWay.map(({ fault, injected }) => `${fault.name} (${injected.target})`).join(' and ');
       throw new Error(`after ${names}: ${(error as Error).message}`);
     }
-    const healedMs = Math.round(performance.now() - healedAt);
     this.#note({ what: 'settled', healedMs });
     return underWay.map(({ fault, at, injected: { target } }, i) => ({
       ...{ fault: fault.name, target, at: at.toISOString(), lastedMs: lasted[i] as number, healedMs },

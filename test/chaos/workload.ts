@@ -29,16 +29,21 @@ await new Promise<void>((resolve) => {
 });
 await world.end();
 const deadline = performance.now() + settings.settleSeconds * 1_000;
-while (!isSettled() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+await until(isSettled);
+world.sayFarewell();
 const devices = world.people.flatMap(({ name: user, devices }) => devices.map((device) => ({ user, device })));
+const isCaughtUp = ({ device }: (typeof devices)[number]) => isCurrent(device) && world.hasSeenFarewell(device);
+await until(() => isSettled() && devices.every(isCaughtUp));
 const named = ({ user, device }: (typeof devices)[number]) => ({ user, device: device.name });
-recorder.end(
-  devices.filter(({ device }) => isCurrent(device)).map(named),
-  devices.filter(({ device }) => !isCurrent(device)).map(named),
-);
+recorder.end(devices.filter(isCaughtUp).map(named), devices.filter((device) => !isCaughtUp(device)).map(named));
 console.log(JSON.stringify({ operations: recorder.operations, unsettled: recorder.unsettled }));
 await world.stop();
 process.exit(0);
+
+/** Until then, but not for ever. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+}
 
 function isCurrent(device: { readonly isLive: boolean; readonly isIdle: boolean }): boolean {
   return device.isLive && device.isIdle;

@@ -4,9 +4,9 @@ import { eventually } from '../../support/waiting.ts';
 import {
   type DeployedProcess,
   type Deployment,
-  incomplete,
   processNamed,
   type Route,
+  replicated,
 } from '../deployment/deployment.ts';
 import type { LinkMode } from '../deployment/link.ts';
 import type { Random } from '../random.ts';
@@ -138,8 +138,7 @@ const rollingRestart: Fault = {
       await process.kill('SIGTERM');
       process.start();
       await eventually(() => process.isReady(), `${process.name} is back`, BACK_WITHIN_MS);
-      const isWhole = async (): Promise<boolean> => (await incomplete(deployment).catch(String)) === undefined;
-      await eventually(isWhole, `no replica is behind ${process.name}'s restart`, BACK_WITHIN_MS);
+      await replicated(deployment);
     }
     return { target: 'every process, one by one', heal: async () => undefined };
   },

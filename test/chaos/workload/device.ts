@@ -10,7 +10,7 @@ export interface DeviceParts {
   readonly token: () => Promise<string>;
   readonly recorder: Recorder;
   readonly random: Random;
-  readonly onEntry: (conversation: string, entry: Entry) => void;
+  readonly onEntry: (device: Device, conversation: string, entry: Entry) => void;
 }
 
 export class Device {
@@ -83,7 +83,7 @@ export class Device {
     });
     client.on('entry', (conversation, entry) => {
       recorder.delivered(user, name, conversation, [entry]);
-      onEntry(conversation, entry);
+      onEntry(this, conversation, entry);
     });
     client.on('gap', (conversation, gap) => {
       if (gap.lost) recorder.complain(user, name, `lost entries of ${conversation} behind ${gap.after}`);

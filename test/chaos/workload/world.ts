@@ -1,7 +1,7 @@
 /** People, their devices and their groups, and what they do to each other: all of it left to a seeded chance. */
 import { readFileSync } from 'node:fs';
 import { SignJWT } from 'jose';
-import { directConversationId, directPair, type Entry, type UserId } from '../../../src/sdk/index.ts';
+import { directConversationId, directPair, type Entry, type Sending, type UserId } from '../../../src/sdk/index.ts';
 import type { Random } from '../random.ts';
 import type { WorkloadSettings } from '../settings.ts';
 import { Device } from './device.ts';
@@ -41,6 +41,8 @@ export class World {
   readonly #groups: readonly string[];
   readonly #names: readonly string[];
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** By device, ids of the farewells it has not seen yet. */
+  readonly #farewells = new Map<Device, Set<string>>();
   #count = 0;
   #isOver = false;
 
@@ -79,6 +81,30 @@ export class World {
     for (const reader of this.slowReaders) reader.catchUp();
   }
 
+  /**
+   * Everybody says a last word to everybody, so that in every lane something stands behind all that was said before: a device that
+   * has seen it has been brought all the rest. One that is merely quiet may hang on a gateway that is behind.
+   */
+  sayFarewell(): void {
+    for (const person of this.people) {
+      for (const device of person.devices) this.#farewells.set(device, new Set());
+      for (const other of this.#names) {
+        const said = this.#said(person, directConversationId(person.name as UserId, other as UserId), 'farewell');
+        for (const device of person.devices) this.#farewells.get(device)?.add(said.id);
+        // Refused at once, by somebody who was blocked: it comes to no inbox.
+        const forget = (): void => {
+          for (const device of person.devices) this.#farewells.get(device)?.delete(said.id);
+        };
+        this.#send(person, person.devices[0], said)?.durable.catch(forget);
+      }
+    }
+  }
+
+  /** Whether it has seen what its user said last, told or refused. */
+  hasSeenFarewell(device: Device): boolean {
+    return this.#farewells.get(device)?.size === 0;
+  }
+
   async stop(): Promise<void> {
     for (const reader of this.slowReaders) reader.stop();
     await Promise.all(this.people.flatMap(({ devices }) => devices.map((device) => device.close(0))));
@@ -88,8 +114,9 @@ export class World {
     const read = new Map<string, number>();
     const { gateways } = this.#settings;
     const [random, recorder] = [this.#random, this.#recorder];
-    const onEntry = (conversation: string, entry: Entry): void => {
+    const onEntry = (device: Device, conversation: string, entry: Entry): void => {
       if ('n' in entry) read.set(conversation, Math.max(read.get(conversation) ?? 0, entry.n));
+      this.#farewells.get(device)?.delete(entry.id);
     };
     const shared = { user: name, gateways, token: () => this.#token(name), recorder, random, onEntry };
     const devices = Array.from({ length: DEVICES_A_USER }, (_, i) => new Device({ ...shared, name: `device-${i}` }));
@@ -131,13 +158,20 @@ export class World {
 
   #say(person: Person, conversation: string, device = this.#device(person)): void {
     if (!device) return;
-    const id = this.#newId();
-    const text = `${person.name} ${++this.#count} ${'.'.repeat(this.#random.chance(0.02) ? 20_000 : this.#random.between(0, 200))}`;
-    const said = { conversation, id, text };
-    person.said.push(said);
-    if (person.said.length > REMEMBERED) person.said.shift();
+    const said = this.#said(
+      person,
+      conversation,
+      '.'.repeat(this.#random.chance(0.02) ? 20_000 : this.#random.between(0, 200)),
+    );
     this.#send(person, device, said);
     if (this.#random.chance(0.05)) this.#later(() => this.#send(person, this.#device(person), said), RETRY_AFTER_MS);
+  }
+
+  #said(person: Person, conversation: string, words: string): Said {
+    const said = { conversation, id: this.#newId(), text: `${person.name} ${++this.#count} ${words}` };
+    person.said.push(said);
+    if (person.said.length > REMEMBERED) person.said.shift();
+    return said;
   }
 
   #burst(person: Person): void {
@@ -146,12 +180,14 @@ export class World {
     for (let i = 0; i < BURST; i++) this.#say(person, conversation, device);
   }
 
-  #send({ name }: Person, device: Device | undefined, { conversation, id, text }: Said): void {
-    if (!device?.client) return;
+  #send({ name }: Person, device: Device | undefined, { conversation, id, text }: Said): Sending | undefined {
+    if (!device?.client) return undefined;
     const about = { user: name, device: device.name, run: device.run, type: 'messageSent' };
     const op = this.#recorder.invoked({ ...about, conversation, id, text });
     const content = { contentType: 'text/plain', body: new TextEncoder().encode(text) };
-    this.#recorder.follow(op, device.client.send({ conversation }, content, id));
+    const sending = device.client.send({ conversation }, content, id);
+    this.#recorder.follow(op, sending);
+    return sending;
   }
 
   /** The same message once more, from any device, however long ago it was said. */
