@@ -22,6 +22,16 @@ import type { Tables } from './lane-file.ts';
 /** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_KEYS = 100_000;
 
+/**
+ * Text of messages by position, without the text itself: that stands in `entry`. `room` is one token, `c` and the conversation's
+ * key, so that a search in one conversation reads only what is in both lists.
+ */
+export const TEXT_INDEX = `
+  CREATE VIRTUAL TABLE IF NOT EXISTS message_text USING fts5 (
+    room, text, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 0"
+  );
+`;
+
 const SCHEMA = `
   -- A conversation, and its key in all tables below.
   CREATE TABLE IF NOT EXISTS summary (
@@ -68,8 +78,8 @@ const SCHEMA = `
 `;
 
 export class ReadModelTables implements Tables {
-  readonly schema = SCHEMA;
-  readonly version = '1';
+  readonly schema = SCHEMA + TEXT_INDEX;
+  readonly version = '2';
   #sql!: ReturnType<typeof prepare>;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
 

@@ -1,0 +1,131 @@
+/**
+ * How text is cut into what can be searched. Words are what stands between other characters than letters and digits, without
+ * case and accents. Scripts that put no space between words (Chinese, Japanese, Korean, Thai, …) are cut into pairs of
+ * characters that overlap, the last one also alone: so a word of two characters, which most Chinese words are, is found wherever it
+ * stands, with no dictionary to be wrong or out of date. SQLite's own trigrams find nothing shorter than three characters.
+ */
+
+/** Beyond so many UTF-16 units a message is not indexed: what is longer is a document. */
+const MAX_INDEXED_CHARS = 16_384;
+/** Words, or runs of such scripts, of one search; all of them must be there. */
+const MAX_TERMS = 16;
+/** Places in a message that are told to be shown. */
+const MAX_MATCHES = 32;
+
+const PAIRED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}ー]/u;
+const WORDS = /[\p{L}\p{N}\p{M}]+/gu;
+const ASCII = /^[\0-\x7f]*$/;
+/** Accents of Latin, Greek and Cyrillic. Those of other scripts are part of the letter. */
+const ACCENTS = /[\u0300-\u036f]/g;
+
+interface Run {
+  readonly text: string;
+  readonly isPaired: boolean;
+}
+
+/** Without case, accents and differences of width. */
+function folded(text: string): string {
+  if (ASCII.test(text)) return text.toLowerCase();
+  return text.normalize('NFKD').replace(ACCENTS, '').normalize('NFC').toLowerCase();
+}
+
+/** A word of letters cut where scripts with and without spaces meet: `用Rook吧` is three. */
+function runsOf(word: string): Run[] {
+  const runs: { text: string; isPaired: boolean }[] = [];
+  for (const char of word) {
+    const isPaired = PAIRED.test(char);
+    const last = runs.at(-1);
+    if (last?.isPaired === isPaired) last.text += char;
+    else runs.push({ text: char, isPaired });
+  }
+  return runs;
+}
+
+function pairsOf(text: string): string[] {
+  const chars = [...text];
+  return chars.map((char, i) => char + (chars[i + 1] ?? ''));
+}
+
+/** What the index is given of a message: tokens with spaces between them. */
+export function indexedText(text: string): string {
+  const start = folded(text.slice(0, MAX_INDEXED_CHARS));
+  // Cut by the index itself, in the same way: nearly all of what is written in many places.
+  if (ASCII.test(start)) return start;
+  const words = start.match(WORDS) ?? [];
+  return words
+    .flatMap(runsOf)
+    .flatMap((run) => (run.isPaired ? pairsOf(run.text) : [run.text]))
+    .join(' ');
+}
+
+/** What somebody searches for: words, of which the last may be the beginning of one, and runs of paired characters. */
+export class SearchTerms {
+  readonly #runs: readonly Run[];
+
+  /** More than MAX_TERMS, and all that is no letter or digit, is left out. */
+  constructor(query: string) {
+    this.#runs = (folded(query).match(WORDS) ?? []).flatMap(runsOf).slice(0, MAX_TERMS);
+  }
+
+  get isEmpty(): boolean {
+    return this.#runs.length === 0;
+  }
+
+  /** As an expression of FTS5. Terms hold letters and digits only and stand in quotes: there is no syntax to break out of. */
+  get expression(): string {
+    return this.#runs.map((run, i) => this.#term(run, i === this.#runs.length - 1)).join(' AND ');
+  }
+
+  #term({ text, isPaired }: Run, isLast: boolean): string {
+    if (!isPaired) return `"${text}"${isLast ? '*' : ''}`;
+    const pairs = pairsOf(text);
+    // Of the last pair there is only one character: one that begins a pair, or stands alone.
+    return pairs.length === 1 ? `"${text}"*` : `"${pairs.slice(0, -1).join(' ')}"`;
+  }
+
+  /** Where the terms stand in `text`: from and to, in UTF-16 units, in order, without overlaps. */
+  matchesIn(text: string): [from: number, to: number][] {
+    const found: [number, number][] = [];
+    for (const { 0: word, index } of text.slice(0, MAX_INDEXED_CHARS).matchAll(WORDS)) {
+      let at = index;
+      for (const run of runsOf(word)) {
+        if (run.isPaired) found.push(...this.#inRun(run.text, at));
+        else if (this.#isWord(folded(run.text))) found.push([at, at + run.text.length]);
+        at += run.text.length;
+      }
+      if (found.length >= MAX_MATCHES) break;
+    }
+    return merged(found).slice(0, MAX_MATCHES);
+  }
+
+  #isWord(word: string): boolean {
+    return this.#runs.some(({ text, isPaired }, i) => {
+      if (isPaired) return false;
+      return i === this.#runs.length - 1 ? word.startsWith(text) : word === text;
+    });
+  }
+
+  #inRun(run: string, at: number): [number, number][] {
+    const hay = folded(run);
+    // Where folding changes lengths (half-width kana), places can no longer be told apart: the whole run is shown.
+    const isSameLength = hay.length === run.length;
+    const found: [number, number][] = [];
+    for (const { text, isPaired } of this.#runs) {
+      if (!isPaired) continue;
+      for (let i = hay.indexOf(text); i >= 0; i = hay.indexOf(text, i + text.length)) {
+        found.push(isSameLength ? [at + i, at + i + text.length] : [at, at + run.length]);
+      }
+    }
+    return found;
+  }
+}
+
+function merged(ranges: [number, number][]): [number, number][] {
+  const result: [number, number][] = [];
+  for (const [from, to] of ranges.sort((a, b) => a[0] - b[0])) {
+    const last = result.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else result.push([from, to]);
+  }
+  return result;
+}

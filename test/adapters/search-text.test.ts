@@ -1,0 +1,90 @@
+/** What is found and what is not, on SQLite's own index. */
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import t from 'tap';
+import { TEXT_INDEX } from '../../src/adapters/sqlite/read-model-tables.ts';
+import { indexedText, SearchTerms } from '../../src/adapters/sqlite/search-text.ts';
+
+const db = new Database(':memory:');
+db.exec(TEXT_INDEX);
+t.teardown(() => db.close());
+const put = db.prepare('INSERT OR REPLACE INTO message_text (rowid, room, text) VALUES (1, ?, ?)');
+const match = db.prepare('SELECT count(*) FROM message_text WHERE message_text MATCH ?').pluck();
+
+function finds(text: string, query: string): boolean {
+  put.run('c1', indexedText(text));
+  const terms = new SearchTerms(query);
+  return !terms.isEmpty && match.get(`text : (${terms.expression})`) === 1;
+}
+
+t.test('words are found without case and accents, all of them, the last by its beginning', async (t) => {
+  t.ok(finds('The Quick brown fox', 'quick fox'));
+  t.ok(finds('Crème brûlée à la carte', 'creme BRU'));
+  t.ok(finds('ΤΟ ΚΟΡΆΚΙ', 'κορακι'));
+  t.ok(finds('see you at 18:30', '18:30'));
+  t.notOk(finds('The quick brown fox', 'quick dog'));
+  t.notOk(finds('The quick brown fox', 'qui fox'), 'only the last may be cut short');
+  t.notOk(finds('The quick brown fox', 'uick'));
+});
+
+t.test('Chinese, Japanese, Korean and Thai are found by any piece, also of one character', async (t) => {
+  const text = '我们明天在北京大学见面';
+  for (const query of ['北京', '大学', '北京大学', '见', '面', '我', '明天 见面']) t.ok(finds(text, query), query);
+  for (const query of ['京北', '北大', '上海', '明天 上海']) t.notOk(finds(text, query), query);
+  t.ok(finds('カラスは賢い鳥です', '賢い'));
+  t.ok(finds('ｶﾗｽ', 'カラス'), 'half-width');
+  t.notOk(finds('カラス', 'ガラス'), 'a voiced sound is another letter');
+  t.ok(finds('학교에서 만나요', '학교'));
+  t.ok(finds('เจอกันพรุ่งนี้', 'พรุ่งนี้'));
+  t.ok(finds('用Rookery发消息吧', 'rookery 消息'));
+  t.ok(finds('𠮷野家', '𠮷野'), 'beyond the basic plane');
+});
+
+t.test('no query breaks out of its quotes, and what holds no letter finds nothing', async (t) => {
+  for (const query of [
+    '"',
+    '*',
+    'a" OR "b',
+    'NEAR(a b)',
+    'text:a',
+    '^a',
+    '(((',
+    'a AND',
+    '-a',
+    "'; DROP TABLE",
+    '\0a',
+    '😀',
+  ]) {
+    t.doesNotThrow(() => finds('nothing of that', query), query);
+  }
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (query) => {
+      finds('nothing of that', query);
+    }),
+    { numRuns: 500 },
+  );
+  t.ok(new SearchTerms('😀 !?').isEmpty);
+});
+
+t.test('a text is found by each of its words', async () => {
+  const word = fc.constantFrom('rook', 'Crow', '乌鸦', '北京大学', 'カラス', '까마귀', 'été', 'x9');
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 6 }), fc.constantFrom(' ', '', ', '), (words, between) => {
+      const text = words.join(between);
+      if (between === '') return finds(text, text);
+      return words.every((one) => finds(text, one));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+t.test('matches are shown where they stand', async (t) => {
+  const shown = (query: string, text: string): string[] =>
+    new SearchTerms(query).matchesIn(text).map(([from, to]) => text.slice(from, to));
+  t.same(shown('fox qui', 'The Quick brown fox'), ['Quick', 'fox']);
+  t.same(shown('brulee', 'Crème brûlée'), ['brûlée']);
+  t.same(shown('北京', '北京大学在北京'), ['北京', '北京']);
+  t.same(shown('大学 京大', '北京大学'), ['京大学'], 'what overlaps is one');
+  t.same(shown('rookery', '用Rookery吧'), ['Rookery']);
+  t.equal(shown('a', 'a '.repeat(1_000)).length, 32);
+});
