@@ -1,6 +1,6 @@
 /** What a user may ask of the past. What is not theirs answers like what does not exist. */
 import type { ConversationId, UserId } from '../domain/ids.ts';
-import type { ConversationPage, HistoryPage, ListedConversation, Receipts } from '../protocol/frames.ts';
+import type { ConversationPage, HistoryPage, ListedConversation, Receipts, SearchHit } from '../protocol/frames.ts';
 
 /** Which part of a timeline: the newest, what lies on either side of an index (not included), around one, or from a time on. */
 export type HistoryRange =
@@ -23,8 +23,26 @@ export interface ListPage {
 
 export type Badge = NonNullable<ConversationPage['badge']>;
 
+/** What somebody searches for, and where. Times are the log's, milliseconds since 1970. */
+export interface Search {
+  readonly words: string;
+  readonly conversation?: ConversationId | undefined;
+  readonly by?: UserId | undefined;
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+}
+
+export interface SearchPart {
+  /** The newest first. */
+  readonly hits: readonly SearchHit[];
+  /** The log was searched from its end down to this position; 0: all of it. */
+  readonly searchedTo: number;
+}
+
 export const MAX_COUNTED_MENTIONS = 1_000;
 export const MAX_NAMED_READERS = 500;
+/** Messages looked at for one page of a search: beyond it the page ends, though it may be empty, and says where to go on. */
+export const MAX_SEARCHED_ENTRIES = 50_000;
 /** Bodies of one page: beyond it the page ends early, with at least one entry. An answer must fit into one NATS message. */
 export const MAX_PAGE_BYTES = 512 * 1_024;
 
@@ -35,6 +53,8 @@ export interface ReadQueries {
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined;
   /** Undefined: the user is no member, or may not see the entry. */
   receipts(user: UserId, conversation: ConversationId, n: number): Receipts | undefined;
+  /** What the user may see of what stands before position `before`. A search without a letter or digit finds nothing. */
+  search(user: UserId, search: Search, before: number, limit: number): SearchPart;
 }
 
 /** A question to one lane's read model. */
@@ -53,6 +73,13 @@ export type ReadQuestion =
       readonly range: HistoryRange;
       readonly limit: number;
     }
+  | {
+      readonly type: 'search';
+      readonly user: UserId;
+      readonly search: Search;
+      readonly before: number;
+      readonly limit: number;
+    }
   | { readonly type: 'receipts'; readonly user: UserId; readonly conversation: ConversationId; readonly n: number };
 
 interface Answers {
@@ -60,6 +87,7 @@ interface Answers {
   readonly badge: Badge;
   readonly history: HistoryPage | undefined;
   readonly receipts: Receipts | undefined;
+  readonly search: SearchPart;
 }
 export type ReadAnswer<Type extends ReadQuestion['type'] = ReadQuestion['type']> = Answers[Type];
 

@@ -125,6 +125,20 @@ export type Query =
       readonly since?: number;
       readonly limit?: number;
     }
+  /**
+   * Messages with all of the words, in all conversations of the user or one; of one sender; of a time. From the newest, or
+   * from a `cursor` on.
+   */
+  | {
+      readonly type: 'search';
+      readonly words: string;
+      readonly conversation?: ConversationId;
+      readonly by?: UserId;
+      readonly since?: number;
+      readonly until?: number;
+      readonly cursor?: string;
+      readonly limit?: number;
+    }
   /** Who has read up to index `n`. */
   | { readonly type: 'receipts'; readonly conversation: ConversationId; readonly n: number };
 
@@ -255,7 +269,21 @@ export interface Receipts {
   readonly readers: readonly { readonly user: UserId; readonly upTo: number; readonly at: number }[];
 }
 
-export type QueryResult = ConversationView | ConversationPage | HistoryPage | Receipts;
+export interface SearchHit {
+  readonly conversation: ConversationId;
+  readonly entry: HistoryEntry;
+  /** Where the words stand in the text: from and to, in UTF-16 units. */
+  readonly matches: readonly (readonly [from: number, to: number])[];
+}
+
+export interface SearchPage {
+  /** The newest first. */
+  readonly hits: readonly SearchHit[];
+  /** Where to go on; absent: all was searched. A page may be empty and have one: it ends after so much was looked at. */
+  readonly cursor?: string;
+}
+
+export type QueryResult = ConversationView | ConversationPage | HistoryPage | Receipts | SearchPage;
 
 export interface ResultFrame {
   readonly t: 'result';

@@ -28,3 +28,5 @@ export const MAX_AGENT_CHARS = 128;
 export const MAX_TOKEN_CHARS = 8_192;
 /** Conversations or entries of one page of an answer. */
 export const MAX_PAGE_ENTRIES = 100;
+/** Characters of what is searched for. */
+export const MAX_SEARCH_CHARS = 256;

@@ -16,8 +16,8 @@ import {
 import { RookeryError } from './error-codes.ts';
 import type { ClientFrame, Command, Query, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
-import { MAX_LIST_CURSOR_CHARS } from './list-cursor.ts';
 import { parsePreferences } from './preferences.ts';
+import { MAX_CURSOR_CHARS } from './query-cursors.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -244,14 +244,10 @@ function queryOf(query: Fields): Query {
   switch (query.type) {
     case 'conversation':
       return { type: 'conversation', conversation: conversationId(query.conversation) };
-    case 'conversations': {
-      const { cursor } = query;
-      return {
-        type: 'conversations',
-        ...(cursor !== undefined && { cursor: text(cursor, 'cursor', MAX_LIST_CURSOR_CHARS) }),
-        ...limitOf(query),
-      };
-    }
+    case 'conversations':
+      return { type: 'conversations', ...cursorOf(query), ...limitOf(query) };
+    case 'search':
+      return { type: 'search', words: text(query.words, 'words', limits.MAX_SEARCH_CHARS), ...filtersOf(query) };
     case 'history':
       return {
         type: 'history',
@@ -273,6 +269,21 @@ function placeOf(query: Fields): { readonly [Place in (typeof HISTORY_PLACES)[nu
   if (another) throw bad(`at most one of ${HISTORY_PLACES.map((name) => `\`${name}\``).join(', ')}`);
   return place ? { [place]: wholeNumber(query[place], place) } : {};
 }
+
+function filtersOf(query: Fields): Omit<Extract<Query, { type: 'search' }>, 'type' | 'words'> {
+  const { conversation, by, since, until } = query;
+  return {
+    ...(conversation !== undefined && { conversation: conversationId(conversation) }),
+    ...(by !== undefined && { by: userId(by, 'by') }),
+    ...(since !== undefined && { since: wholeNumber(since, 'since') }),
+    ...(until !== undefined && { until: wholeNumber(until, 'until') }),
+    ...cursorOf(query),
+    ...limitOf(query),
+  };
+}
+
+const cursorOf = ({ cursor }: Fields): { readonly cursor?: string } =>
+  cursor === undefined ? {} : { cursor: text(cursor, 'cursor', MAX_CURSOR_CHARS) };
 
 function limitOf({ limit }: Fields): { readonly limit?: number } {
   if (limit === undefined) return {};

@@ -34,6 +34,7 @@ import type {
   QueryResult,
   Receipts,
   ResyncReason,
+  SearchPage,
 } from '../protocol/frames.ts';
 import type { ClientErrorCode } from './client-error.ts';
 import type { Effect, Gap, Outcome, Status } from './inputs-and-effects.ts';
@@ -66,6 +67,17 @@ export interface ClientOptions {
 
 /** At most one of the first four; without any, the newest. */
 export type HistoryPlace = Omit<Extract<Query, { readonly type: 'history' }>, 'type' | 'conversation'>;
+
+/** Conversation, sender, time and page of a search. */
+export interface SearchPlace {
+  readonly conversation?: string;
+  readonly by?: string;
+  /** Milliseconds since 1970, both included. */
+  readonly since?: number;
+  readonly until?: number;
+  readonly cursor?: string;
+  readonly limit?: number;
+}
 
 export interface ClientEvents {
   /**
@@ -339,6 +351,20 @@ export class Client {
    */
   async history(id: string, page: HistoryPlace = {}): Promise<HistoryPage> {
     return this.#query<HistoryPage>({ type: 'history', conversation: conversationId(id), ...page });
+  }
+
+  /**
+   * Messages with all of the words, the newest first, in all of this user's conversations or one.
+   * @throws as `conversations`
+   */
+  async search(words: string, { conversation, by, ...where }: SearchPlace = {}): Promise<SearchPage> {
+    return this.#query<SearchPage>({
+      type: 'search',
+      words,
+      ...where,
+      ...(conversation !== undefined && { conversation: conversationId(conversation) }),
+      ...(by !== undefined && { by: userId(by) }),
+    });
   }
 
   /** Who has read up to index `n`. @throws as `conversations` */

@@ -12,6 +12,8 @@ export type {
   ListedConversation,
   Receipts,
   ResyncReason,
+  SearchHit,
+  SearchPage,
 } from '../protocol/frames.ts';
 export {
   Client,
@@ -20,6 +22,7 @@ export {
   createClient,
   type Durable,
   type HistoryPlace,
+  type SearchPlace,
   type Sending,
   type Target,
 } from './client.ts';

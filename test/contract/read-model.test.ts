@@ -6,101 +6,14 @@ import fc from 'fast-check';
 import t from 'tap';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import type { MessageContent } from '../../src/domain/conversation.ts';
-import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
+import type { ConversationId, UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { witnessOf } from '../../src/ports/read-model.ts';
 import type { HistoryRange, ListPlace } from '../../src/ports/read-queries.ts';
-import { foldWindow } from '../../src/projections/fan-out.ts';
-import { readModelChanges } from '../../src/projections/read-model.ts';
 import type { HistoryEntry, HistoryPage, ListedConversation } from '../../src/protocol/frames.ts';
-import { bytes, conversation, msgId, users } from '../support/given.ts';
-import { log, type Part, says } from '../support/logged.ts';
+import { alice, bob, cuts, history, people, RUNS, rooms, withModel, written } from '../support/histories.ts';
+import { log, says } from '../support/logged.ts';
 import { type NaiveMessage, NaiveReadModel } from '../support/naive-read-model.ts';
-
-/** The time bounds the search for a smaller example, should one fail. */
-const RUNS = { numRuns: 100, interruptAfterTimeLimit: 30_000 };
-
-const people = users('alice', 'bob', 'carol', '陈晨');
-const [alice, bob] = people as [UserId, UserId];
-const rooms = [conversation('𐌀vens'), conversation('\uffee'), directConversationId(alice, bob)];
-
-/** Writes the log in windows that end where `cuts` say. */
-function written(model: SqliteReadModel, events: readonly LogEvent[], cuts: readonly number[] = []): SqliteReadModel {
-  const bounds = [0, ...cuts.filter((cut) => cut > 0 && cut < events.length).sort((a, b) => a - b), events.length];
-  for (let i = 0; i + 1 < bounds.length; i++) {
-    const window = events.slice(bounds[i], bounds[i + 1]);
-    if (window.length === 0) continue;
-    const { changes, accepted } = foldWindow(model, window);
-    model.write(changes, readModelChanges(accepted), window.at(-1)?.pos ?? 0, window.at(-1));
-  }
-  return model;
-}
-
-function withModel(test: (model: SqliteReadModel) => void): void {
-  const model = new SqliteReadModel({ path: ':memory:', log: 'CONV_0' });
-  try {
-    test(model);
-  } finally {
-    model.close();
-  }
-}
-
-const anyone = fc.constantFrom(...people);
-const some = fc.uniqueArray(anyone, { minLength: 1, maxLength: 3 });
-/** Few ids, so that retries, edits and recalls hit. */
-const target = fc.record({ by: anyone, id: fc.nat(3).map((i) => msgId(`m${i}`)) });
-const content = fc.record(
-  {
-    contentType: fc.constant('text/plain'),
-    body: fc.string({ maxLength: 3 }).map(bytes),
-    mentions: some,
-    mentionsAll: fc.constant(true as const),
-    replyTo: fc.nat(9),
-  },
-  { requiredKeys: ['contentType', 'body'] },
-);
-const part: fc.Arbitrary<Part> = fc.oneof(
-  {
-    weight: 9,
-    arbitrary: fc
-      .tuple(target, content)
-      .map(([{ by, id }, said]) => ({ type: 'messageSent' as const, by, id, ...said })),
-  },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('conversationRead' as const), by: anyone, upTo: fc.nat(12) }) },
-  {
-    weight: 2,
-    arbitrary: fc
-      .tuple(target, content)
-      .map(([of, said]) => ({ type: 'messageEdited' as const, by: of.by, target: of, ...said })),
-  },
-  { weight: 2, arbitrary: target.map((of) => ({ type: 'messageRecalled' as const, by: of.by, target: of })) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ type: fc.constant('membersAdded' as const), by: fc.constant(alice), members: some }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({ type: fc.constant('membersRemoved' as const), by: fc.constant(alice), members: some }),
-  },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('memberLeft' as const), by: anyone }) },
-  {
-    weight: 1,
-    arbitrary: fc
-      .constantFrom('nothing' as const, 'everything' as const)
-      .map((newcomersSee) => ({ type: 'groupChanged' as const, by: alice, settings: { newcomersSee } })),
-  },
-);
-/** Several events in the same millisecond, so that the order of the list is put to the test. */
-const history = fc
-  .array(fc.tuple(fc.constantFrom(...rooms), part, fc.nat(1)), { minLength: 1, maxLength: 120, size: 'max' })
-  .map((parts) => {
-    let at = 1_000;
-    const founding = rooms.map(
-      (room) => [room, { type: 'groupCreated', by: alice, name: room, members: [bob] }, at] as const,
-    );
-    return log(...founding, ...parts.map(([room, what, later]) => [room, what, (at += later)] as const));
-  });
-const cuts = fc.array(fc.nat(120), { maxLength: 12 });
 
 function wholeList(model: SqliteReadModel, user: UserId): ListedConversation[] {
   const all: ListedConversation[] = [];

@@ -39,6 +39,10 @@ function queriesOf(asked: unknown[][]): ReadQueries {
       asked.push([user, id, range, limit]);
       return id === room ? page : undefined;
     },
+    search(user, search, before, limit) {
+      asked.push([user, search, before, limit]);
+      return { hits: [{ conversation: room, entry: message, matches: [[0, 2]] }], searchedTo: 9 };
+    },
     receipts() {
       throw new Error('the disk is gone');
     },
@@ -70,6 +74,10 @@ t.test('each question is answered with what the read model says, nothing include
   t.same(await models.ask(0, { type: 'history', user: alice, conversation: room, range, limit: 2 }), page);
   const other = conversation('crows');
   t.equal(await models.ask(0, { type: 'history', user: alice, conversation: other, range, limit: 2 }), undefined);
+  const search = { words: 'hi', conversation: room };
+  const part = { hits: [{ conversation: room, entry: message, matches: [[0, 2]] }], searchedTo: 9 };
+  t.same(await models.ask(0, { type: 'search', user: alice, search, before: 10, limit: 1 }), part);
+  t.same(asked.pop(), [alice, search, 10, 1]);
   t.same(asked.slice(0, 2), [
     [alice, after, 7],
     [alice, undefined, 7],

@@ -91,6 +91,29 @@ t.test('list, unread, mentions, history and receipts, the same on every device',
   t.same(await carol.conversations(), { conversations: [], badge: { unread: 0, conversations: 0 } });
 });
 
+t.test('a search finds what one may see, page by page', async (t) => {
+  const worker = await startWorker(gateways);
+  t.teardown(() => worker.drain());
+  const [bob, carol] = [await connected(t, 'bob'), await connected(t, 'carol')];
+  await eventually(async () => (await bob.search('m61').catch(() => undefined))?.hits.length === 1, 'all is read');
+  const hits = (await bob.search('m5')).hits.map(({ entry }) => textOf(entry));
+  t.same(hits, ['m59', 'm58', 'm57', 'm56', 'm55', 'm54', 'm53', 'm52', 'm51', 'm50', 'm5']);
+  const page = await bob.search('m5', { conversation: 'rooks', by: 'alice', limit: 2 });
+  t.same(
+    page.hits.map(({ entry, matches }) => [textOf(entry), matches]),
+    [
+      ['m59', [[0, 3]]],
+      ['m58', [[0, 3]]],
+    ],
+  );
+  const next = await bob.search('m5', { conversation: 'rooks', limit: 2, cursor: page.cursor as string });
+  t.same(
+    next.hits.map(({ entry }) => textOf(entry)),
+    ['m57', 'm56'],
+  );
+  t.same(await carol.search('m5'), { hits: [] });
+});
+
 t.test('one of two workers goes away: the other answers', async (t) => {
   const [first, second] = [await startWorker(gateways), await startWorker(gateways, 'replica')];
   t.teardown(() => second.drain());
@@ -129,6 +152,11 @@ t.test('bad questions get their code, on both encodings, and the socket lives on
     [{ type: 'history', conversation: 'rooks', around: -1 }, 'BAD_REQUEST'],
     [{ type: 'history', conversation: 'rooks', since: '2026' }, 'BAD_REQUEST'],
     [{ type: 'receipts', conversation: 'rooks' }, 'BAD_REQUEST'],
+    [{ type: 'search' }, 'BAD_REQUEST'],
+    [{ type: 'search', words: 'x'.repeat(257) }, 'BAD_REQUEST'],
+    [{ type: 'search', words: 'rook', by: '' }, 'BAD_ID'],
+    [{ type: 'search', words: 'rook', cursor: '1.2.3' }, 'BAD_REQUEST'],
+    [{ type: 'search', words: 'rook', cursor: '-1' }, 'BAD_REQUEST'],
   ];
   for (const [query, code] of bad) {
     const answer = await client.ask({ t: 'query', query });

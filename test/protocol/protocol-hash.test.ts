@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'e41c3edffb2422d79ad7d8b6ac70f0f4509e7b82a15c8ed6f932a4ebc839b0c9';
+const PINNED = 'dd42777e207909f66e1727e6d3b319b82200d55e1ede1c7a7b2c0f1e585d0151';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -22,6 +22,7 @@ export interface NaiveMessage {
   readonly n: number;
   readonly pos: number;
   readonly at: number;
+  readonly sender: UserId;
   /** What is shown of it; undefined: it was recalled, or is no message. */
   shown: MessageContent | undefined;
   recalled: boolean;
@@ -94,7 +95,7 @@ export class NaiveReadModel {
     const isMessage = entry.type === 'message';
     this.#positions.set(`${id} ${entry.by} ${entry.id}`, pos);
     timeline.push({
-      ...{ n: entry.n, pos, at, recalled: false, editedPos: undefined },
+      ...{ n: entry.n, pos, at, sender: entry.by, recalled: false, editedPos: undefined },
       shown: isMessage ? entry : undefined,
       named: isMessage ? named(entry.mentions) : [],
     });

@@ -96,6 +96,8 @@ function answerTo(question: ReadQuestion, queries: ReadQueries): ReadAnswer {
       return queries.badge(question.user);
     case 'history':
       return queries.history(question.user, question.conversation, question.range, question.limit);
+    case 'search':
+      return queries.search(question.user, question.search, question.before, question.limit);
     case 'receipts':
       return queries.receipts(question.user, question.conversation, question.n);
   }

@@ -40,7 +40,8 @@ interface Visible {
 /** Which way a page goes on from where it begins. */
 type Direction = 'older' | 'newer';
 
-export class ReadModelQueries implements ReadQueries {
+/** All but the search. */
+export class ReadModelQueries implements Omit<ReadQueries, 'search'> {
   readonly #sql: ReturnType<typeof prepare>;
 
   constructor(db: Database.Database) {

@@ -18,6 +18,7 @@ import type {
 } from '../../ports/read-model.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import type { Tables } from './lane-file.ts';
+import { indexedText, textOf } from './search-text.ts';
 
 /** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_KEYS = 100_000;
@@ -130,10 +131,16 @@ export class ReadModelTables implements Tables {
     const { n, pos, at, by, id } = entry;
     if (entry.type === 'message') {
       this.#sql.addEntry.run(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
+      this.#index(key, pos, entry);
     } else {
       const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
       this.#sql.addEntry.run(pos, key, n, at, by, id, null, null, packr.pack(details));
     }
+  }
+
+  #index(key: number, pos: number, content: MessageContent): void {
+    const text = textOf(content);
+    if (text) this.#sql.addText.run(pos, `c${key}`, indexedText(text));
   }
 
   #mention(key: number, n: number, mentioned: Mentioned): void {
@@ -149,7 +156,10 @@ export class ReadModelTables implements Tables {
       this.#sql.addEdit.run(pos, target.pos, at, content.contentType, content.body, packedDetails(content));
       this.#sql.showEdit.run(pos, target.pos);
       this.#mention(key, target.n, mentioned);
+      this.#sql.removeText.run(target.pos);
+      this.#index(key, target.pos, content);
     } else {
+      this.#sql.removeText.run(target.pos);
       this.#sql.removeEdits.run(target.pos);
       this.#sql.clear.run(target.pos);
       this.#sql.addRecall.run(key, target.n, pos, at, by);
@@ -206,6 +216,8 @@ const prepare = (db: Database.Database) => ({
   addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
   addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
   removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),
+  addText: db.prepare('INSERT INTO message_text (rowid, room, text) VALUES (?, ?, ?)'),
+  removeText: db.prepare('DELETE FROM message_text WHERE rowid = ?'),
   removeReceipt: db.prepare('DELETE FROM receipt WHERE conversation = ? AND user = ?'),
   putReceipt: db.prepare('INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?)'),
 });

@@ -7,11 +7,12 @@ import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import type { LogEvent } from '../../ports/conversation-log.ts';
 import type { FanOutChanges, FoldedConversation, Seen } from '../../ports/fan-out-state.ts';
 import { type ReadModel, type ReadModelChanges, type Witness, witnessOf } from '../../ports/read-model.ts';
-import type { Badge, HistoryRange, ListPage, ListPlace } from '../../ports/read-queries.ts';
+import type { Badge, HistoryRange, ListPage, ListPlace, Search, SearchPart } from '../../ports/read-queries.ts';
 import type { HistoryPage, Receipts } from '../../protocol/frames.ts';
 import { SqliteFanOutState } from './fan-out-state.ts';
 import type { LaneFilePlace } from './lane-file.ts';
 import { ReadModelQueries } from './read-model-queries.ts';
+import { ReadModelSearch } from './read-model-search.ts';
 import { ReadModelTables } from './read-model-tables.ts';
 
 /** SQLite's own cache of pages: 64 MB of them. Pages of the kernel's cache come on top. */
@@ -21,6 +22,7 @@ export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
   readonly #rows = new ReadModelTables();
   #queries!: ReadModelQueries;
+  #search!: ReadModelSearch;
 
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace) {
@@ -81,8 +83,13 @@ export class SqliteReadModel implements ReadModel {
     return this.#queries.receipts(user, conversation, n);
   }
 
+  search(user: UserId, search: Search, before: number, limit: number): SearchPart {
+    return this.#search.search(user, search, before, limit);
+  }
+
   #opened(db: Database.Database): void {
     db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     this.#queries = new ReadModelQueries(db);
+    this.#search = new ReadModelSearch(db);
   }
 }

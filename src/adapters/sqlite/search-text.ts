@@ -4,6 +4,7 @@
  * characters that overlap, the last one also alone: so a word of two characters, which most Chinese words are, is found wherever it
  * stands, with no dictionary to be wrong or out of date. SQLite's own trigrams find nothing shorter than three characters.
  */
+import type { MessageContent } from '../../domain/conversation.ts';
 
 /** Beyond so many UTF-16 units a message is not indexed: what is longer is a document. */
 const MAX_INDEXED_CHARS = 16_384;
@@ -17,6 +18,18 @@ const WORDS = /[\p{L}\p{N}\p{M}]+/gu;
 const ASCII = /^[\0-\x7f]*$/;
 /** Accents of Latin, Greek and Cyrillic. Those of other scripts are part of the letter. */
 const ACCENTS = /[\u0300-\u036f]/g;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The text of a message that has one: of a text type, not encrypted, and UTF-8. */
+export function textOf({ contentType, body, keyId }: MessageContent): string | undefined {
+  if (!contentType.startsWith('text/') || keyId !== undefined || body.length === 0) return undefined;
+  try {
+    return utf8.decode(body);
+  } catch {
+    return undefined;
+  }
+}
 
 interface Run {
   readonly text: string;

@@ -7,10 +7,23 @@ import {
   type ListPlace,
   MAX_PAGE_BYTES,
   type ReadModels,
+  type SearchPart,
 } from '../../ports/read-queries.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
-import type { ConversationPage, HistoryPage, ListedConversation, Query, Receipts } from '../../protocol/frames.ts';
-import { decodeListCursor, encodeListCursor } from '../../protocol/list-cursor.ts';
+import type {
+  ConversationPage,
+  HistoryPage,
+  ListedConversation,
+  Query,
+  Receipts,
+  SearchPage,
+} from '../../protocol/frames.ts';
+import {
+  decodeListCursor,
+  decodeSearchCursor,
+  encodeListCursor,
+  encodeSearchCursor,
+} from '../../protocol/query-cursors.ts';
 import { convStreamOf, type Topology } from '../../protocol/subjects.ts';
 
 const DEFAULT_PAGE_ENTRIES = 50;
@@ -61,6 +74,25 @@ export class Reading {
     return found(await this.#models.ask(this.#laneOf(conversation), { type: 'receipts', user, conversation, n }));
   }
 
+  /**
+   * The newest hits of all lanes, or of the conversation's.
+   * @throws RookeryError BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE
+   */
+  async search(user: UserId, query: Extract<Query, { type: 'search' }>): Promise<SearchPage> {
+    const { words, conversation, by, since, until, cursor, limit = DEFAULT_PAGE_ENTRIES } = query;
+    const search = { words, conversation, by, since, until };
+    const { convStreams } = this.#topology;
+    const only = conversation === undefined ? undefined : this.#laneOf(conversation);
+    const befores = cursor === undefined ? startsOf(convStreams, only) : decodeSearchCursor(cursor, convStreams);
+    const parts = await Promise.all(
+      befores.map((before, lane) =>
+        before === 0 ? NOTHING : this.#models.ask(lane, { type: 'search', user, search, before, limit }),
+      ),
+    );
+    const { hits, searchedTo } = newest(parts, befores, limit);
+    return { hits, ...(searchedTo.some((pos) => pos > 0) && { cursor: encodeSearchCursor(searchedTo) }) };
+  }
+
   #laneOf(conversation: ConversationId): number {
     return convStreamOf(conversation, this.#topology);
   }
@@ -77,6 +109,37 @@ function rangeOf({ before, after, around, since }: Extract<Query, { type: 'histo
 function found<Answer>(answer: Answer | undefined): Answer {
   if (answer === undefined) throw new RookeryError('NOT_A_MEMBER', 'there is no such conversation for you');
   return answer;
+}
+
+const NOTHING: SearchPart = { hits: [], searchedTo: 0 };
+
+/** From the end of each lane, or of the one that can have it. */
+const startsOf = (lanes: number, only: number | undefined): number[] =>
+  Array.from({ length: lanes }, (_, lane) => (only === undefined || lane === only ? Number.MAX_SAFE_INTEGER : 0));
+
+/**
+ * The newest of what the lanes have found, and how far each counts as searched: where not all of its hits were taken, down to
+ * the last one that was.
+ */
+function newest(parts: readonly SearchPart[], befores: readonly number[], limit: number) {
+  const all = parts.flatMap(({ hits }, lane) => hits.map((hit) => ({ hit, lane })));
+  all.sort(
+    (one, other) =>
+      other.hit.entry.at - one.hit.entry.at || one.lane - other.lane || other.hit.entry.pos - one.hit.entry.pos,
+  );
+  const taken: typeof all = [];
+  let bytes = 0;
+  for (const one of all) {
+    bytes += 'body' in one.hit.entry ? one.hit.entry.body.length : 0;
+    if (taken.length === limit || (bytes > MAX_PAGE_BYTES && taken.length > 0)) break;
+    taken.push(one);
+  }
+  const searchedTo = parts.map((part, lane) => {
+    const own = taken.filter((one) => one.lane === lane);
+    if (own.length === part.hits.length) return part.searchedTo;
+    return own.at(-1)?.hit.entry.pos ?? befores[lane] ?? 0;
+  });
+  return { hits: taken.map(({ hit }) => hit), searchedTo };
 }
 
 const sum = (one: Badge, other: Badge): Badge => ({

@@ -205,6 +205,8 @@ export class Session implements RegisteredSession {
         return reading.conversations(user, query);
       case 'history':
         return reading.history(user, query);
+      case 'search':
+        return reading.search(user, query);
       case 'receipts':
         return reading.receipts(user, query);
     }

@@ -1,9 +1,9 @@
-/** A place in a user's list of conversations, as clients carry it: opaque to them, checked when it comes back. */
+/** Where the next page of an answer begins, as clients carry it: opaque to them, checked when it comes back. */
 import { type ConversationId, parseConversationId } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
 
-/** A direct conversation's id of 776 bytes in base64, with room. */
-export const MAX_LIST_CURSOR_CHARS = 2_048;
+/** A direct conversation's id of 776 bytes in base64, or a position in each of 256 lanes. */
+export const MAX_CURSOR_CHARS = 4_096;
 
 interface ListPlace {
   readonly lastAt: number;
@@ -30,4 +30,15 @@ export function decodeListCursor(cursor: string): ListPlace {
     // Whatever it is, it is not ours.
   }
   throw new RookeryError('BAD_REQUEST', '`cursor` is none that a list of conversations has given');
+}
+
+/** How far each lane has been searched, from its end down: positions, by lane. */
+export const encodeSearchCursor = (positions: readonly number[]): string =>
+  positions.map((pos) => pos.toString(36)).join('.');
+
+/** @throws RookeryError BAD_REQUEST */
+export function decodeSearchCursor(cursor: string, lanes: number): number[] {
+  const positions = cursor.split('.').map((text) => (/^[0-9a-z]{1,11}$/.test(text) ? Number.parseInt(text, 36) : -1));
+  if (positions.length === lanes && positions.every((pos) => Number.isSafeInteger(pos) && pos >= 0)) return positions;
+  throw new RookeryError('BAD_REQUEST', '`cursor` is none that a search has given');
 }

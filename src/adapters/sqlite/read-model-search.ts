@@ -1,0 +1,133 @@
+/** Full-text search in what one user may see, from the newest message back, as far as one page may look. */
+import type Database from 'better-sqlite3';
+import type { ConversationId, UserId } from '../../domain/ids.ts';
+import { MAX_PAGE_BYTES, MAX_SEARCHED_ENTRIES, type Search, type SearchPart } from '../../ports/read-queries.ts';
+import type { SearchHit } from '../../protocol/frames.ts';
+import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
+import { SearchTerms, textOf } from './search-text.ts';
+
+/**
+ * Of a user with more conversations than this the index is read for the words alone, and what is not theirs is left out one by
+ * one; of fewer, their conversations are part of the search, so that a large log with little of theirs costs little.
+ */
+const MAX_ROOM_TERMS = 64;
+
+/** By so much the log's clock may have been set back by a change of its leader: places are looked for with so much to spare. */
+const CLOCK_SLACK_MS = 60_000;
+
+interface Stay {
+  readonly conversation: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+interface Candidate {
+  readonly pos: number;
+  readonly conversation: number;
+  readonly n: number;
+  readonly at: number;
+  readonly sender: string;
+}
+
+export class ReadModelSearch {
+  readonly #sql: ReturnType<typeof prepare>;
+
+  constructor(db: Database.Database) {
+    this.#sql = prepare(db);
+  }
+
+  search(user: UserId, search: Search, before: number, limit: number): SearchPart {
+    const terms = new SearchTerms(search.words);
+    const stays = this.#staysOf(user, search.conversation);
+    if (terms.isEmpty || stays.size === 0) return { hits: [], searchedTo: 0 };
+    const rooms = stays.size <= MAX_ROOM_TERMS ? [...stays.keys()] : [];
+    const inRooms = rooms.length > 0 ? `room : (${rooms.map((key) => `c${key}`).join(' OR ')}) AND ` : '';
+    const match = `${inRooms}text : (${terms.expression})`;
+    const start = search.until === undefined ? before : Math.min(before, this.#behind(search.until + CLOCK_SLACK_MS));
+    const oldest = (search.since ?? 0) - CLOCK_SLACK_MS;
+    const { found, searchedTo } = this.#candidates(match, start, limit, oldest, (row) => isWanted(row, search, stays));
+    return this.#hits(found, terms, searchedTo);
+  }
+
+  /** What the index gives, from the newest on, as far as it is `wanted`. */
+  #candidates(match: string, before: number, limit: number, oldest: number, wanted: (row: Candidate) => boolean) {
+    const found: Candidate[] = [];
+    let looked = 0;
+    for (const row of this.#sql.matches.iterate(match, before) as IterableIterator<Candidate>) {
+      if (row.at < oldest) break;
+      looked += 1;
+      if (wanted(row)) found.push(row);
+      if (found.length === limit || looked === MAX_SEARCHED_ENTRIES) return { found, searchedTo: row.pos };
+    }
+    return { found, searchedTo: 0 };
+  }
+
+  /** A position behind all that is not newer than `at`. By halves: what is stored later stands further behind. */
+  #behind(at: number): number {
+    let low = 1;
+    let high = (this.#sql.lastPos.get() as number) + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const entry = this.#sql.firstFrom.get(middle) as { readonly pos: number; readonly at: number } | undefined;
+      if (entry && entry.at <= at) low = entry.pos + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #hits(found: readonly Candidate[], terms: SearchTerms, searchedTo: number): SearchPart {
+    const hits: SearchHit[] = [];
+    let bytes = 0;
+    for (const { pos, conversation: key } of found) {
+      const row = this.#sql.entryAt.get(pos) as EntryRow;
+      bytes += weightOf(row);
+      if (bytes > MAX_PAGE_BYTES && hits.length > 0) return { hits, searchedTo: hits.at(-1)?.entry.pos ?? searchedTo };
+      const entry = historyEntryOf(row);
+      const text = entry.type === 'message' ? textOf(entry) : undefined;
+      const conversation = this.#sql.idOf.get(key) as ConversationId;
+      hits.push({ conversation, entry, matches: text === undefined ? [] : terms.matchesIn(text) });
+    }
+    return { hits, searchedTo };
+  }
+
+  #staysOf(user: UserId, conversation: ConversationId | undefined): Map<number, Stay[]> {
+    const rows = (
+      conversation === undefined ? this.#sql.stays.all({ user }) : this.#sql.staysIn.all({ user, conversation })
+    ) as Stay[];
+    const stays = new Map<number, Stay[]>();
+    for (const row of rows) {
+      const others = stays.get(row.conversation);
+      if (others) others.push(row);
+      else stays.set(row.conversation, [row]);
+    }
+    return stays;
+  }
+}
+
+function isWanted(row: Candidate, { by, since, until }: Search, stays: ReadonlyMap<number, readonly Stay[]>): boolean {
+  if (by !== undefined && row.sender !== by) return false;
+  if (since !== undefined && row.at < since) return false;
+  if (until !== undefined && row.at > until) return false;
+  return stays.get(row.conversation)?.some(({ from, to }) => from <= row.n && row.n <= to) ?? false;
+}
+
+const STAYS = `
+  SELECT conversation, sees_from AS "from", ${Number.MAX_SAFE_INTEGER} AS "to" FROM stay WHERE user = :user
+  UNION ALL SELECT conversation, sees_from, sees_to FROM past_stay WHERE user = :user`;
+
+const prepare = (db: Database.Database) => ({
+  stays: db.prepare(STAYS),
+  staysIn: db.prepare(
+    `SELECT * FROM (${STAYS}) WHERE conversation = (SELECT key FROM summary WHERE id = :conversation)`,
+  ),
+  // The index first: its list of positions is in order, so nothing is sorted and the page ends when it is full.
+  matches: db.prepare(
+    `SELECT entry.pos, entry.conversation, entry.n, entry.at, entry.sender
+     FROM message_text CROSS JOIN entry ON entry.pos = message_text.rowid
+     WHERE message_text MATCH ? AND message_text.rowid < ? ORDER BY message_text.rowid DESC`,
+  ),
+  lastPos: db.prepare('SELECT coalesce(max(pos), 0) FROM entry').pluck(),
+  firstFrom: db.prepare('SELECT pos, at FROM entry WHERE pos >= ? ORDER BY pos LIMIT 1'),
+  entryAt: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
+  idOf: db.prepare('SELECT id FROM summary WHERE key = ?').pluck(),
+});
