@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Report } from '../report.ts';
-import type { Mutation } from './catalogue.ts';
+import type { Edit } from './catalogue.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const SEED = 11;
@@ -21,17 +21,17 @@ export interface Outcome {
 }
 
 /** How often the text to be replaced is found: it must be once. */
-export const occurrences = ({ file, find }: Mutation): number =>
+export const occurrences = ({ file, find }: Edit): number =>
   readFileSync(join(ROOT, 'src', file), 'utf8').split(find).length - 1;
 
-/** Runs the suite against this checkout, changed by `mutation`; unchanged without one. @throws Error where the text is not there once */
-export async function tryOut(mutation: Mutation | undefined, faults: readonly string[]): Promise<Outcome> {
+/** Runs the suite against this checkout, changed by `edits`. @throws Error where the text of one is not there once */
+export async function tryOut(edits: readonly Edit[], faults: readonly string[]): Promise<Outcome> {
   const startedAt = performance.now();
   const dir = mkdtempSync(join(tmpdir(), 'rookery-mutant-'));
   try {
     for (const path of COPIED) cpSync(join(ROOT, path), join(dir, path), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
-    if (mutation) change(dir, mutation);
+    for (const edit of edits) change(dir, edit);
     const report = await run(dir, faults);
     const found = report.violations.map((text) => ({ text, property: Number(/^\((\d+)\)/.exec(text)?.[1] ?? 0) }));
     return {
@@ -46,13 +46,12 @@ export async function tryOut(mutation: Mutation | undefined, faults: readonly st
   }
 }
 
-function change(dir: string, mutation: Mutation): void {
-  const file = join(dir, 'src', mutation.file);
-  if (occurrences(mutation) !== 1) throw new Error(`${mutation.name}: its text is not once in src/${mutation.file}`);
-  const text = readFileSync(file, 'utf8');
+function change(dir: string, edit: Edit): void {
+  if (occurrences(edit) !== 1) throw new Error(`not once in src/${edit.file}: ${edit.find}`);
+  const file = join(dir, 'src', edit.file);
   writeFileSync(
     file,
-    text.replace(mutation.find, () => mutation.replace),
+    readFileSync(file, 'utf8').replace(edit.find, () => edit.replace),
   );
 }
 
