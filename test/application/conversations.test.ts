@@ -15,17 +15,32 @@ const unavailable = (): RookeryError => new RookeryError('LOG_UNAVAILABLE', 'a t
 
 function scene() {
   const appended: string[] = [];
-  const state = { isAway: false, tellsNothing: false, group: evolve(initialConversation(room), created, 1) };
+  const state = {
+    isAway: false,
+    tellsNothing: false,
+    group: evolve(initialConversation(room), created, 1),
+    /** What an append, or a question for a view, waits for. */
+    appending: undefined as Promise<void> | undefined,
+    asking: undefined as Promise<void> | undefined,
+    /** The views at hand are out of date. */
+    forget: (): void => undefined,
+  };
   const conversations = new Conversations({
     clock: { nowMs: () => Date.now() },
     views: {
-      fetch: async () =>
-        ({ conversation: state.group, statePos: 1, memberCount: state.group.roster.members.size }) as unknown as View,
-      onChange: () => undefined,
+      fetch: async () => {
+        await state.asking;
+        const memberCount = state.group.roster.members.size;
+        return { conversation: state.group, statePos: 1, memberCount } as unknown as View;
+      },
+      onChange: (changed: (conversation: ConversationId) => void) => {
+        state.forget = () => changed(room);
+      },
     } as never,
     log: {
       append: async (_target: ConversationId, event: ConversationEvent) => {
         if (state.isAway) throw unavailable();
+        await state.appending;
         appended.push(event.id);
         if (event.type === 'membersAdded') state.group = evolve(state.group, event, 2);
         return { pos: appended.length, duplicate: false };
@@ -72,4 +87,24 @@ t.test('while the log cannot tell whether it may, a message is not refused: the 
   state.tellsNothing = true;
   t.same(await Promise.all(['a', 'b', 'c'].map((id) => codeOf(say(member, id)))), ['accepted', 'accepted', 'accepted']);
   t.same(appended, ['a', 'b', 'c']);
+});
+
+t.test('what waits to be decided while one before it is given up fails with it', async (t) => {
+  const { appended, state, say } = scene();
+  await say(owner, 'first');
+  const first = Promise.withResolvers<void>();
+  state.appending = first.promise;
+  // With a view at hand it is under way at once; the second must ask for another.
+  const underWay = codeOf(say(owner, 'a'));
+  const asked = Promise.withResolvers<void>();
+  state.asking = asked.promise;
+  state.forget();
+  const waiting = codeOf(say(owner, 'b'));
+  first.reject(unavailable());
+  t.equal(await underWay, 'LOG_UNAVAILABLE');
+  state.appending = undefined;
+  asked.resolve();
+  t.equal(await waiting, 'LOG_UNAVAILABLE');
+  t.same([await codeOf(say(owner, 'a')), await codeOf(say(owner, 'b'))], ['accepted', 'accepted']);
+  t.same(appended, ['first', 'a', 'b']);
 });

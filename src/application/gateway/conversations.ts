@@ -59,6 +59,10 @@ export class Conversations {
   readonly #changing = new Map<string, Turn>();
   /** What waits to be handed to the log, by conversation and sender: the newest, behind all before it. */
   readonly #waiting = new Map<string, Turn>();
+  /** By conversation and sender: what has failed for a passing reason while others waited, and the newest of these. */
+  readonly #spoilt = new Map<string, { readonly upTo: number; readonly error: RookeryError }>();
+  /** Counts what has had to wait. */
+  #arrivals = 0;
   /** Queries under way: who asks the same meanwhile shares the next answer. */
   readonly #asking = new Map<string, Asking<View | undefined>>();
 
@@ -96,13 +100,17 @@ export class Conversations {
     const at = this.#clock.nowMs();
     if (isExpired(event, at)) return Promise.reject(refused('MESSAGE_ID_EXPIRED'));
     const waits = this.#waiting.has(key) || this.#changing.has(key);
+    if (!waits && this.#spoilt.size > 0) this.#spoilt.delete(key);
     const view = waits ? undefined : this.#cache.get(target, event.by);
     // Hot path: with a view at hand the event is appended in this very turn.
     if (view && !refusalOf(view.conversation, event, { at })) return this.#append(target, event);
+    const arrival = ++this.#arrivals;
     const decided = after(this.#changing.get(key), () => this.#decide(target, event));
-    return inTurn(this.#waiting, key, decided, (standing) =>
-      standing ? Promise.resolve(this.#sent(target, standing)) : this.#append(target, event),
-    );
+    return inTurn(this.#waiting, key, decided, (standing) => {
+      if (standing) return Promise.resolve(this.#sent(target, standing));
+      const spoilt = this.#spoilt.get(key);
+      return spoilt && arrival <= spoilt.upTo ? Promise.reject(spoilt.error) : this.#append(target, event);
+    });
   }
 
   /** @throws RookeryError with a refusal's code, CONFLICT, or as ConversationLog.append */
@@ -162,7 +170,15 @@ export class Conversations {
   }
 
   async #append(target: ConversationId, event: ConversationEvent): Promise<Sent> {
-    return this.#sent(target, await this.#log.append(target, event));
+    try {
+      return this.#sent(target, await this.#log.append(target, event));
+    } catch (thrown) {
+      // Its sender will try again: what waits behind it must not be stored before that.
+      const error = asRookeryError(thrown);
+      const key = keyOf(target, event.by);
+      if (error.retryable && this.#waiting.has(key)) this.#spoilt.set(key, { upTo: this.#arrivals, error });
+      throw error;
+    }
   }
 
   #sent(conversation: ConversationId, { pos, duplicate }: Appended): Sent {

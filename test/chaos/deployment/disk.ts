@@ -12,6 +12,7 @@ import { mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node
 import { join } from 'node:path';
 
 const IMAGE_BYTES = 1_024 ** 3;
+const MAX_FILL_ATTEMPTS = 10;
 /** What the disk is filled with. */
 const BALLAST_FILE = 'ballast';
 
@@ -74,9 +75,17 @@ export class Disk {
 
   /** Leaves `freeBytes`. */
   fill(freeBytes: number): void {
-    const { bavail, bsize } = statfsSync(this.path);
-    const bytes = bavail * bsize - freeBytes;
-    if (bytes > 0) run('fallocate', ['-l', String(bytes), join(this.path, BALLAST_FILE)]);
+    for (let attempt = 1; ; attempt++) {
+      const { bavail, bsize } = statfsSync(this.path);
+      const bytes = bavail * bsize - freeBytes;
+      try {
+        if (bytes > 0) run('fallocate', ['-l', String(bytes), join(this.path, BALLAST_FILE)]);
+        return;
+      } catch (error) {
+        // Others were faster with what was free; what was taken before it failed counts as well.
+        if (attempt === MAX_FILL_ATTEMPTS) throw error;
+      }
+    }
   }
 
   empty(): void {
