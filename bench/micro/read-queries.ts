@@ -15,9 +15,12 @@ import { bytes, conversation, msgId, user, users } from '../../test/support/give
 
 const [conversations = 1_000, messages = 300_000] = process.argv.slice(2).map(Number);
 const WINDOW_EVENTS = 5_000;
-const ROUNDS = 1_000;
+const ROUNDS = 300;
 const PAGE = 50;
-const BODY = bytes('the quick brown fox jumps over the lazy dog, and the rook looks on');
+/** Common words in every message, and one of many rarer ones. */
+const RARE_WORDS = 2_000;
+const bodyOf = (i: number): Uint8Array =>
+  bytes(`the quick brown fox jumps over the lazy dog, and the rook looks on: word${(i * 31) % RARE_WORDS}`);
 const [reader, ...writers] = users('reader', ...Array.from({ length: 9 }, (_, i) => `writer-${i}`));
 const me = reader ?? user('reader');
 
@@ -44,7 +47,7 @@ for (const room of rooms) {
 }
 for (let i = 0; i < messages; i++) {
   const id = msgId(`m${String(i).padStart(9, '0')}`);
-  log(roomOf(i), { type: 'messageSent', by: writers[i % 9] ?? me, id, contentType: 'text/plain', body: BODY });
+  log(roomOf(i), { type: 'messageSent', by: writers[i % 9] ?? me, id, contentType: 'text/plain', body: bodyOf(i) });
 }
 write();
 
@@ -69,4 +72,10 @@ measured(`history, a page of ${PAGE}`, (i) =>
 );
 measured('history since a time', (i) => model.history(me, roomOf(i), { type: 'since', at: (i * 7_919) % pos }, PAGE));
 measured('receipts', (i) => model.receipts(me, roomOf(i), 1 + (i % perRoom)));
+const search = (words: string, more = {}) => model.search(me, { words, ...more }, Number.MAX_SAFE_INTEGER, PAGE);
+measured('search, a rare word', (i) => search(`word${i} `));
+measured('search, words that stand everywhere', () => search('quick fox'));
+measured('search, a rare word in one conversation', (i) => search(`word${i} `, { conversation: roomOf(i) }));
+measured('search, the beginning of many words', () => search('word'));
+measured('search of one who wrote none of it', () => search('fox', { by: 'nobody' }));
 model.close();

@@ -24,6 +24,8 @@ t.test('words are found without case and accents, all of them, the last by its b
   t.ok(finds('see you at 18:30', '18:30'));
   t.notOk(finds('The quick brown fox', 'quick dog'));
   t.notOk(finds('The quick brown fox', 'qui fox'), 'only the last may be cut short');
+  t.notOk(finds('The quick brown fox', 'fox qui '), 'nor that, where a space follows');
+  t.ok(finds('The quick brown fox', 'fox quick '));
   t.notOk(finds('The quick brown fox', 'uick'));
 });
 
@@ -82,6 +84,7 @@ t.test('matches are shown where they stand', async (t) => {
   const shown = (query: string, text: string): string[] =>
     new SearchTerms(query).matchesIn(text).map(([from, to]) => text.slice(from, to));
   t.same(shown('fox qui', 'The Quick brown fox'), ['Quick', 'fox']);
+  t.same(shown('qui ', 'The Quick brown fox'), []);
   t.same(shown('brulee', 'Crème brûlée'), ['brûlée']);
   t.same(shown('北京', '北京大学在北京'), ['北京', '北京']);
   t.same(shown('大学 京大', '北京大学'), ['京大学'], 'what overlaps is one');

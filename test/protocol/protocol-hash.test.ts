@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'dd42777e207909f66e1727e6d3b319b82200d55e1ede1c7a7b2c0f1e585d0151';
+const PINNED = '0f7508921abc5ab663fa46777f612f163459f8ab77eef3abc151238d7db1e5fd';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

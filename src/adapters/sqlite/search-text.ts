@@ -15,6 +15,7 @@ const MAX_MATCHES = 32;
 
 const PAIRED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Thai}\p{sc=Laoo}\p{sc=Khmr}\p{sc=Mymr}ー]/u;
 const WORDS = /[\p{L}\p{N}\p{M}]+/gu;
+const ENDS_WITHIN_WORD = /[\p{L}\p{N}\p{M}]$/u;
 const ASCII = /^[\0-\x7f]*$/;
 /** Accents of Latin, Greek and Cyrillic. Those of other scripts are part of the letter. */
 const ACCENTS = /[\u0300-\u036f]/g;
@@ -71,13 +72,16 @@ export function indexedText(text: string): string {
     .join(' ');
 }
 
-/** What somebody searches for: words, of which the last may be the beginning of one, and runs of paired characters. */
+/** What somebody searches for: words, of which the last may be the beginning of one unless a space follows, and runs of paired characters. */
 export class SearchTerms {
   readonly #runs: readonly Run[];
+  /** Whether the last word may go on: nothing was written behind it. The index is read for whole words much faster. */
+  readonly #isOpen: boolean;
 
   /** More than MAX_TERMS, and all that is no letter or digit, is left out. */
   constructor(query: string) {
     this.#runs = (folded(query).match(WORDS) ?? []).flatMap(runsOf).slice(0, MAX_TERMS);
+    this.#isOpen = ENDS_WITHIN_WORD.test(query);
   }
 
   get isEmpty(): boolean {
@@ -86,11 +90,11 @@ export class SearchTerms {
 
   /** As an expression of FTS5. Terms hold letters and digits only and stand in quotes: there is no syntax to break out of. */
   get expression(): string {
-    return this.#runs.map((run, i) => this.#term(run, i === this.#runs.length - 1)).join(' AND ');
+    return this.#runs.map((run, i) => this.#term(run, this.#isOpen && i === this.#runs.length - 1)).join(' AND ');
   }
 
-  #term({ text, isPaired }: Run, isLast: boolean): string {
-    if (!isPaired) return `"${text}"${isLast ? '*' : ''}`;
+  #term({ text, isPaired }: Run, isBeginning: boolean): string {
+    if (!isPaired) return `"${text}"${isBeginning ? '*' : ''}`;
     const pairs = pairsOf(text);
     // Of the last pair there is only one character: one that begins a pair, or stands alone.
     return pairs.length === 1 ? `"${text}"*` : `"${pairs.slice(0, -1).join(' ')}"`;
@@ -114,7 +118,7 @@ export class SearchTerms {
   #isWord(word: string): boolean {
     return this.#runs.some(({ text, isPaired }, i) => {
       if (isPaired) return false;
-      return i === this.#runs.length - 1 ? word.startsWith(text) : word === text;
+      return this.#isOpen && i === this.#runs.length - 1 ? word.startsWith(text) : word === text;
     });
   }
 
