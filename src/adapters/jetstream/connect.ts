@@ -12,6 +12,8 @@ export type Role = 'gateway' | 'fan-out-worker' | 'read-model-worker' | 'operato
 const MAX_RECONNECT_WAIT_MS = 2_000;
 /** A connection that does not answer two pings is given up, so a half-open one is found within this time twice. */
 const PING_INTERVAL_MS = 5_000;
+/** A server that takes the connection and says nothing (it is paused, or cut off) keeps nobody from the next one for longer. */
+const GREETED_WITHIN_MS = 5_000;
 /** A request that a lost connection took with it is given up after this time; whoever asked asks again. */
 const ANSWER_WITHIN_MS = 2_000;
 
@@ -42,6 +44,7 @@ export async function connectNats(access: NatsAccess, role: Role, name: string, 
       pass: password,
       name,
       inboxPrefix,
+      timeout: GREETED_WITHIN_MS,
       maxReconnectAttempts: -1,
       reconnectDelayHandler: () => 20 + Math.random() * Math.min(MAX_RECONNECT_WAIT_MS, 50 * 2 ** attempts++),
       pingInterval: PING_INTERVAL_MS,
