@@ -12,7 +12,7 @@ import { JetstreamLaneSource } from '../adapters/jetstream/lane-source.ts';
 import { JetstreamLeases } from '../adapters/jetstream/leases.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
-import { dieAt, noFailpoints } from '../adapters/system/failpoints.ts';
+import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import type { FanOutStep } from '../application/fan-out/lane.ts';
 import { LaneRunner } from '../application/fan-out/lane-runner.ts';
 import type { Leases } from '../ports/leases.ts';
@@ -60,7 +60,9 @@ async function assemble(
     log: `${convStreamName(lane)} ${String(created)}`,
   });
   const derived = new DerivedStreams(jsm, topology);
-  const failpoints = failpoint ? dieAt(failpoint.step as FanOutStep, failpoint.times) : noFailpoints;
+  const failpoints = failpoint
+    ? failAt(failpoint.step as FanOutStep, failpoint.times, failpoint.stallMs)
+    : noFailpoints;
   const writers = Array.from(
     { length: topology.inboxStreams },
     (_, inboxStream) =>

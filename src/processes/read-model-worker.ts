@@ -11,7 +11,7 @@ import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamReadModelServer } from '../adapters/jetstream/read-models.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
-import { dieAt, noFailpoints } from '../adapters/system/failpoints.ts';
+import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import { ReadModelLane, type ReadModelStep } from '../application/read-model/read-model-lane.ts';
 import type { Log } from '../ports/log.ts';
 import { convStreamName } from '../protocol/subjects.ts';
@@ -66,7 +66,7 @@ async function assemble(
     model,
     follower: new JetstreamLogFollower({ nc, js, jsm, convStream, log }),
     reader: new JetstreamLogReader({ nc, js, jsm, convStream }),
-    failpoints: failpoint ? dieAt(failpoint.step as ReadModelStep, failpoint.times) : noFailpoints,
+    failpoints: failpoint ? failAt(failpoint.step as ReadModelStep, failpoint.times) : noFailpoints,
     log,
     onCurrent(isCurrent) {
       serving?.stop();

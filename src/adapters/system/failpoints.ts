@@ -2,13 +2,18 @@ import type { Failpoints } from '../../ports/failpoints.ts';
 
 export const noFailpoints: Failpoints<never> = { hit: () => undefined, armed: undefined };
 
-/** Dies as by `kill -9` when `step` is reached for the `times`-th time: for tests of recovery. */
-export function dieAt<Step extends string>(step: Step, times: number): Failpoints<Step> {
+/**
+ * When `step` is reached for the `times`-th time: dies as by `kill -9`, or stands still for `stallMs` as by SIGSTOP and goes on.
+ * For tests of recovery.
+ */
+export function failAt<Step extends string>(step: Step, times: number, stallMs?: number): Failpoints<Step> {
   let left = times;
   return {
     armed: step,
     hit: (reached) => {
-      if (reached === step && --left === 0) process.kill(process.pid, 'SIGKILL');
+      if (reached !== step || --left !== 0) return;
+      if (stallMs === undefined) process.kill(process.pid, 'SIGKILL');
+      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, stallMs);
     },
   };
 }

@@ -15,8 +15,9 @@ export const fanOutWorkerSchema = Type.Object(
         {
           step: Type.String({ description: 'step of application/fan-out/lane.ts' }),
           times: Type.Integer({ minimum: 1, description: 'die when it is reached for this time' }),
+          stallMs: Type.Optional(Type.Integer({ minimum: 1, description: 'stand still for so long, and do not die' })),
         },
-        { ...strict, description: 'for tests only: die as by kill -9 at a named step' },
+        { ...strict, description: 'for tests only: die as by kill -9 at a named step, or stand still there' },
       ),
     ),
   },

@@ -40,8 +40,10 @@ export interface DeployedGateway extends DeployedProcess {
 export interface DeployedWorker extends DeployedProcess {
   /** Folder of its SQLite files. */
   readonly stateDir: string;
-  /** The next start dies at this step of application/fan-out/lane.ts; undefined: it does not. */
-  armFailpoint(failpoint: { readonly step: string; readonly times: number } | undefined): void;
+  /** The next start dies at this step of application/fan-out/lane.ts, or stands still there for `stallMs`; undefined: neither. */
+  armFailpoint(
+    failpoint: { readonly step: string; readonly times: number; readonly stallMs?: number } | undefined,
+  ): void;
 }
 
 export interface DeployedNatsServer extends DeployedProcess {

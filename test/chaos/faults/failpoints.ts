@@ -43,17 +43,40 @@ const dieAt = (step: FanOutStep): Fault => ({
     // Only on the way of a dead letter is this step reached.
     if (step === 'deadLettered') await publishGarbage(deployment, random);
     await eventually(() => deaths(deployment) > before, `a worker dies at ${step}`, DIES_WITHIN_MS);
-    return {
-      target: `every worker, at arrival ${times}`,
-      async heal() {
-        await killAll(workers);
-        for (const worker of workers) {
-          worker.armFailpoint(undefined);
-          worker.start();
-        }
-      },
-    };
+    return { target: `every worker, at arrival ${times}`, heal: () => disarm(workers) };
   },
 });
 
-export const failpointFaults: readonly Fault[] = steps.map(dieAt);
+/** So long that another worker takes the lane over meanwhile; and so long that it is seen to wake. */
+const STALL_MS = [3_500, 6_000] as const;
+const STALLED_FOR_MS = [9_000, 12_000] as const;
+/** In its midst a window is half in the inboxes; at its end it is there, and the state file does not know. */
+const stallSteps: readonly FanOutStep[] = ['halfEmitted', 'confirmed'];
+
+/** Whoever has the lane stands still in the midst of its work, loses it, wakes, and goes on with what it was about. */
+const stallAt = (step: FanOutStep): Fault => ({
+  name: `stall-at-${step}`,
+  touches: ['workers', 'nats-servers', 'gateways', 'links'],
+  lastsMs: STALLED_FOR_MS,
+  unavailable: always,
+  async inject({ workers }, random) {
+    const times = random.between(1, MAX_ARRIVAL);
+    const stallMs = random.between(...STALL_MS);
+    await killAll(workers);
+    for (const worker of workers) {
+      worker.armFailpoint({ step, times, stallMs });
+      worker.start();
+    }
+    return { target: `every worker, at arrival ${times}, for ${stallMs} ms`, heal: () => disarm(workers) };
+  },
+});
+
+async function disarm(workers: Deployment['workers']): Promise<void> {
+  await killAll(workers);
+  for (const worker of workers) {
+    worker.armFailpoint(undefined);
+    worker.start();
+  }
+}
+
+export const failpointFaults: readonly Fault[] = [...steps.map(dieAt), ...stallSteps.map(stallAt)];

@@ -24,7 +24,7 @@ for (const [name, edits] of [
 }
 let unseen = 0;
 for (const mutation of chosen) {
-  const { broken, other, seconds } = await tryOut(mutation.edits, mutation.faults);
+  const { broken, other, seconds } = await tryOut(mutation.edits, mutation.faults, mutation.minutes);
   const isSeen = broken.some((property) => mutation.seenBy.includes(property));
   if (!isSeen) unseen += 1;
   tell(mutation.name, mutation.faults, `${[...broken, ...other].join(', ')}${isSeen ? '' : ' NOT SEEN'}`, seconds);

@@ -25,14 +25,14 @@ export const occurrences = ({ file, find }: Edit): number =>
   readFileSync(join(ROOT, 'src', file), 'utf8').split(find).length - 1;
 
 /** Runs the suite against this checkout, changed by `edits`. @throws Error where the text of one is not there once */
-export async function tryOut(edits: readonly Edit[], faults: readonly string[]): Promise<Outcome> {
+export async function tryOut(edits: readonly Edit[], faults: readonly string[], minutes = MINUTES): Promise<Outcome> {
   const startedAt = performance.now();
   const dir = mkdtempSync(join(tmpdir(), 'rookery-mutant-'));
   try {
     for (const path of COPIED) cpSync(join(ROOT, path), join(dir, path), { recursive: true });
     symlinkSync(join(ROOT, 'node_modules'), join(dir, 'node_modules'));
     for (const edit of edits) change(dir, edit);
-    const report = await run(dir, faults);
+    const report = await run(dir, faults, minutes);
     const found = report.violations.map((text) => ({ text, property: Number(/^\((\d+)\)/.exec(text)?.[1] ?? 0) }));
     return {
       broken: [...new Set(found.map(({ property }) => property))].filter((property) => property > 0),
@@ -55,9 +55,9 @@ function change(dir: string, edit: Edit): void {
   );
 }
 
-async function run(source: string, faults: readonly string[]): Promise<Report> {
+async function run(source: string, faults: readonly string[], minutes: number): Promise<Report> {
   const reportFile = join(source, 'report.jsonl');
-  const options = [`--seed=${SEED}`, `--minutes=${MINUTES}`, `--faults=${faults.join()}`, '--profile=default'];
+  const options = [`--seed=${SEED}`, `--minutes=${minutes}`, `--faults=${faults.join()}`, '--profile=default'];
   const where = [`--source=${source}`, `--report=${reportFile}`, '--keep=no', '--streams=2'];
   const main = join(import.meta.dirname, '..', 'main.ts');
   const child = spawn(process.execPath, [main, ...options, ...where], { stdio: ['ignore', 'pipe', 'inherit'] });

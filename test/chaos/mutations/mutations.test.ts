@@ -11,7 +11,7 @@ t.test('every mutation still has its place in the code', async (t) => {
 t.test('a build that is wrong is seen', { timeout: 200_000 }, async (t) => {
   const mutation = mutations.find(({ name }) => name === 'skip an inbox write');
   if (!mutation) return t.fail('no such mutation');
-  const { broken } = await tryOut(mutation.edits, mutation.faults);
+  const { broken } = await tryOut(mutation.edits, mutation.faults, mutation.minutes);
   t.ok(
     broken.some((property) => mutation.seenBy.includes(property)),
     `seen by ${broken.join()}`,
