@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
+import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import type { MessageContent } from '../../src/domain/conversation.ts';
 import type { ConversationId, UserId } from '../../src/domain/ids.ts';
@@ -146,6 +147,23 @@ t.test('rows, fold and position outlive the process together, and name the event
     [0, undefined, undefined],
   );
   second.close();
+});
+
+t.test('a file with tables of another version is begun anew', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'rookery-read-model-'));
+  t.teardown(() => rmSync(dir, { recursive: true, force: true }));
+  const place = { path: join(dir, 'lane.sqlite'), log: 'CONV_0' };
+  const older = new SqliteFanOutState(place);
+  older.apply({ at: 0, conversations: new Map(), readMarks: [], seen: [] }, 7);
+  older.commit(7);
+  t.equal(older.position, 7);
+  older.close();
+  const model = new SqliteReadModel(place);
+  t.equal(model.position, 0);
+  const [room] = rooms as [ConversationId];
+  written(model, log([room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] }]));
+  t.equal(model.conversations(bob, undefined, 10).conversations.length, 1);
+  model.close();
 });
 
 t.test(

@@ -84,7 +84,15 @@ t.test('a gateway appends and reads, and writes no inbox', (t) =>
     t,
     'gateway',
     {
-      publish: ['conv.0.x.m', 'user.0.x.block', 'view.0', 'tailed.1', 'session.u.d', '$JS.API.DIRECT.GET.INBOX_1'],
+      publish: [
+        'conv.0.x.m',
+        'user.0.x.block',
+        'view.0',
+        'query.1',
+        'tailed.1',
+        'session.u.d',
+        '$JS.API.DIRECT.GET.INBOX_1',
+      ],
       subscribe: ['notice.*', 'session.*.*', '_INBOX_gateway.>'],
     },
     {

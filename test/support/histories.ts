@@ -9,7 +9,7 @@ import { bytes, conversation, msgId, users } from './given.ts';
 import { log, type Part } from './logged.ts';
 
 /** The time bounds the search for a smaller example, should one fail. */
-export const RUNS = { numRuns: 100, interruptAfterTimeLimit: 30_000 };
+export const RUNS = { numRuns: 60, interruptAfterTimeLimit: 20_000 };
 
 export const people = users('alice', 'bob', 'carol', '陈晨');
 export const [alice, bob] = people as [UserId, UserId];
