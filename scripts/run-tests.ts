@@ -14,7 +14,7 @@ import { TapReport } from './tap-report.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** A file that runs longer hangs. The slowest starts several servers and kills them. */
-const FILE_TIMEOUT_S = 240;
+const FILE_TIMEOUT_S = 480;
 
 const { path, version, source } = await findNatsServer({
   progress: (line) => console.error(`rookery: ${line}`),
