@@ -20,6 +20,7 @@ let writes = 0;
 let bytes = 0;
 const connection = (): ClientConnection => ({
   codec: msgpackCodec,
+  isOpen: true,
   bufferedBytes: 0,
   write(wire) {
     writes += 1;

@@ -3,6 +3,8 @@ import type { Codec } from '../protocol/codec.ts';
 
 export interface ClientConnection {
   readonly codec: Codec;
+  /** Neither side has begun to close it, as far as was read. */
+  readonly isOpen: boolean;
   /**
    * Queues whole WebSocket frames. All that is queued within one turn of the event loop leaves in one write to the socket.
    * The bytes may be shared by many connections: nobody changes them. After `close` it does nothing.

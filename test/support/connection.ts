@@ -19,6 +19,10 @@ export class TestConnection implements ClientConnection {
     this.codec = codec;
   }
 
+  get isOpen(): boolean {
+    return this.closed === undefined;
+  }
+
   get bufferedBytes(): number {
     return this.#unsent;
   }

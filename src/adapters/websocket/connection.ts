@@ -37,6 +37,10 @@ export class WebSocketConnection implements ClientConnection {
     this.#socket = (ws as unknown as { _socket: Socket })._socket;
   }
 
+  get isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
+  }
+
   get bufferedBytes(): number {
     return this.#queuedBytes + this.#socket.writableLength;
   }

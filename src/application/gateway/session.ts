@@ -223,7 +223,10 @@ export class Session implements RegisteredSession {
           this.end('TOKEN_INVALID', 'the token is for another device');
           return;
         }
-        this.#begin(hello, user, expiresAt);
+        // What the client has said meanwhile is read first: one that has gone must not end the session it has begun elsewhere.
+        setImmediate(() => {
+          if (this.#state === 'greeting' && this.connection.isOpen) this.#begin(hello, user, expiresAt);
+        });
       },
       (thrown: unknown) => {
         const error = asRookeryError(thrown);
