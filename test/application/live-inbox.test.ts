@@ -17,6 +17,9 @@ const limits = {
 };
 const parts = { frameOnWire, limits, log: quiet } as unknown as DeliveryParts;
 
+/** The stream `e`, with the past that its one marker gives it. */
+const EPOCH = 'e.1-1';
+
 function scene() {
   const left: Device[] = [];
   const inbox = new LiveInbox(0, 'e', 1, parts, (each) => left.push(each));
@@ -43,7 +46,7 @@ t.test(
     arrives(2, 'other');
     t.same(connection.frames, []);
     inbox.refreshCursor(device);
-    t.same(connection.frames, [{ t: 'cursor', epoch: 'e', seq: 2 }]);
+    t.same(connection.frames, [{ t: 'cursor', epoch: EPOCH, seq: 2 }]);
     inbox.refreshCursor(device);
     t.equal(connection.frames.length, 1);
   },
@@ -54,7 +57,7 @@ t.test('who leaves keeps the place of the tail, though nothing came for it', asy
   const { device } = live('quiet');
   arrives(2, 'other');
   inbox.leave(device);
-  t.match(device, { state: 'waiting', epoch: 'e', at: 2, ringPosition: -1 });
+  t.match(device, { state: 'waiting', stream: 'e', at: 2, ringPosition: -1 });
 });
 
 t.test('a full socket leaves by itself, after what it was given', async (t) => {
@@ -66,5 +69,5 @@ t.test('a full socket leaves by itself, after what it was given', async (t) => {
   arrives(seq + 1, 'slow');
   t.same(left, [device]);
   t.equal(device.at, seq);
-  t.same(connection.cursor, { t: 'cursor', epoch: 'e', seq });
+  t.same(connection.cursor, { t: 'cursor', epoch: EPOCH, seq });
 });

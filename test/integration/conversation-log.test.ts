@@ -10,6 +10,7 @@ import { convStreamOf } from '../../src/protocol/subjects.ts';
 import { codeOf } from '../support/code-of.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
+import { stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
 
 const limits: AppenderLimits = { maxAppends: 20_000, maxAppendBytes: 64 * 1_048_576, appendDeadlineMs: 20_000 };
@@ -156,6 +157,7 @@ t.test('while the server is away appends are bounded, refused with a time, and g
   const id = conversation('away');
   await log.append(id, said('alice', 'before'));
   nats.server.signal('SIGSTOP');
+  await stopped(nats.server.pid);
   const waiting = Array.from({ length: 10 }, (_, k) => codeOf(log.append(id, said('alice', `w${k}`))));
   const refusal = (await log.append(id, said('alice', 'one more')).catch((error: unknown) => error)) as RookeryError;
   t.equal(refusal.code, 'OVERLOADED');
@@ -187,6 +189,7 @@ t.test(
     const id = conversation('given up');
     await log.append(id, said('alice', 'before'));
     nats.server.signal('SIGSTOP');
+    await stopped(nats.server.pid);
     const since = performance.now();
     const first = codeOf(log.append(id, said('alice', 'first')));
     await eventually(() => performance.now() - since > 500, 'some time goes by');
