@@ -1,0 +1,248 @@
+/**
+ * An account: what is known of a user as such. `decide` and `evolve` are pure; time, secrets' hashes and ids come in the
+ * command. Whom one knows, whom one has blocked and how one wants a conversation shown stands in the conversations
+ * (conversation-events.ts), the password in a log of its own.
+ *
+ * | event               | who may cause it                  | what it changes                                          |
+ * |---------------------|-----------------------------------|----------------------------------------------------------|
+ * | accountCreated      | the backend, once                 | all                                                      |
+ * | profileChanged      | the user, the backend             | what others see                                          |
+ * | settingsChanged     | the user, the backend             | when and by whom one wants to be reached                 |
+ * | accountDeactivated  | the backend                       | nobody comes in with it, and who is in goes out          |
+ * | accountReactivated  | the backend                       |                                                          |
+ * | signedOut           | the user, the backend             | tokens issued before count no more                       |
+ * | botTokenAdded       | the backend, for a bot            | with what a bot comes in                                 |
+ * | botTokenRevoked     | the backend                       |                                                          |
+ */
+import type { ClientMsgId, UserId } from './ids.ts';
+
+export type AccountKind = 'person' | 'bot';
+
+/** What everybody may see. */
+export interface Profile {
+  readonly name: string;
+  /** Address of a picture; the engine never fetches it. */
+  readonly avatar: string;
+  /** Whatever else the app shows, by name. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** What is absent stays; a field that is null goes. */
+export interface ProfileChanges {
+  readonly name?: string;
+  readonly avatar?: string;
+  readonly fields?: Readonly<Record<string, string | null>>;
+}
+
+/** No notifications at these times of each day: minutes since midnight, `from` included, in a time zone of the IANA list. */
+export interface QuietHours {
+  readonly from: number;
+  readonly to: number;
+  readonly timeZone: string;
+}
+
+export interface UserSettings {
+  readonly quietHours: QuietHours | null;
+  /** Who may see whether one is online, and when one last was. */
+  readonly lastSeenFor: 'everybody' | 'contacts' | 'nobody';
+  /** Whose direct messages one takes. */
+  readonly messagesFrom: 'everybody' | 'contacts';
+}
+
+/** With what a bot comes in. The secret itself is known to who was given it alone. */
+export interface BotToken {
+  readonly id: string;
+  /** What it is for, in its maker's words. */
+  readonly name: string;
+  /** SHA-256 of the secret, in base64url. */
+  readonly hash: string;
+  /** Milliseconds since 1970; `expiresAt` 0: never. */
+  readonly createdAt: number;
+  readonly expiresAt: number;
+}
+
+export interface Account {
+  readonly user: UserId;
+  readonly kind: AccountKind;
+  /** `none`: nobody has made it, nor changed anything. Where accounts are not required such a user is like any other. */
+  readonly state: 'none' | 'active' | 'deactivated';
+  readonly profile: Profile;
+  readonly settings: UserSettings;
+  /** Tokens issued before count no more: milliseconds since 1970. */
+  readonly tokensFrom: number;
+  readonly botTokens: readonly BotToken[];
+  /** Keys of the newest changes, the newest last: what comes with one of them again is a retry. */
+  readonly recent: readonly string[];
+}
+
+type By = {
+  readonly by: 'user' | 'backend';
+  readonly id: ClientMsgId;
+};
+
+export type AccountEvent =
+  | (By & { readonly type: 'accountCreated'; readonly kind: AccountKind; readonly profile: ProfileChanges })
+  | (By & { readonly type: 'profileChanged'; readonly profile: ProfileChanges })
+  | (By & { readonly type: 'settingsChanged'; readonly settings: Partial<UserSettings> })
+  | (By & { readonly type: 'accountDeactivated' | 'accountReactivated' })
+  /** `before`: milliseconds since 1970. */
+  | (By & { readonly type: 'signedOut'; readonly before: number })
+  | (By & { readonly type: 'botTokenAdded'; readonly token: BotToken })
+  | (By & { readonly type: 'botTokenRevoked'; readonly token: string });
+
+const COMMAND_TO_EVENT = {
+  createAccount: 'accountCreated',
+  changeProfile: 'profileChanged',
+  changeSettings: 'settingsChanged',
+  deactivateAccount: 'accountDeactivated',
+  reactivateAccount: 'accountReactivated',
+  signOut: 'signedOut',
+  addBotToken: 'botTokenAdded',
+  revokeBotToken: 'botTokenRevoked',
+} as const satisfies Record<string, AccountEvent['type']>;
+
+type CommandType = keyof typeof COMMAND_TO_EVENT;
+
+/** A command is an event somebody wants to happen: same fields, imperative name. */
+export type AccountCommand = {
+  [Type in CommandType]: Omit<Extract<AccountEvent, { type: (typeof COMMAND_TO_EVENT)[Type] }>, 'type'> & {
+    readonly type: Type;
+  };
+}[CommandType];
+
+/** Why a change is refused; each is a stable error code of the protocol (docs/ERRORS.md). */
+export type AccountRefusal =
+  | 'ACCOUNT_EXISTS'
+  | 'ACCOUNT_UNKNOWN'
+  | 'ACCOUNT_DEACTIVATED'
+  | 'NOT_A_BOT'
+  | 'TOO_MANY_TOKENS'
+  | 'TOO_MANY_FIELDS'
+  | 'NO_CHANGE';
+
+/** Free fields of a profile. At the limit TOO_MANY_FIELDS, until some are taken away. */
+export const MAX_PROFILE_FIELDS = 32;
+/** Tokens of a bot that were not revoked. At the limit TOO_MANY_TOKENS; expired ones make room first. */
+export const MAX_BOT_TOKENS = 10;
+/** A retry is known as one for so many changes of the account after it. */
+export const MAX_RECENT = 32;
+
+const DEFAULT_SETTINGS: UserSettings = { quietHours: null, lastSeenFor: 'everybody', messagesFrom: 'everybody' };
+
+/** A user nobody has said anything of. */
+export const initialAccount = (user: UserId): Account => ({
+  user,
+  kind: 'person',
+  state: 'none',
+  profile: { name: '', avatar: '', fields: {} },
+  settings: DEFAULT_SETTINGS,
+  tokensFrom: 0,
+  botTokens: [],
+  recent: [],
+});
+
+/** What makes a retry of a change known: a user's ids and a backend's share no space. */
+export const changeKey = ({ by, id }: Pick<AccountEvent, 'by' | 'id'>): string => `${by}:${id}`;
+
+/** What a decision needs beside the state. */
+export interface AccountCircumstances {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  /** Whether somebody who has no account may use the service, and so change what is theirs: then the change begins it. */
+  readonly isOpen: boolean;
+}
+
+export type AccountDecision =
+  | { readonly event: AccountEvent; readonly refusal?: undefined }
+  | { readonly refusal: AccountRefusal; readonly event?: undefined };
+
+export function decideAccount(
+  account: Account,
+  command: AccountCommand,
+  circumstances: AccountCircumstances,
+): AccountDecision {
+  const event = { ...command, type: COMMAND_TO_EVENT[command.type] } as AccountEvent;
+  const refusal = accountRefusal(account, event, circumstances);
+  return refusal ? { refusal } : { event };
+}
+
+function accountRefusal(
+  account: Account,
+  event: AccountEvent,
+  { at, isOpen }: AccountCircumstances,
+): AccountRefusal | undefined {
+  if (event.type === 'accountCreated') {
+    return account.state === 'none' ? fieldsRefusal(account, event.profile) : 'ACCOUNT_EXISTS';
+  }
+  if (account.state === 'none' && !isOpen) return 'ACCOUNT_UNKNOWN';
+  if (account.state === 'deactivated' && event.by === 'user') return 'ACCOUNT_DEACTIVATED';
+  switch (event.type) {
+    case 'profileChanged': {
+      const refusal = fieldsRefusal(account, event.profile);
+      return refusal ?? (isSame(account.profile, changed(account.profile, event.profile)) ? 'NO_CHANGE' : undefined);
+    }
+    case 'settingsChanged':
+      return isSame(account.settings, { ...account.settings, ...event.settings }) ? 'NO_CHANGE' : undefined;
+    case 'accountDeactivated':
+      return account.state === 'deactivated' ? 'NO_CHANGE' : undefined;
+    case 'accountReactivated':
+      return account.state === 'deactivated' ? undefined : 'NO_CHANGE';
+    case 'signedOut':
+      return event.before > account.tokensFrom ? undefined : 'NO_CHANGE';
+    case 'botTokenAdded':
+      if (account.kind !== 'bot') return 'NOT_A_BOT';
+      if (account.botTokens.some(({ id }) => id === event.token.id)) return 'NO_CHANGE';
+      return valid(account.botTokens, at).length >= MAX_BOT_TOKENS ? 'TOO_MANY_TOKENS' : undefined;
+    case 'botTokenRevoked':
+      return account.botTokens.some(({ id }) => id === event.token) ? undefined : 'NO_CHANGE';
+  }
+}
+
+const fieldsRefusal = ({ profile }: Account, changes: ProfileChanges): AccountRefusal | undefined =>
+  Object.keys(changed(profile, changes).fields).length > MAX_PROFILE_FIELDS ? 'TOO_MANY_FIELDS' : undefined;
+
+/** The account after an event that was let pass. */
+export function evolveAccount(account: Account, event: AccountEvent): Account {
+  const recent = [...account.recent, changeKey(event)].slice(-MAX_RECENT);
+  const begun = { ...account, recent, state: account.state === 'none' ? 'active' : account.state } as const;
+  switch (event.type) {
+    case 'accountCreated':
+      return { ...begun, kind: event.kind, profile: changed(account.profile, event.profile) };
+    case 'profileChanged':
+      return { ...begun, profile: changed(account.profile, event.profile) };
+    case 'settingsChanged':
+      return { ...begun, settings: { ...account.settings, ...event.settings } };
+    case 'accountDeactivated':
+      return { ...begun, state: 'deactivated' };
+    case 'accountReactivated':
+      return { ...begun, state: 'active' };
+    case 'signedOut':
+      return { ...begun, tokensFrom: event.before };
+    case 'botTokenAdded':
+      return { ...begun, botTokens: [...valid(account.botTokens, event.token.createdAt), event.token] };
+    case 'botTokenRevoked':
+      return { ...begun, botTokens: account.botTokens.filter(({ id }) => id !== event.token) };
+  }
+}
+
+function changed(profile: Profile, { name, avatar, fields }: ProfileChanges): Profile {
+  const merged = Object.entries({ ...profile.fields, ...fields }).filter((field): field is [string, string] => {
+    return field[1] !== null;
+  });
+  return {
+    name: name ?? profile.name,
+    avatar: avatar ?? profile.avatar,
+    // In one order, whatever the order of the changes: equal profiles are equal bytes.
+    fields: Object.fromEntries(merged.sort(([one], [other]) => (one < other ? -1 : 1))),
+  };
+}
+
+/** Of plain values with their keys in one order. */
+const isSame = (one: object, other: object): boolean => JSON.stringify(one) === JSON.stringify(other);
+
+const valid = (tokens: readonly BotToken[], at: number): readonly BotToken[] =>
+  tokens.filter(({ expiresAt }) => expiresAt === 0 || expiresAt > at);
+
+/** The token that a bot may come in with at `at`, by its id. */
+export const validBotToken = ({ botTokens }: Account, id: string, at: number): BotToken | undefined =>
+  valid(botTokens, at).find((token) => token.id === id);
