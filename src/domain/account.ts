@@ -84,7 +84,8 @@ export type AccountEvent =
   | (By & { readonly type: 'accountCreated'; readonly kind: AccountKind; readonly profile: ProfileChanges })
   | (By & { readonly type: 'profileChanged'; readonly profile: ProfileChanges })
   | (By & { readonly type: 'settingsChanged'; readonly settings: Partial<UserSettings> })
-  | (By & { readonly type: 'accountDeactivated' | 'accountReactivated' })
+  | (By & { readonly type: 'accountDeactivated' })
+  | (By & { readonly type: 'accountReactivated' })
   /** `before`: milliseconds since 1970. */
   | (By & { readonly type: 'signedOut'; readonly before: number })
   | (By & { readonly type: 'botTokenAdded'; readonly token: BotToken })

@@ -75,6 +75,10 @@ export function userSubject(user: UserId, kind: string): string {
   return `user.${partitionOfToken(token)}.${token}.${kind}`;
 }
 
+/** `Nats-Msg-Id` of what concerns a user as such; no conversation's token is `account` with three parts behind it. */
+export const userMessageIdOf = (user: UserId, kind: string, by: string, id: ClientMsgId): string =>
+  `account:${kind}:${by}:${tokenOf(user)}:${tokenOf(id)}`;
+
 export const inboxSubjectOfToken = (token: string): string => `inbox.${partitionOfToken(token)}.${token}`;
 export const inboxStreamOfToken = (token: string, topology: Topology): number =>
   rangeOfPartition(partitionOfToken(token), topology.inboxStreams);

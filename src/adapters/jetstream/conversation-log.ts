@@ -12,7 +12,7 @@
  */
 import { headers, type Msg, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
 import { type ConversationEvent, partOf } from '../../domain/conversation.ts';
-import { type ConversationId, directConversationId } from '../../domain/ids.ts';
+import { type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
 import type { Appended, AppendOptions, BlockEvent, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { encodeBlockEvent, encodeLogEvent } from '../../protocol/log-event.ts';
@@ -25,6 +25,7 @@ import {
   userSubject,
 } from '../../protocol/subjects.ts';
 import { answered, isWrongLastSequence } from './answered.ts';
+import { isPassing, parseAck } from './publish-ack.ts';
 
 export interface AppenderLimits {
   /** Unanswered appends in all; beyond: OVERLOADED. */
@@ -35,6 +36,15 @@ export interface AppenderLimits {
   readonly appendDeadlineMs: number;
 }
 
+export interface UserRecord {
+  /** Last token of the subject. */
+  readonly kind: string;
+  readonly messageId: string;
+  readonly data: Uint8Array;
+  /** Optimistic lock: position of the newest of its subject, 0 for none. */
+  readonly expectedPos?: number;
+}
+
 /** How often unanswered appends are looked after, and how long an answer may take before the oldest is sent again. */
 const SWEEP_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 1_000;
@@ -43,7 +53,6 @@ const MAX_ANSWER_WITHIN_MS = 4_000;
 const READ_WITHIN_MS = 2_000;
 /** `err_code` of the server. */
 const NO_MESSAGE_FOUND = 10_037;
-const MESSAGE_ID_IN_PROCESS = 10_158;
 /** An append that waits for so long says that the log does not store now: the gateway is not ready. */
 const STUCK_AFTER_MS = 5_000;
 /** What an overloaded client is told to wait at least and at most. */
@@ -163,11 +172,17 @@ export class JetstreamConversationLog implements ConversationLog, UserLog {
   }
 
   appendBlock(event: BlockEvent): Promise<Appended> {
-    const about = headers();
     // An id is one command's within the pair's conversation: the same id may block somebody else.
-    about.set('Nats-Msg-Id', messageIdOf(directConversationId(event.by, event.user), event.by, event.id));
-    const queue = this.#queues.at(-1) as Queue;
-    return this.#append(queue, event.by, userSubject(event.by, 'block'), encodeBlockEvent(event), about);
+    const messageId = messageIdOf(directConversationId(event.by, event.user), event.by, event.id);
+    return this.appendAbout(event.by, { kind: 'block', messageId, data: encodeBlockEvent(event) });
+  }
+
+  /** Into the log of people. */
+  appendAbout(user: UserId, { kind, messageId, data, expectedPos }: UserRecord): Promise<Appended> {
+    const about = headers();
+    about.set('Nats-Msg-Id', messageId);
+    if (expectedPos !== undefined) about.set('Nats-Expected-Last-Subject-Sequence', String(expectedPos));
+    return this.#append(this.#queues.at(-1) as Queue, user, userSubject(user, kind), data, about);
   }
 
   /** Resolves when nothing is unanswered: each append ends within its deadline. */
@@ -361,13 +376,6 @@ const isSilent = (
   now: number,
 ): boolean => now - movedAt > patienceMs || (number < newestAnswered && now - oldest.sentAt > patienceMs);
 
-/** No responders, that is no leader; an error of the server's own; or an earlier sending that waits for its quorum. */
-function isPassing(data: Uint8Array, status: MsgHdrs | undefined, ack: PubAck | undefined): boolean {
-  if (data.length === 0 && status?.code === 503) return true;
-  if (!ack?.error || isWrongLastSequence(ack.error.err_code)) return false;
-  return ack.error.code >= 500 || ack.error.err_code === MESSAGE_ID_IN_PROCESS;
-}
-
 interface LastMessage {
   readonly message?: { readonly seq: number };
   readonly error?: { readonly err_code: number; readonly description: string };
@@ -375,18 +383,4 @@ interface LastMessage {
 
 interface StreamInfo {
   readonly config?: { readonly num_replicas?: number };
-}
-
-interface PubAck {
-  readonly seq?: number;
-  readonly duplicate?: boolean;
-  readonly error?: { readonly code: number; readonly err_code: number; readonly description: string };
-}
-
-function parseAck(data: Uint8Array): PubAck | undefined {
-  try {
-    return JSON.parse(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString()) as PubAck;
-  } catch {
-    return undefined;
-  }
 }

@@ -5,7 +5,7 @@
  * consumers on that stream, but never the durable `fan-out`, which is the fan-out worker's place in the log (the worker
  * alone may make it anew).
  */
-import { convStreamName, inboxStreamName, type Topology } from '../../protocol/subjects.ts';
+import { convStreamName, inboxStreamName, type Topology, USER_STREAM } from '../../protocol/subjects.ts';
 
 export const natsRoles = ['gateway', 'fan-out-worker', 'read-model-worker', 'operator'] as const;
 export type NatsRole = (typeof natsRoles)[number];
@@ -29,10 +29,10 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
         publish: {
           allow: [
             ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*'],
-            ...[...conv, ...inbox].flatMap(reading),
-            // Of the leader: the newest change of a conversation, before a command is refused; and what a replica lacks, which may
-            // only be behind.
-            ...[...conv, ...inbox].map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
+            ...[...conv, ...inbox, USER_STREAM].flatMap(reading),
+            // Of the leader: an account, the newest change of a conversation, before a command is refused; and what a replica
+            // lacks, which may only be behind.
+            ...[...conv, ...inbox, USER_STREAM].map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             ...bucket('cursors'),
           ],
           deny: onFanOut,
