@@ -23,7 +23,7 @@
  * | contactRequested | one of the two of a direct one       | whether they are contacts                          |
  * | contactDeclined | who was asked                        | whether they are contacts                          |
  * | contactRemoved | either                                | whether they are contacts                          |
- * | preferencesChanged | a user, to themselves             | nothing here: their devices and read models follow |
+ * | preferencesChanged | a member, for themselves          | nothing here: their devices and read models follow |
  * | userBlocked    | one of the two of a direct one        | the other's messages are refused from here on      |
  * | userUnblocked  | who blocked                           |                                                    |
  * | conversationRead | a member                            | nothing here: see read-mark.ts                     |
@@ -135,7 +135,7 @@ export type StateEvent =
 
 export type ConversationRead = By & { readonly type: 'conversationRead'; readonly upTo: number };
 
-/** In the conversation of a user with themselves. */
+/** In the conversation they are about; those about all in the conversation of a user with themselves. */
 export type PreferencesChanged = By & {
   readonly type: 'preferencesChanged';
   readonly about: ConversationId | '';

@@ -83,7 +83,8 @@ export function refusalOf(
   // An unknown conversation and a foreign one give the same answer, so that nobody can probe for ids.
   const role = roster.members.get(event.by);
   if (role === undefined) return 'NOT_A_MEMBER';
-  if (roster.dissolved && event.type !== 'conversationRead') return 'CONVERSATION_DISSOLVED';
+  const isOwnMatter = event.type === 'conversationRead' || event.type === 'preferencesChanged';
+  if (roster.dissolved && !isOwnMatter) return 'CONVERSATION_DISSOLVED';
   switch (event.type) {
     case 'messageSent':
       return speechRefusal(roster, event.by, role, circumstances.at);
@@ -100,7 +101,7 @@ export function refusalOf(
       if (roster.kind !== 'direct' || isSelf(roster)) return 'NOT_A_DIRECT_CONVERSATION';
       return pairRefusal(roster, event, circumstances.at);
     case 'preferencesChanged':
-      return isSelf(roster) ? undefined : 'NOT_ALLOWED';
+      return event.about === state.id || (event.about === '' && isSelf(roster)) ? undefined : 'NOT_ALLOWED';
     default:
       return roster.kind === 'group' ? groupRefusal(roster, role, event, circumstances.at) : 'NOT_A_GROUP';
   }

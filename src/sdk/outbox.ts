@@ -162,11 +162,11 @@ export class Outbox {
   }
 }
 
-/** What concerns a person is told in the direct conversation, what concerns oneself in one's own: there it keeps its place. */
+/** What concerns a person is told in the direct conversation, what concerns all of one's own in that with oneself. */
 function laneOf(request: Request, me: UserId): ConversationId {
   if (request.t === 'command') {
     const { command } = request;
-    if (command.type === 'changePreferences') return directConversationId(me, me);
+    if (command.type === 'changePreferences') return command.about || directConversationId(me, me);
     return 'user' in command ? directConversationId(me, command.user) : command.conversation;
   }
   const { address } = request;

@@ -341,10 +341,15 @@ t.test('who is blocked asks nothing; a group and oneself are nobody’s contacts
 });
 
 t.test('preferences are one’s own business', async (t) => {
-  const pins = (by: typeof alice) =>
-    command({ type: 'changePreferences', by, about: group, preferences: { pinned: true } });
-  t.equal(when(given(self), pins(alice)), 'accepted');
-  t.equal(when(given(self), pins(bob)), 'NOT_A_MEMBER');
-  t.equal(when(given(direct), pins(alice)), 'NOT_ALLOWED');
-  t.equal(when(given(group, created), pins(alice)), 'NOT_ALLOWED');
+  const pins = (by: typeof alice, about: typeof group | '') =>
+    command({ type: 'changePreferences', by, about, preferences: { pinned: true } });
+  t.equal(when(given(self), pins(alice, '')), 'accepted', 'about all, in the conversation with oneself');
+  t.equal(when(given(self), pins(alice, self)), 'accepted');
+  t.equal(when(given(self), pins(bob, '')), 'NOT_A_MEMBER');
+  t.equal(when(given(group, created), pins(alice, group)), 'accepted');
+  t.equal(when(given(group, created), pins(carol, group)), 'NOT_A_MEMBER');
+  t.equal(when(given(direct), pins(alice, '')), 'NOT_ALLOWED');
+  t.equal(when(given(self), pins(alice, group)), 'NOT_ALLOWED', 'they stand in the conversation they are about');
+  const dissolved = given(group, created, command({ type: 'dissolveGroup', by: alice }));
+  t.equal(when(dissolved, pins(alice, group)), 'accepted');
 });

@@ -464,8 +464,15 @@ t.test('a contact request reaches the other, an answer both, and who has blocked
 
 t.test('preferences go to one’s own devices', async (t) => {
   const self = directConversationId(alice, alice);
-  const set: Part = { type: 'preferencesChanged', by: alice, about: direct, preferences: { draft: 'I meant to' } };
-  t.same(inboxesOf(log([self, set])), { alice: [`${self}@1 preferencesChanged`] });
+  const set = (about: ConversationId | ''): Part => ({
+    type: 'preferencesChanged',
+    by: alice,
+    about,
+    preferences: { draft: 'I meant to' },
+  });
+  t.same(inboxesOf(log([self, set('')], [direct, set(direct)])), {
+    alice: [`${self}@1 preferencesChanged`, `${direct}@2 preferencesChanged`],
+  });
 });
 
 t.test('no run outgrows what a stream takes of one message, whatever fills its entries', async (t) => {

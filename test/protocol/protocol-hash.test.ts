@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '0f7508921abc5ab663fa46777f612f163459f8ab77eef3abc151238d7db1e5fd';
+const PINNED = '3311906acbb1cbb65ddcce9e6847c64daa90f501371f5972139281bc3e827d07';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -117,7 +117,7 @@ export class Conversations {
   async command(by: UserId, id: ClientMsgId, command: Command): Promise<Appended> {
     if (command.type === 'changePreferences') {
       const { type, about, preferences } = command;
-      return this.#say(directConversationId(by, by), eventOf({ type, about, preferences, by, id }));
+      return this.#say(about || directConversationId(by, by), eventOf({ type, about, preferences, by, id }));
     }
     if (command.type === 'requestContact') {
       const { type, user, greeting } = command;

@@ -85,6 +85,6 @@ export function conversationOf(frame: SendFrame | CommandFrame, me: UserId): Con
   if (frame.t === 'send')
     return frame.to === undefined ? (frame.conversation as ConversationId) : directConversationId(me, frame.to);
   const { command } = frame;
-  if (command.type === 'changePreferences') return directConversationId(me, me);
+  if (command.type === 'changePreferences') return command.about || directConversationId(me, me);
   return 'user' in command ? directConversationId(me, command.user) : command.conversation;
 }
