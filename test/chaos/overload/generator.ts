@@ -1,6 +1,7 @@
 /**
- * The load of the overload run, in a process of its own. In an open loop it sends at its rate whatever comes back, as a
- * world of clients does that know nothing of each other; what is refused it does not send again.
+ * The load of the overload run, in a process of its own. In an open loop it writes at its rate whatever comes back, as a
+ * world of clients does that know nothing of each other. Each client keeps what was refused, and what is written after it, and
+ * sends all of it again in its order once the time it was told has passed; when it has too much of it, its user waits.
  */
 import { connectDevice, type Device } from '../../../bench/load/device.ts';
 import { bodyOf, decode, encode, numberIn } from '../../../bench/load/frames.ts';
@@ -9,6 +10,8 @@ import type { Balance, FromLoad, Load, Second, Stage, ToLoad } from './job.ts';
 
 /** Of each pair in the closed loop. */
 const CLOSED_WINDOW = 8;
+/** What one client keeps to send again. */
+const MAX_OUTBOX = 64;
 /** What the open loop owes is sent so often. */
 const TICK_MS = 5;
 /** A tick that came late sends no more than this: a generator that stood still does not make up for it in one blow. */
@@ -20,7 +23,10 @@ const QUIET_MS = 5_000;
 interface Pair {
   readonly index: number;
   readonly receiver: Device;
-  sender: Device;
+  readonly sender: Device;
+  /** What was refused or waits behind it, by its numbers, ascending. */
+  readonly outbox: number[];
+  isWaiting: boolean;
 }
 
 interface Counted {
@@ -28,6 +34,7 @@ interface Counted {
   acked: number;
   delivered: number;
   refused: number;
+  unwritten: number;
   refusedWithoutTime: number;
   errors: Record<string, number>;
   acks: Histogram;
@@ -35,7 +42,7 @@ interface Counted {
 }
 
 const fresh = (): Counted => ({
-  ...{ sent: 0, acked: 0, delivered: 0, refused: 0, refusedWithoutTime: 0, errors: {} },
+  ...{ sent: 0, acked: 0, delivered: 0, refused: 0, unwritten: 0, refusedWithoutTime: 0, errors: {} },
   ...{ acks: new Histogram(), deliveries: new Histogram() },
 });
 
@@ -64,7 +71,10 @@ class OverloadGenerator {
           ...{ server, user: `${role}-${index}`, resume: 'latest' as const },
           onFrame: (payload) => this.#received(role === 'receiver', payload),
         });
-      this.#pairs.push({ index, sender: await device('sender'), receiver: await device('receiver') });
+      this.#pairs.push({
+        ...{ index, sender: await device('sender'), receiver: await device('receiver') },
+        ...{ outbox: [], isWaiting: false },
+      });
     }
     setInterval(() => this.#tick(), TICK_MS);
     setInterval(() => this.#tell(), SECOND_MS);
@@ -74,7 +84,7 @@ class OverloadGenerator {
     this.#perS = perS;
     this.#owed = 0;
     if (perS !== 'closed') return;
-    for (const pair of this.#pairs) for (let i = 0; i < CLOSED_WINDOW; i++) this.#send(pair);
+    for (const pair of this.#pairs) for (let i = 0; i < CLOSED_WINDOW; i++) this.#write(pair);
   }
 
   /** Sends nothing more, and waits until nothing comes any more. */
@@ -104,14 +114,25 @@ class OverloadGenerator {
     this.#tickedAt = now;
     if (this.#perS === 'closed') return;
     this.#owed = Math.min(MAX_BURST, this.#owed + (this.#perS * passedMs) / SECOND_MS);
-    for (; this.#owed >= 1; this.#owed -= 1) this.#send(this.#pairs[this.#turn++ % this.#pairs.length] as Pair);
+    for (; this.#owed >= 1; this.#owed -= 1) this.#write(this.#pairs[this.#turn++ % this.#pairs.length] as Pair);
   }
 
-  #send({ index, sender, receiver }: Pair): void {
-    const number = this.#sentAt.push(performance.now()) - 1;
-    this.#pairOf.push(index);
+  /** A new message. */
+  #write(pair: Pair): void {
+    if (pair.outbox.length >= MAX_OUTBOX) {
+      this.#counted.unwritten += 1;
+      return;
+    }
+    const number = this.#sentAt.push(0) - 1;
+    this.#pairOf.push(pair.index);
     this.#state.push(State.open);
     this.#deliveries.push(0);
+    if (pair.isWaiting) pair.outbox.push(number);
+    else this.#send(pair, number);
+  }
+
+  #send({ sender, receiver }: Pair, number: number): void {
+    this.#sentAt[number] = performance.now();
     this.#counted.sent += 1;
     const message = { clientMsgId: `m${String(number).padStart(9, '0')}`, contentType: 'text/plain' };
     sender.socket.send(encode({ t: 'send', id: number, to: receiver.user, ...message, body: bodyOf(number) }));
@@ -148,18 +169,27 @@ class OverloadGenerator {
     } else {
       this.#counted.errors[code] = (this.#counted.errors[code] ?? 0) + 1;
     }
-    if (id !== undefined) this.#end(id, State.failed, retryAfterMs);
+    if (id === undefined) return;
+    if (code === 'OVERLOADED') this.#sendAgain(id, retryAfterMs ?? 0);
+    else this.#end(id, State.failed);
   }
 
-  /** In the closed loop the next one leaves, for who was refused when told. */
-  #end(number: number, state: number, afterMs = 0): void {
+  #sendAgain(number: number, afterMs: number): void {
+    const pair = this.#pairs[this.#pairOf[number] as number] as Pair;
+    pair.outbox.splice(pair.outbox.findLastIndex((other) => other < number) + 1, 0, number);
+    if (pair.isWaiting) return;
+    pair.isWaiting = true;
+    setTimeout(() => {
+      pair.isWaiting = false;
+      for (const each of pair.outbox.splice(0)) this.#send(pair, each);
+    }, afterMs);
+  }
+
+  /** In the closed loop the next one leaves. */
+  #end(number: number, state: number): void {
     if (this.#state[number] !== State.open) return;
     this.#state[number] = state;
-    const next = (): void => {
-      if (this.#perS === 'closed') this.#send(this.#pairs[this.#pairOf[number] as number] as Pair);
-    };
-    if (afterMs > 0) setTimeout(next, afterMs);
-    else next();
+    if (this.#perS === 'closed') this.#write(this.#pairs[this.#pairOf[number] as number] as Pair);
   }
 
   #tell(): void {

@@ -18,6 +18,8 @@ export interface Second {
   readonly acked: number;
   readonly delivered: number;
   readonly refused: number;
+  /** Messages that their clients had no room for: too much of theirs waits to be sent again. */
+  readonly unwritten: number;
   /** Refusals that name no time to wait: there must be none. */
   readonly refusedWithoutTime: number;
   /** Any error but OVERLOADED, by code. */

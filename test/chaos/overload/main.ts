@@ -73,8 +73,10 @@ interface Course {
 function judged(course: Course, balance: Balance, peaks: readonly Peak[], perS: number): boolean {
   const { calm, saturated, over, after } = course;
   const backAfterS = secondsUntilCalm(after, calm);
-  console.log('\n| stage | sent/s | acked/s | refused/s | ack p50 / p99 ms | delivery p50 / p99 ms |');
-  console.log('|---|---|---|---|---|---|');
+  console.log(
+    '\n| stage | sent/s | acked/s | refused/s | kept from writing/s | ack p50 / p99 ms | delivery p50 / p99 ms |',
+  );
+  console.log('|---|---|---|---|---|---|---|');
   for (const [name, seconds] of [
     ['calm', calm],
     ['saturated', saturated],
@@ -89,7 +91,7 @@ function judged(course: Course, balance: Balance, peaks: readonly Peak[], perS: 
 
   const errors = Object.assign({}, ...over.map((second) => second.errors)) as Record<string, number>;
   const wrong = [
-    ...(sum(over, 'sent') < 0.9 * perS * over.length
+    ...(sum(over, 'sent') + sum(over, 'unwritten') < 0.9 * perS * over.length
       ? [`only ${sum(over, 'sent')} were sent: the generator is the limit`]
       : []),
     ...(sum(over, 'refused') === 0 ? ['nothing was refused'] : []),
@@ -112,15 +114,15 @@ function secondsUntilCalm(after: readonly Second[], calm: readonly Second[]): nu
 }
 
 function rowOf(name: string, seconds: readonly Second[]): string {
-  const perS = (field: 'sent' | 'acked' | 'refused'): string =>
+  const perS = (field: Count): string =>
     Math.round(sum(seconds, field) / Math.max(1, seconds.length)).toLocaleString('en');
   const ms = (field: 'ackP50Ms' | 'ackP99Ms' | 'deliveryP50Ms' | 'deliveryP99Ms'): string =>
     median(seconds.map((second) => second[field])).toFixed(1);
   const latencies = `${ms('ackP50Ms')} / ${ms('ackP99Ms')} | ${ms('deliveryP50Ms')} / ${ms('deliveryP99Ms')}`;
-  return `| ${name} | ${perS('sent')} | ${perS('acked')} | ${perS('refused')} | ${latencies} |`;
+  return `| ${name} | ${perS('sent')} | ${perS('acked')} | ${perS('refused')} | ${perS('unwritten')} | ${latencies} |`;
 }
 
-type Count = 'sent' | 'acked' | 'delivered' | 'refused' | 'refusedWithoutTime';
+type Count = 'sent' | 'acked' | 'delivered' | 'refused' | 'unwritten' | 'refusedWithoutTime';
 
 function sum(seconds: readonly Second[], field: Count): number {
   return seconds.reduce((total, second) => total + second[field], 0);

@@ -8,6 +8,9 @@ import type { Recorder } from './recorder.ts';
 const READS_MS = [500, 3_000] as const;
 const STALLS_MS = [1_000, 6_000] as const;
 const RECONNECT_MS = 300;
+const PING_EVERY_MS = 2_000;
+/** Who reads and hears nothing for so long, though it asks, is on a half-open connection. */
+const SILENT_MS = 10_000;
 
 export interface SlowReaderParts {
   readonly user: string;
@@ -22,6 +25,7 @@ export class SlowReader {
   readonly #parts: SlowReaderParts;
   #socket: WebSocket | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #heardAt = 0;
   /** Where the next connection goes on; `deliver` frames behind it may come once more. */
   #cursor: Cursor | undefined;
   #ended = false;
@@ -57,18 +61,32 @@ export class SlowReader {
     const { gateways, token, random, device } = this.#parts;
     this.#isCurrent = false;
     const jwt = await token();
-    const socket = new WebSocket(random.pick(gateways), jsonCodec.subprotocol);
+    const socket = new WebSocket(random.pick(gateways), jsonCodec.subprotocol, { handshakeTimeout: SILENT_MS });
     this.#socket = socket;
+    const watch = setInterval(() => this.#findOutWhetherHalfOpen(socket), PING_EVERY_MS);
     socket.on('open', () => {
       const hello = { t: 'hello', id: 1, token: jwt, device, resume: this.#cursor ?? 'everything' };
       socket.send(jsonCodec.encode(hello), { binary: false });
+      this.#heardAt = performance.now();
       this.#takeTurns(socket);
     });
-    socket.on('message', (data) => this.#received(jsonCodec.decode(data as Buffer) as ServerFrame));
+    socket.on('message', (data) => {
+      this.#heardAt = performance.now();
+      this.#received(jsonCodec.decode(data as Buffer) as ServerFrame);
+    });
     socket.on('error', () => undefined);
     socket.on('close', () => {
+      clearInterval(watch);
       if (!this.#ended) this.#timer = setTimeout(() => void this.#connect(), RECONNECT_MS);
     });
+  }
+
+  /** While it does not read it cannot know. */
+  #findOutWhetherHalfOpen(socket: WebSocket): void {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    if (socket.isPaused) this.#heardAt = performance.now();
+    else if (performance.now() - this.#heardAt > SILENT_MS) socket.terminate();
+    else socket.send(jsonCodec.encode({ t: 'ping' }), { binary: false });
   }
 
   #received(frame: ServerFrame): void {
