@@ -66,7 +66,7 @@ export interface GroupSettings {
   readonly mutedAll: boolean;
 }
 
-/** What a user has set for themselves, about a conversation or, with `about: ''`, about everything. What is absent stays. */
+/** What a user has set for themselves about a conversation or, with `about: ''`, about all. What is absent stays. */
 export interface Preferences {
   readonly pinned?: boolean;
   readonly archived?: boolean;
@@ -75,16 +75,12 @@ export interface Preferences {
   readonly markedUnread?: boolean;
   /** No notifications until then, milliseconds since 1970; -1: for ever; 0: not muted. */
   readonly mutedUntil?: number;
-  /** No notifications at these times of each day; minutes since midnight, in a time zone of the IANA list. */
-  readonly quietHours?: { readonly from: number; readonly to: number; readonly timeZone: string } | null;
   /** What was typed and not sent. */
   readonly draft?: string;
   /** One's own name for the other of a direct conversation. */
   readonly remark?: string;
   /** One's own groups of contacts. */
   readonly labels?: readonly string[];
-  /** Who may see when one was last online. */
-  readonly lastSeenFor?: 'everybody' | 'contacts' | 'nobody';
 }
 
 type By = { readonly by: UserId; readonly id: ClientMsgId };

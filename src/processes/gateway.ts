@@ -6,8 +6,10 @@
  * through application/delivery, to every connected device of every recipient.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { registerRoutes } from '../adapters/http/routes.ts';
-import { connectNats } from '../adapters/jetstream/connect.ts';
+import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
+import { type HttpParts, registerRoutes, requireApiKey } from '../adapters/http/routes.ts';
+import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
+import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
 import { JetstreamConversationViews } from '../adapters/jetstream/conversation-views.ts';
 import { JetstreamDeviceCursors } from '../adapters/jetstream/device-cursors.ts';
@@ -19,8 +21,11 @@ import { JwtTokens, signDevToken } from '../adapters/jwt/tokens.ts';
 import { frameOnWire } from '../adapters/websocket/framing.ts';
 import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
+import { AccountAdministration } from '../application/gateway/account-administration.ts';
+import { Accounts } from '../application/gateway/accounts.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
+import { People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
@@ -54,6 +59,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
   const conversations = new Conversations({ log: new BackpressuredLog(appender, backlog, topology), views, clock });
 
+  // People as such.
+  const accounts = accountsOf({ nc, js, jsm }, appender, config, log);
+  const people = new People(accounts, clock);
+
   // The past: asked of the read-model workers.
   const reading = new Reading(new JetstreamReadModels(nc), topology);
 
@@ -72,7 +81,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
   const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
-  const shared = { conversations, reading, delivery, sessions, tokens, clock, frameOnWire, onRefused };
+  const shared = { conversations, people, reading, delivery, sessions, tokens, clock, frameOnWire, onRefused };
   const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
   const server = await createServer({
     ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused },
@@ -83,16 +92,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
       return session;
     },
   });
-  registerRoutes(server.http, {
-    maxBodyBytes,
-    apiKeys: auth.apiKeys,
-    tokens,
-    isReady: () => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining,
-    metrics: () => registry.metrics(),
-    send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
-    ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
-  });
+  const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
+  registerHttp(server, config, { tokens, conversations, accounts, isReady, metrics: () => registry.metrics() });
 
+  await accounts.start();
   await delivery.start();
   const address = await server.http.listen({ host: config.host, port: config.port });
   const sweeper = sweeping(server, sessions, heartbeatMs);
@@ -103,11 +106,43 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     await endSessions(server, sessions);
     clearInterval(sweeper);
     await delivery.drain();
+    await accounts.stop();
     await appender.drain();
     await nc.drain();
     log.info({ what: 'gateway drained', name });
   };
   return { address, drain: () => (draining ??= stop()) };
+}
+
+function accountsOf(
+  { nc, js, jsm }: Pick<Nats, 'nc' | 'js' | 'jsm'>,
+  appender: JetstreamConversationLog,
+  config: GatewayConfig,
+  logger: Log,
+): Accounts {
+  const follower = new JetstreamAccountFollower({ nc, js, jsm, log: logger });
+  const isOpen = config.accounts === 'open';
+  return new Accounts({ log: new JetstreamAccountLog(nc, appender), follower, clock, isOpen, logger });
+}
+
+interface HttpNeeds extends Pick<HttpParts, 'tokens' | 'isReady' | 'metrics'> {
+  readonly conversations: Conversations;
+  readonly accounts: Accounts;
+}
+
+function registerHttp({ http }: Server, { auth, limits }: GatewayConfig, needs: HttpNeeds): void {
+  const { conversations, accounts, ...parts } = needs;
+  registerRoutes(http, {
+    ...parts,
+    maxBodyBytes: limits.maxBodyBytes,
+    apiKeys: auth.apiKeys,
+    send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
+    ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
+  });
+  registerAccountRoutes(http, {
+    requireBackend: (request) => requireApiKey(request, auth.apiKeys),
+    accounts: new AccountAdministration(accounts),
+  });
 }
 
 function sweeping(server: Server, sessions: Sessions, heartbeatMs: number): NodeJS.Timeout {

@@ -63,8 +63,9 @@ function bodiesToText(_key: string, value: unknown): unknown {
   }
 }
 
-function textToBodies(_key: string, value: unknown): unknown {
-  if (!isObject(value)) return value;
+/** The free fields of a profile may have any names, `text` among them. */
+function textToBodies(key: string, value: unknown): unknown {
+  if (!isObject(value) || key === 'fields') return value;
   if (typeof value.text === 'string' && value.base64 === undefined) {
     const { text, ...rest } = value;
     return { ...rest, body: utf8.encode(text as string) };

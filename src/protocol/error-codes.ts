@@ -22,6 +22,13 @@ export const errorCodes = {
   NOT_A_GROUP: { status: 409, retry: false },
   NOT_A_DIRECT_CONVERSATION: { status: 409, retry: false },
   INDEX_BEYOND_END: { status: 409, retry: false },
+  // What an account refuses (domain/account.ts).
+  ACCOUNT_EXISTS: { status: 409, retry: false },
+  ACCOUNT_UNKNOWN: { status: 404, retry: false },
+  ACCOUNT_DEACTIVATED: { status: 403, retry: false },
+  NOT_A_BOT: { status: 409, retry: false },
+  TOO_MANY_TOKENS: { status: 409, retry: false },
+  TOO_MANY_FIELDS: { status: 409, retry: false },
   // What the fold alone can know.
   MESSAGE_ID_EXPIRED: { status: 409, retry: false },
   // Bad input.

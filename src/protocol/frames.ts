@@ -8,6 +8,7 @@
 
 import type { GroupSettings, MessageContent, MessageRef, Preferences, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+import type { OwnAccount, OwnAccountCommand, Profiles } from './account-frames.ts';
 import type { ErrorCode } from './error-codes.ts';
 
 export const SUBPROTOCOL_MSGPACK = 'rookery.v1.msgpack';
@@ -44,6 +45,7 @@ export interface SendFrame extends MessageContent {
 }
 
 export type Command =
+  | OwnAccountCommand
   | {
       readonly type: 'createGroup';
       readonly conversation: ConversationId;
@@ -139,6 +141,10 @@ export type Query =
       readonly cursor?: string;
       readonly limit?: number;
     }
+  /** One's own account. */
+  | { readonly type: 'account' }
+  /** What everybody may see of these users. */
+  | { readonly type: 'profiles'; readonly users: readonly UserId[] }
   /** Who has read up to index `n`. */
   | { readonly type: 'receipts'; readonly conversation: ConversationId; readonly n: number };
 
@@ -283,7 +289,14 @@ export interface SearchPage {
   readonly cursor?: string;
 }
 
-export type QueryResult = ConversationView | ConversationPage | HistoryPage | Receipts | SearchPage;
+export type QueryResult =
+  | OwnAccount
+  | Profiles
+  | ConversationView
+  | ConversationPage
+  | HistoryPage
+  | Receipts
+  | SearchPage;
 
 export interface ResultFrame {
   readonly t: 'result';

@@ -18,6 +18,13 @@ export const MAX_REMARK_CHARS = 128;
 /** One's own groups of contacts a contact is in, and characters of the name of one. */
 export const MAX_LABELS = 16;
 export const MAX_LABEL_CHARS = 64;
+/** Of a profile: characters of the name, of a free field, and fields that one change may name. */
+export const MAX_PROFILE_NAME_CHARS = 128;
+export const MAX_PROFILE_FIELD_CHARS = 512;
+export const MAX_PROFILE_CHANGES = 64;
+export const MAX_TIME_ZONE_CHARS = 64;
+/** Users whose profiles are asked for at a time. */
+export const MAX_PROFILES = 100;
 /** An invite is a secret: too short a one could be guessed. */
 export const MIN_INVITE_CHARS = 16;
 export const MAX_INVITE_CHARS = 64;

@@ -4,8 +4,6 @@ import { utf8Length } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
 import { MAX_DRAFT_CHARS, MAX_LABEL_CHARS, MAX_LABELS, MAX_REMARK_CHARS } from './limits.ts';
 
-const MINUTES_PER_DAY = 24 * 60;
-
 type Check = (value: unknown) => boolean;
 
 const isBoolean: Check = (value) => typeof value === 'boolean';
@@ -13,8 +11,6 @@ const isText =
   (maxChars: number): Check =>
   (value) =>
     typeof value === 'string' && value.length <= maxChars && utf8Length(value) >= 0;
-const isMinute: Check = (value) =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) < MINUTES_PER_DAY;
 
 /** Each may be absent; a key that is not here is refused. */
 const PREFERENCES: Readonly<Record<keyof Preferences, Check>> = {
@@ -23,11 +19,9 @@ const PREFERENCES: Readonly<Record<keyof Preferences, Check>> = {
   hidden: isBoolean,
   markedUnread: isBoolean,
   mutedUntil: (value) => Number.isSafeInteger(value) && (value as number) >= -1,
-  quietHours: (value) => value === null || areQuietHours(value),
   draft: isText(MAX_DRAFT_CHARS),
   remark: isText(MAX_REMARK_CHARS),
   labels: (value) => Array.isArray(value) && value.length <= MAX_LABELS && value.every(isText(MAX_LABEL_CHARS)),
-  lastSeenFor: (value) => value === 'everybody' || value === 'contacts' || value === 'nobody',
 };
 
 /** @throws RookeryError BAD_REQUEST that names the field */
@@ -38,24 +32,5 @@ export function parsePreferences(fields: Record<string, unknown>): Preferences {
     const check = Object.hasOwn(PREFERENCES, name) ? PREFERENCES[name as keyof Preferences] : undefined;
     if (!check?.(fields[name])) throw new RookeryError('BAD_REQUEST', `\`preferences.${name.slice(0, 32)}\` is none`);
   }
-  const { quietHours, ...rest } = fields as Preferences;
-  if (!quietHours) return fields as Preferences;
-  const { from, to, timeZone } = quietHours;
-  return { ...rest, quietHours: { from, to, timeZone } };
-}
-
-function areQuietHours(value: unknown): boolean {
-  if (typeof value !== 'object') return false;
-  const { from, to, timeZone } = value as Record<string, unknown>;
-  return isMinute(from) && isMinute(to) && isTimeZone(timeZone);
-}
-
-function isTimeZone(value: unknown): boolean {
-  if (typeof value !== 'string' || value.length === 0 || value.length > 64) return false;
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: value });
-    return true;
-  } catch {
-    return false;
-  }
+  return fields as Preferences;
 }

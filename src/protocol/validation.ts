@@ -13,6 +13,7 @@ import {
   parseUserId,
   utf8Length,
 } from '../domain/ids.ts';
+import { parseProfileChanges, parseUserSettings } from './account-fields.ts';
 import { RookeryError } from './error-codes.ts';
 import type { ClientFrame, Command, Query, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
@@ -161,6 +162,12 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
       const greeting = anyText(fields.greeting ?? '', 'greeting', limits.MAX_GREETING_CHARS);
       return { type, user: userId(fields.user, 'user'), greeting };
     }
+    case 'changeProfile':
+      return { type, profile: parseProfileChanges(fields.profile) };
+    case 'changeSettings':
+      return { type, settings: parseUserSettings(fields.settings) };
+    case 'signOut':
+      return { type };
     case 'changePreferences': {
       const about = fields.about === '' ? '' : conversationId(fields.about);
       return { type, about, preferences: parsePreferences(objectFields(fields.preferences)) };
@@ -255,6 +262,10 @@ function queryOf(query: Fields): Query {
         ...placeOf(query),
         ...limitOf(query),
       };
+    case 'account':
+      return { type: 'account' };
+    case 'profiles':
+      return { type: 'profiles', users: userIds(query.users, 'users', limits.MAX_PROFILES) };
     case 'receipts':
       return { type: 'receipts', conversation: conversationId(query.conversation), n: wholeNumber(query.n, 'n') };
     default:

@@ -11,6 +11,7 @@
  *
  * machine.ts decides, runtime.ts performs; here is what an app calls.
  */
+import type { ProfileChanges, UserSettings } from '../domain/account.ts';
 import type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import {
   type ClientMsgId,
@@ -22,6 +23,7 @@ import {
   parseUserId,
   type UserId,
 } from '../domain/ids.ts';
+import type { OwnAccount, Profiles, PublicProfile } from '../protocol/account-frames.ts';
 import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type {
@@ -321,6 +323,21 @@ export class Client {
     return this.#command({ type: 'changePreferences', about: about === '' ? '' : conversationId(about), preferences });
   }
 
+  /** What everybody may see of this user: what is absent stays, a field that is null goes. */
+  changeProfile(profile: ProfileChanges): Sending {
+    return this.#command({ type: 'changeProfile', profile });
+  }
+
+  /** Quiet hours, and by whom this user wants to be seen and written to: what is absent stays. */
+  changeSettings(settings: Partial<UserSettings>): Sending {
+    return this.#command({ type: 'changeSettings', settings });
+  }
+
+  /** All tokens issued until now count no more, this device's among them: its next connection needs another one. */
+  signOut(): Sending {
+    return this.#command({ type: 'signOut' });
+  }
+
   block(user: string): Sending {
     return this.#command({ type: 'blockUser', user: userId(user) });
   }
@@ -370,6 +387,16 @@ export class Client {
   /** Who has read up to index `n`. @throws as `conversations` */
   async receipts(id: string, n: number): Promise<Receipts> {
     return this.#query<Receipts>({ type: 'receipts', conversation: conversationId(id), n });
+  }
+
+  /** This user's own account. @throws as `conversation` */
+  async account(): Promise<OwnAccount> {
+    return this.#query<OwnAccount>({ type: 'account' });
+  }
+
+  /** What everybody may see of up to 100 users; who has no account is left out. @throws as `conversation`, RookeryError BAD_REQUEST */
+  async profiles(users: readonly string[]): Promise<readonly PublicProfile[]> {
+    return (await this.#query<Profiles>({ type: 'profiles', users: users.map(userId) })).profiles;
   }
 
   async #query<Result extends QueryResult>(query: Query): Promise<Result> {

@@ -1,6 +1,8 @@
 /** The client SDK: `createClient`, storages, and the types an app meets. */
+export type { ProfileChanges, QuietHours, UserSettings } from '../domain/account.ts';
 export type { MessageContent, Role } from '../domain/conversation.ts';
 export { type ClientMsgId, type ConversationId, directConversationId, directPair, type UserId } from '../domain/ids.ts';
+export type { OwnAccount, PublicProfile } from '../protocol/account-frames.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 export type {
   ConversationPage,

@@ -5,6 +5,7 @@
  * lane waits, the others go on.
  */
 import { type ClientMsgId, type ConversationId, directConversationId, type UserId } from '../domain/ids.ts';
+import { isOwnAccountCommand } from '../protocol/account-frames.ts';
 import type { ClientFrame } from '../protocol/frames.ts';
 import type { Moment } from './inputs-and-effects.ts';
 import { FIRST_RETRY_MS, MAX_OUTBOX_BYTES, MAX_OUTBOX_ENTRIES, MAX_PIPELINED, MAX_RETRY_MS } from './limits.ts';
@@ -167,6 +168,7 @@ function laneOf(request: Request, me: UserId): ConversationId {
   if (request.t === 'command') {
     const { command } = request;
     if (command.type === 'changePreferences') return command.about || directConversationId(me, me);
+    if (isOwnAccountCommand(command)) return directConversationId(me, me);
     return 'user' in command ? directConversationId(me, command.user) : command.conversation;
   }
   const { address } = request;

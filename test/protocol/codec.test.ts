@@ -239,3 +239,8 @@ t.test('half a surrogate pair is no text', async (t) => {
   t.throws(send({ keyId: '\udfff' }), { code: 'BAD_REQUEST' });
   t.doesNotThrow(send({ keyId: '🗝' }));
 });
+
+t.test('the free fields of a profile may be called what a body is called in JSON', async (t) => {
+  const frame = { t: 'command', command: { type: 'changeProfile', profile: { fields: { text: 'a', base64: '*' } } } };
+  for (const codec of [jsonCodec, msgpackCodec]) t.same(codec.decode(codec.encode(frame)), frame, codec.subprotocol);
+});

@@ -85,15 +85,26 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
   });
 }
 
+/** @throws RookeryError TOKEN_INVALID unless a backend asks, with its key */
+export function requireApiKey({ headers }: FastifyRequest, apiKeys: readonly string[]): void {
+  const credential = bearerOf(headers.authorization);
+  if (!apiKeys.some((key) => sameText(key, credential))) throw new RookeryError('TOKEN_INVALID', 'no API key of ours');
+}
+
+function bearerOf(authorization: string | undefined): string {
+  const [scheme, credential = ''] = (authorization ?? '').split(' ');
+  if (scheme !== 'Bearer')
+    throw new RookeryError('TOKEN_INVALID', 'an Authorization header with a Bearer token is needed');
+  return credential;
+}
+
 /** An API key may speak for anybody, a user's token for that user alone. */
 async function senderOf(
   request: FastifyRequest,
   { from }: MessageBody,
   { apiKeys, tokens }: HttpParts,
 ): Promise<UserId> {
-  const [scheme, credential = ''] = (request.headers.authorization ?? '').split(' ');
-  if (scheme !== 'Bearer')
-    throw new RookeryError('TOKEN_INVALID', 'an Authorization header with a Bearer token is needed');
+  const credential = bearerOf(request.headers.authorization);
   if (apiKeys.some((key) => sameText(key, credential))) {
     const user = parseUserId(from);
     if (!user) throw new RookeryError('BAD_ID', '`from` must be an id');

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import websocket from '@fastify/websocket';
 import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { WebSocket } from 'ws';
+import { MAX_ID_BYTES } from '../../domain/ids.ts';
 import type { ClientConnection } from '../../ports/client-connection.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
 import { type Codec, codecs } from '../../protocol/codec.ts';
@@ -23,6 +24,8 @@ const CLOSE_WITHIN_MS = 5_000;
 const MAX_FRAGMENTS = 128;
 /** A request over HTTP is here whole within this time, or its connection is closed. */
 const HTTP_REQUEST_WITHIN_MS = 30_000;
+/** An id in a path: 128 bytes, each escaped. */
+const MAX_PATH_ID_CHARS = 3 * MAX_ID_BYTES;
 /** Base64 in a body over HTTP. */
 const BASE64_GROWTH = 4 / 3;
 const MS_PER_SECOND = 1_000;
@@ -73,6 +76,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     // A field of the wrong type is told so, not bent into shape.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     logger: false,
+    routerOptions: { maxParamLength: MAX_PATH_ID_CHARS },
     requestTimeout: HTTP_REQUEST_WITHIN_MS,
   });
   http.setErrorHandler((error: FastifyError, _request, reply) => {

@@ -17,6 +17,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Appended, ConversationLog, UserLog } from '../../ports/conversation-log.ts';
 import type { Asked, ConversationViews, View } from '../../ports/conversation-views.ts';
 import { isExpired } from '../../projections/fan-out.ts';
+import type { OwnAccountCommand } from '../../protocol/account-frames.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
 import { keyOf, ViewCache } from './view-cache.ts';
@@ -114,7 +115,7 @@ export class Conversations {
   }
 
   /** @throws RookeryError with a refusal's code, CONFLICT, or as ConversationLog.append */
-  async command(by: UserId, id: ClientMsgId, command: Command): Promise<Appended> {
+  async command(by: UserId, id: ClientMsgId, command: Exclude<Command, OwnAccountCommand>): Promise<Appended> {
     if (command.type === 'changePreferences') {
       const { type, about, preferences } = command;
       return this.#say(about || directConversationId(by, by), eventOf({ type, about, preferences, by, id }));

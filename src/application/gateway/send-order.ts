@@ -4,6 +4,7 @@
  * before it.
  */
 import { type ClientMsgId, type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
+import { isOwnAccountCommand } from '../../protocol/account-frames.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { CommandFrame, SendFrame } from '../../protocol/frames.ts';
 
@@ -86,5 +87,6 @@ export function conversationOf(frame: SendFrame | CommandFrame, me: UserId): Con
     return frame.to === undefined ? (frame.conversation as ConversationId) : directConversationId(me, frame.to);
   const { command } = frame;
   if (command.type === 'changePreferences') return command.about || directConversationId(me, me);
+  if (isOwnAccountCommand(command)) return directConversationId(me, me);
   return 'user' in command ? directConversationId(me, command.user) : command.conversation;
 }

@@ -5,7 +5,9 @@
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { Appended } from '../../ports/conversation-log.ts';
 import type { Tokens } from '../../ports/tokens.ts';
+import { isOwnAccountCommand } from '../../protocol/account-frames.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
 import type {
@@ -22,6 +24,7 @@ import { parseClientFrame, requestIdOf } from '../../protocol/validation.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
+import type { People } from './people.ts';
 import type { Reading } from './reading.ts';
 import { conversationOf, SendOrder } from './send-order.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
@@ -44,6 +47,7 @@ export interface SessionLimits {
 /** What all sessions of a gateway share. */
 export interface SessionParts {
   readonly conversations: Conversations;
+  readonly people: People;
   readonly reading: Reading;
   readonly delivery: Delivery;
   readonly sessions: Sessions;
@@ -186,19 +190,27 @@ export class Session implements RegisteredSession {
           );
       }
       case 'command':
-        return conversations
-          .command(user, frame.clientMsgId, frame.command)
-          .then(({ pos, duplicate }) =>
-            duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
-          );
+        return this.#command(user, frame).then(({ pos, duplicate }) =>
+          duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
+        );
       case 'query':
         return this.#result(user, frame.query).then((result) => ({ t: 'result', id: frame.id, result }));
     }
   }
 
+  #command(user: UserId, { clientMsgId, command }: CommandFrame): Promise<Appended> {
+    const { conversations, people } = this.#parts;
+    if (isOwnAccountCommand(command)) return people.command(user, clientMsgId, command);
+    return conversations.command(user, clientMsgId, command);
+  }
+
   #result(user: UserId, query: Query): Promise<QueryResult> {
-    const { conversations, reading } = this.#parts;
+    const { conversations, people, reading } = this.#parts;
     switch (query.type) {
+      case 'account':
+        return people.own(user);
+      case 'profiles':
+        return people.profiles(query.users);
       case 'conversation':
         return conversations.view(user, query.conversation);
       case 'conversations':

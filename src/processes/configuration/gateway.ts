@@ -110,6 +110,10 @@ export const gatewaySchema = Type.Object(
       description: 'port to listen at; 0 takes a free one',
     }),
     auth: authFields,
+    accounts: Type.Union([Type.Literal('open'), Type.Literal('required')], {
+      default: 'open',
+      description: 'open: any user whose token is valid; required: who has an account',
+    }),
     limits: limitFields,
   },
   strict,

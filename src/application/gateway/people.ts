@@ -1,0 +1,53 @@
+/** What a client may do to its own account, and ask of others'. */
+import type { Account, AccountCommand } from '../../domain/account.ts';
+import type { ClientMsgId, UserId } from '../../domain/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Appended } from '../../ports/conversation-log.ts';
+import type { OwnAccount, OwnAccountCommand, Profiles, PublicProfile } from '../../protocol/account-frames.ts';
+import type { Accounts } from './accounts.ts';
+
+export class People {
+  readonly #accounts: Accounts;
+  readonly #clock: Clock;
+
+  constructor(accounts: Accounts, clock: Clock) {
+    this.#accounts = accounts;
+    this.#clock = clock;
+  }
+
+  /** @throws RookeryError as Accounts.change */
+  command(user: UserId, id: ClientMsgId, command: OwnAccountCommand): Promise<Appended> {
+    return this.#accounts.change(user, this.#changeOf(id, command));
+  }
+
+  /** @throws RookeryError LOG_UNAVAILABLE */
+  async own(user: UserId): Promise<OwnAccount> {
+    const account = await this.#accounts.get(user);
+    return { ...publicProfileOf(account), settings: account.settings };
+  }
+
+  /** @throws RookeryError LOG_UNAVAILABLE */
+  async profiles(users: readonly UserId[]): Promise<Profiles> {
+    const accounts = await Promise.all(users.map((user) => this.#accounts.get(user)));
+    return { profiles: accounts.filter(({ state }) => state !== 'none').map(publicProfileOf) };
+  }
+
+  #changeOf(id: ClientMsgId, command: OwnAccountCommand): AccountCommand {
+    const by = { by: 'user', id } as const;
+    switch (command.type) {
+      case 'changeProfile':
+        return { type: 'changeProfile', ...by, profile: command.profile };
+      case 'changeSettings':
+        return { type: 'changeSettings', ...by, settings: command.settings };
+      case 'signOut':
+        return { type: 'signOut', ...by, before: this.#clock.nowMs() };
+    }
+  }
+}
+
+export const publicProfileOf = ({ user, kind, state, profile }: Account): PublicProfile => ({
+  user,
+  kind,
+  ...profile,
+  ...(state === 'deactivated' && { deactivated: true as const }),
+});
