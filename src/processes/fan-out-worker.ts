@@ -33,8 +33,11 @@ export async function startFanOutWorker(config: FanOutWorkerConfig, log: Log): P
   const lanes = await Promise.all(
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, leases, owner, lane, log)),
   );
-  const ended = Promise.all(lanes.map(({ runner }) => runner.start())).then(() => undefined);
-  ended.catch((error: unknown) => log.error({ what: 'lane ended', reason: String(error) }));
+  const ended = Promise.race([
+    nats.ended,
+    Promise.all(lanes.map(({ runner }) => runner.start())).then(() => undefined),
+  ]);
+  ended.catch((error: unknown) => log.error({ what: 'cannot go on', reason: String(error) }));
   log.info({ what: 'fan-out worker started', owner, lanes: lanes.length });
   const drain = async (): Promise<void> => {
     await Promise.all(lanes.map(({ runner }) => runner.drain()));

@@ -40,6 +40,8 @@ const ANSWER_WITHIN_MS = 3_000;
 export interface Gateway {
   /** `http://host:port` */
   readonly address: string;
+  /** Rejects when NATS can never be reached again by this process. */
+  readonly ended: Promise<void>;
   drain(): Promise<void>;
 }
 
@@ -49,7 +51,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { limits, topology, auth } = config;
   const name = crypto.randomUUID();
   const tokens = new JwtTokens(auth);
-  const { nc, js, jsm, inboxPrefix } = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
+  const { nc, js, jsm, inboxPrefix, ended } = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
 
   // The way in: decide, append, ack.
   const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
@@ -111,7 +113,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     await nc.drain();
     log.info({ what: 'gateway drained', name });
   };
-  return { address, drain: () => (draining ??= stop()) };
+  return { address, ended, drain: () => (draining ??= stop()) };
 }
 
 function accountsOf(

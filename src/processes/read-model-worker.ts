@@ -31,8 +31,8 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   const lanes = await Promise.all(
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, lane, log)),
   );
-  const ended = Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined);
-  ended.catch((error: unknown) => log.error({ what: 'lane ended', reason: String(error) }));
+  const ended = Promise.race([nats.ended, Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined)]);
+  ended.catch((error: unknown) => log.error({ what: 'cannot go on', reason: String(error) }));
   log.info({ what: 'read-model worker started', lanes: lanes.length });
   const drain = async (): Promise<void> => {
     for (const { stopServing } of lanes) stopServing();

@@ -29,6 +29,8 @@ export interface Nats {
   readonly jsm: JetStreamManager;
   /** Subjects below it are this connection's alone. */
   readonly inboxPrefix: string;
+  /** Resolves when it was closed by us; rejects with LOG_UNAVAILABLE when it ended for good by itself. */
+  readonly ended: Promise<void>;
 }
 
 /** @throws RookeryError CONFIGURATION_INVALID without credentials or with wrong ones, LOG_UNAVAILABLE when no server answers at first */
@@ -49,6 +51,8 @@ export async function connectNats(access: NatsAccess, role: Role, name: string, 
       reconnectDelayHandler: () => 20 + Math.random() * Math.min(MAX_RECONNECT_WAIT_MS, 50 * 2 ** attempts++),
       pingInterval: PING_INTERVAL_MS,
       maxPingOut: 2,
+      // A busy server may be late to read who we are, and says "Authentication Timeout": that passes.
+      ignoreAuthErrorAbort: true,
       noAsyncTraces: true,
       noEcho: false,
     });
@@ -60,7 +64,15 @@ export async function connectNats(access: NatsAccess, role: Role, name: string, 
   }
   void follow(nc, log, () => (attempts = 0));
   const jsm = await jetstreamManager(nc, { checkAPI: false, timeout: ANSWER_WITHIN_MS });
-  return { nc, js: jetstream(nc, { timeout: ANSWER_WITHIN_MS }), jsm, inboxPrefix };
+  const ended = endOf(nc);
+  // Who has no process to end hears of it with its next request.
+  ended.catch((error: unknown) => log.error({ what: 'nats connection ended', reason: String(error) }));
+  return { nc, js: jetstream(nc, { timeout: ANSWER_WITHIN_MS }), jsm, inboxPrefix, ended };
+}
+
+async function endOf(nc: NatsConnection): Promise<void> {
+  const cause = await nc.closed();
+  if (cause) throw new RookeryError('LOG_UNAVAILABLE', `the connection to NATS has ended: ${cause.message}`, { cause });
 }
 
 /** Ends with the connection. */
