@@ -244,6 +244,26 @@ const isSame = (one: object, other: object): boolean => JSON.stringify(one) === 
 const valid = (tokens: readonly BotToken[], at: number): readonly BotToken[] =>
   tokens.filter(({ expiresAt }) => expiresAt === 0 || expiresAt > at);
 
+/** With what somebody wants to come in, or is in. */
+export type Credential =
+  /** `issuedAt`: milliseconds since 1970; 0 where it does not say. */
+  | { readonly issuedAt: number; readonly botToken?: undefined }
+  | { readonly botToken: string; readonly issuedAt?: undefined };
+
+/** Why it does not let them in, or not any more; each is an error code and a close code of the protocol. */
+export type EntryRefusal = 'ACCOUNT_UNKNOWN' | 'ACCOUNT_DEACTIVATED' | 'TOKEN_REVOKED';
+
+export function entryRefusalOf(
+  account: Account,
+  { issuedAt, botToken }: Credential,
+  { at, isOpen }: AccountCircumstances,
+): EntryRefusal | undefined {
+  if (account.state === 'deactivated') return 'ACCOUNT_DEACTIVATED';
+  if (botToken !== undefined) return botTokenOf(account, botToken, at) ? undefined : 'TOKEN_REVOKED';
+  if (account.state === 'none' && !isOpen) return 'ACCOUNT_UNKNOWN';
+  return issuedAt < account.tokensFrom ? 'TOKEN_REVOKED' : undefined;
+}
+
 /** The token that a bot may come in with at `at`, by its id. */
-export const validBotToken = ({ botTokens }: Account, id: string, at: number): BotToken | undefined =>
+export const botTokenOf = ({ botTokens }: Account, id: string, at: number): BotToken | undefined =>
   valid(botTokens, at).find((token) => token.id === id);

@@ -16,8 +16,10 @@ export interface StoredPassword {
 }
 
 export interface AccountLog {
-  /** @throws RookeryError LOG_UNAVAILABLE */
+  /** As it stands in the log now. @throws RookeryError LOG_UNAVAILABLE */
   load(user: UserId): Promise<StoredAccount>;
+  /** As `load`, cheaper, and possibly a moment behind. */
+  read(user: UserId): Promise<StoredAccount>;
   /**
    * Appends an event that was decided on the account as it stood at `expectedPos`, with the account it leaves. So an account is
    * one read, however much has happened to it, and the log still says what happened.

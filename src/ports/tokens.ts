@@ -1,4 +1,5 @@
 /** Who a token speaks for. */
+import type { Credential } from '../domain/account.ts';
 import type { DeviceId, UserId } from '../domain/ids.ts';
 
 export interface Identity {
@@ -7,6 +8,7 @@ export interface Identity {
   readonly device?: DeviceId;
   /** Milliseconds since 1970: the session ends then. */
   readonly expiresAt: number;
+  readonly credential: Credential;
 }
 
 export interface Tokens {

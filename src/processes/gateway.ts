@@ -24,6 +24,7 @@ import { Delivery } from '../application/delivery/delivery.ts';
 import { AccountAdministration } from '../application/gateway/account-administration.ts';
 import { Accounts } from '../application/gateway/accounts.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
+import { Identities } from '../application/gateway/identities.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import { People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
@@ -31,7 +32,7 @@ import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
-import type { GatewayConfig } from './configuration/gateway.ts';
+import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
 
 const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** How long a drain waits for unanswered requests before the sockets are closed. */
@@ -62,8 +63,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const conversations = new Conversations({ log: new BackpressuredLog(appender, backlog, topology), views, clock });
 
   // People as such.
-  const accounts = accountsOf({ nc, js, jsm }, appender, config, log);
-  const people = new People(accounts, clock);
+  const { accounts, people, identities } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
 
   // The past: asked of the read-model workers.
   const reading = new Reading(new JetstreamReadModels(nc), topology);
@@ -82,25 +82,24 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
   const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
-  const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
-  const shared = { conversations, people, reading, delivery, sessions, tokens, clock, frameOnWire, onRefused };
-  const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
-  const server = await createServer({
-    ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused },
-    open(connection) {
-      if (sessions.count >= limits.maxSessions) return undefined;
-      const session = new Session(connection, parts);
-      sessions.admit(session);
-      return session;
-    },
-  });
+  const shared = { conversations, people, reading, delivery, sessions, identities, clock, frameOnWire, onRefused };
+  const server = await serve(shared, limits);
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
-  registerHttp(server, config, { tokens, conversations, accounts, isReady, metrics: () => registry.metrics() });
+  registerHttp(server, config, {
+    tokens: identities,
+    conversations,
+    accounts,
+    isReady,
+    metrics: () => registry.metrics(),
+  });
 
+  accounts.onChange((user, account) => {
+    sessions.review(user, (identity) => identities.refusalBy(account(), identity));
+  });
   await accounts.start();
   await delivery.start();
   const address = await server.http.listen({ host: config.host, port: config.port });
-  const sweeper = sweeping(server, sessions, heartbeatMs);
+  const sweeper = sweeping(server, sessions, limits.heartbeatMs);
   log.info({ what: 'gateway started', address, name });
 
   let draining: Promise<void> | undefined;
@@ -116,15 +115,33 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   return { address, ended, drain: () => (draining ??= stop()) };
 }
 
-function accountsOf(
+function peopleOf(
   { nc, js, jsm }: Pick<Nats, 'nc' | 'js' | 'jsm'>,
   appender: JetstreamConversationLog,
+  tokens: JwtTokens,
   config: GatewayConfig,
   logger: Log,
-): Accounts {
+) {
+  const accountLog = new JetstreamAccountLog({ nc, jsm }, appender);
   const follower = new JetstreamAccountFollower({ nc, js, jsm, log: logger });
   const isOpen = config.accounts === 'open';
-  return new Accounts({ log: new JetstreamAccountLog(nc, appender), follower, clock, isOpen, logger });
+  const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger });
+  return { accounts, people: new People(accounts, clock), identities: new Identities(tokens, accounts, clock) };
+}
+
+/** Sockets in front of sessions, as many as the limit says. */
+function serve(shared: Omit<SessionParts, 'limits'>, limits: GatewayLimits): Promise<Server> {
+  const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
+  const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
+  return createServer({
+    ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused: shared.onRefused },
+    open(connection) {
+      if (shared.sessions.count >= limits.maxSessions) return undefined;
+      const session = new Session(connection, parts);
+      shared.sessions.admit(session);
+      return session;
+    },
+  });
 }
 
 interface HttpNeeds extends Pick<HttpParts, 'tokens' | 'isReady' | 'metrics'> {
@@ -143,7 +160,7 @@ function registerHttp({ http }: Server, { auth, limits }: GatewayConfig, needs: 
   });
   registerAccountRoutes(http, {
     requireBackend: (request) => requireApiKey(request, auth.apiKeys),
-    accounts: new AccountAdministration(accounts),
+    accounts: new AccountAdministration(accounts, clock),
   });
 }
 

@@ -43,6 +43,7 @@ export const errorCodes = {
   HELLO_EXPECTED: { status: 401, retry: false },
   TOKEN_INVALID: { status: 401, retry: false },
   TOKEN_EXPIRED: { status: 401, retry: false },
+  TOKEN_REVOKED: { status: 401, retry: false },
   FORBIDDEN: { status: 403, retry: false },
   // What passes by itself: try again with the same clientMsgId.
   OVERLOADED: { status: 503, retry: true },

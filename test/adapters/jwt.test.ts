@@ -35,11 +35,12 @@ const judge = async (options: Partial<TokenOptions>, token: Promise<string> | st
 
 t.test('a good token says who, until when, and on which device', async (t) => {
   const tokens = new JwtTokens(base);
-  t.same(await tokens.verify(await signed(claims)), { user: 'alice', expiresAt: soon * 1_000 });
-  t.same(await tokens.verify(await signed({ ...claims, device: 'phone' })), {
-    user: 'alice',
-    expiresAt: soon * 1_000,
+  const alice = { user: 'alice', expiresAt: soon * 1_000 };
+  t.same(await tokens.verify(await signed(claims)), { ...alice, credential: { issuedAt: 0 } });
+  t.same(await tokens.verify(await signed({ ...claims, device: 'phone', iat: 1_790_000_000.5 })), {
+    ...alice,
     device: 'phone',
+    credential: { issuedAt: 1_790_000_000_500 },
   });
   t.match(await tokens.verify(await signDevToken(secretFile, '陈晨', 60_000)), { user: '陈晨' });
 });

@@ -26,6 +26,7 @@ async function scene() {
   let lose: (reason: string) => void = () => undefined;
   const log: AccountLog = {
     load: () => new Promise((resolve) => loads.push(resolve)),
+    read: () => new Promise((resolve) => loads.push(resolve)),
     append: async (_event, after, expectedPos) => {
       appended.push({ after, expectedPos });
       if (answers.shift() === 'CONFLICT') throw new RookeryError('CONFLICT', 'another change came between');
@@ -49,6 +50,7 @@ async function scene() {
 t.test('what was heard while it was read counts, if it is newer', async (t) => {
   const { accounts, loads, hears } = await scene();
   const [one, other] = [accounts.get(alice), accounts.get(alice)];
+  await new Promise((resolve) => setImmediate(resolve));
   t.equal(loads.length, 1, 'read once for all who ask');
   hears(stored('newer', 7));
   loads[0]?.(stored('older', 5));
@@ -69,6 +71,7 @@ t.test('nothing is kept of who nobody has asked for', async (t) => {
 t.test('when the log of people is lost what was known is forgotten', async (t) => {
   const { accounts, loads, loses } = await scene();
   const asked = accounts.get(alice);
+  await new Promise((resolve) => setImmediate(resolve));
   loads[0]?.(stored('x', 1));
   await asked;
   loses();

@@ -29,7 +29,7 @@ async function scene(t: Test) {
   const appender = new JetstreamConversationLog(nc, inboxPrefix, nats.topology, LIMITS);
   t.teardown(() => appender.drain());
   const follower = new JetstreamAccountFollower({ nc, js, jsm, log: quiet });
-  return { nats, log: new JetstreamAccountLog(nc, appender), follower };
+  return { nats, log: new JetstreamAccountLog({ nc, jsm }, appender), follower };
 }
 
 const created: AccountCommand = {
@@ -55,12 +55,14 @@ function decided(before: Account, command: AccountCommand): [AccountEvent, Accou
 t.test('an account is read as its newest event left it, and who has none is known by nothing', async (t) => {
   const { log } = await scene(t);
   t.same(await log.load(alice), { account: initialAccount(alice), pos: 0 });
+  t.same(await log.read(alice), { account: initialAccount(alice), pos: 0 });
   const [first, after] = decided(initialAccount(alice), created);
   const { pos } = await log.append(first, after, 0);
   t.same(await log.load(alice), { account: after, pos });
   const [second, later] = decided(after, named('Alicia'));
   const next = await log.append(second, later, pos);
   t.same(await log.load(alice), { account: later, pos: next.pos });
+  t.same(await log.read(alice), { account: later, pos: next.pos });
 });
 
 t.test(
@@ -139,4 +141,5 @@ t.test('what nobody of ours has written is told from an account', async (t) => {
   const { js } = await nats.connect('operator');
   await js.publish(userSubject(alice, 'account'), 'nonsense');
   t.equal(await codeOf(log.load(alice)), 'EVENT_UNREADABLE');
+  t.equal(await codeOf(log.read(alice)), 'EVENT_UNREADABLE');
 });

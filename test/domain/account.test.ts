@@ -2,14 +2,15 @@ import t from 'tap';
 import {
   type Account,
   type AccountCommand,
+  botTokenOf,
   changeKey,
   decideAccount,
+  entryRefusalOf,
   evolveAccount,
   initialAccount,
   MAX_BOT_TOKENS,
   MAX_PROFILE_FIELDS,
   MAX_RECENT,
-  validBotToken,
 } from '../../src/domain/account.ts';
 import { msgId, user } from '../support/given.ts';
 
@@ -133,10 +134,10 @@ t.test('bots have tokens of their own, a bounded number, and expired ones make r
   t.equal(when(full, another, { at: 2_000, isOpen: false }), 'accepted');
   const renewed = evolveAccount(full, decideAccount(full, another, { at: 2_000, isOpen: false }).event as never);
   t.equal(renewed.botTokens.length, MAX_BOT_TOKENS);
-  t.equal(validBotToken(full, 't0', 1_999)?.id, 't0');
-  t.equal(validBotToken(full, 't0', 2_000), undefined, 'expired');
+  t.equal(botTokenOf(full, 't0', 1_999)?.id, 't0');
+  t.equal(botTokenOf(full, 't0', 2_000), undefined, 'expired');
   const revoked = given(create('bot'), ...adds, command({ type: 'revokeBotToken', token: 't1' }));
-  t.equal(validBotToken(revoked, 't1', 0), undefined, 'revoked');
+  t.equal(botTokenOf(revoked, 't1', 0), undefined, 'revoked');
   t.equal(when(revoked, command({ type: 'revokeBotToken', token: 't1' })), 'NO_CHANGE');
 });
 
@@ -145,3 +146,23 @@ t.test('the newest changes are known by their keys, a bounded number', async (t)
   const account = given(create(), ...names);
   t.same(account.recent, names.slice(1).map(changeKey));
 });
+
+t.test(
+  'who comes in: not the deactivated, nor with what was revoked, nor without an account where one is required',
+  async (t) => {
+    const enters = (account: Account, credential: Parameters<typeof entryRefusalOf>[1], circumstances = CLOSED) =>
+      entryRefusalOf(account, credential, circumstances) ?? 'enters';
+    const nobody = initialAccount(user('bob'));
+    t.equal(enters(nobody, { issuedAt: 0 }), 'ACCOUNT_UNKNOWN');
+    t.equal(enters(nobody, { issuedAt: 0 }, OPEN), 'enters');
+    t.equal(enters(nobody, { botToken: 't' }, OPEN), 'TOKEN_REVOKED');
+    const out = given(create(), command({ type: 'signOut', before: 500 }));
+    t.equal(enters(out, { issuedAt: 499 }), 'TOKEN_REVOKED');
+    t.equal(enters(out, { issuedAt: 500 }), 'enters');
+    const bot = given(create('bot'), command({ type: 'addBotToken', token: token('t', 2_000) }));
+    t.equal(enters(bot, { botToken: 't' }), 'enters');
+    t.equal(enters(bot, { botToken: 't' }, { at: 2_000, isOpen: false }), 'TOKEN_REVOKED');
+    const away = evolveAccount(bot, decideAccount(bot, command({ type: 'deactivateAccount' }), CLOSED).event as never);
+    t.equal(enters(away, { botToken: 't' }), 'ACCOUNT_DEACTIVATED');
+  },
+);

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '5392bc4214922562a0d89526cdb00096a1eb274c781d850c8ae57c48ab996eef';
+const PINNED = '1de982a0ceffcd5d7746eae4f82e3cdfb64b40c755184f5450aebcc67da81832';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -28,10 +28,12 @@ export async function startTestGateway({
   limits = {},
   auth = {},
   worker = true,
+  accounts = 'open',
 }: {
   limits?: Partial<GatewayLimits>;
   auth?: Record<string, unknown>;
   worker?: boolean;
+  accounts?: 'open' | 'required';
 } = {}): Promise<TestGateways> {
   const nats = await startNats();
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
@@ -39,7 +41,7 @@ export async function startTestGateway({
   writeFileSync(secretFile, SECRET);
   const running: { drain(): Promise<void> }[] = [];
   const more = async (limits: Partial<GatewayLimits> = {}, port = 0): Promise<Gateway> => {
-    const flags = { nats: access, port, auth: { secretFile, apiKeys: [API_KEY], ...auth }, limits };
+    const flags = { nats: access, port, auth: { secretFile, apiKeys: [API_KEY], ...auth }, accounts, limits };
     const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, quiet);
     running.push(gateway);
     return gateway;
@@ -65,12 +67,16 @@ interface TokenClaims {
   readonly device?: string;
   readonly secret?: string;
   readonly lifetimeMs?: number;
+  /** Milliseconds since 1970. */
+  readonly issuedAt?: number;
 }
 
-export function tokenFor(user: string, { device, secret = SECRET, lifetimeMs = 600_000 }: TokenClaims = {}) {
+export function tokenFor(user: string, claims: TokenClaims = {}) {
+  const { device, secret = SECRET, lifetimeMs = 600_000, issuedAt = Date.now() } = claims;
   const expires = Math.floor((Date.now() + lifetimeMs) / 1_000);
   return new SignJWT(device === undefined ? {} : { device })
     .setProtectedHeader({ alg: 'HS256' })
+    .setIssuedAt(issuedAt / 1_000)
     .setSubject(user)
     .setExpirationTime(expires)
     .sign(Buffer.from(secret));

@@ -41,7 +41,9 @@ export interface AccountRoutesParts {
     get(user: UserId): Promise<Account>;
     create(account: AccountToCreate): Promise<Account>;
     change(user: UserId, changes: AccountChanges): Promise<Account>;
-    signOut(user: UserId, nowMs: number): Promise<void>;
+    signOut(user: UserId): Promise<void>;
+    mintToken(user: UserId, about: { name: string; expiresAt: number }): Promise<{ id: string; token: string }>;
+    revokeToken(user: UserId, id: string): Promise<void>;
     import(lines: readonly AccountToCreate[]): Promise<readonly ImportResult[]>;
   };
 }
@@ -77,6 +79,14 @@ const changesBody = Type.Object(
   { additionalProperties: false, minProperties: 1 },
 );
 
+const tokenBody = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 128, description: 'what it is for' }),
+    expiresAt: Type.Optional(Type.Integer({ minimum: 0, description: 'milliseconds since 1970; 0: never' })),
+  },
+  { additionalProperties: false },
+);
+
 type Body = Record<string, unknown>;
 
 export function registerAccountRoutes(http: FastifyInstance, { requireBackend, accounts }: AccountRoutesParts): void {
@@ -96,7 +106,16 @@ export function registerAccountRoutes(http: FastifyInstance, { requireBackend, a
     return shown(await accounts.change(userOf(request), changes));
   });
   http.post('/v1/accounts/:user/sign-out', { onRequest }, async (request, reply) => {
-    await accounts.signOut(userOf(request), Date.now());
+    await accounts.signOut(userOf(request));
+    return reply.code(204).send();
+  });
+
+  http.post('/v1/accounts/:user/tokens', { onRequest, schema: { body: tokenBody } }, async (request, reply) => {
+    const { name, expiresAt = 0 } = request.body as { name: string; expiresAt?: number };
+    return reply.code(201).send(await accounts.mintToken(userOf(request), { name, expiresAt }));
+  });
+  http.delete('/v1/accounts/:user/tokens/:token', { onRequest }, async (request, reply) => {
+    await accounts.revokeToken(userOf(request), String((request.params as Body).token));
     return reply.code(204).send();
   });
 

@@ -35,17 +35,27 @@ const PASSWORD = 'password';
 
 export class JetstreamAccountLog implements AccountLog {
   readonly #nc: NatsConnection;
+  readonly #jsm: JetStreamManager;
   readonly #appender: Pick<JetstreamConversationLog, 'appendAbout'>;
 
-  constructor(nc: NatsConnection, appender: Pick<JetstreamConversationLog, 'appendAbout'>) {
+  constructor(
+    { nc, jsm }: Pick<AccountFollowerParts, 'nc' | 'jsm'>,
+    appender: Pick<JetstreamConversationLog, 'appendAbout'>,
+  ) {
     this.#nc = nc;
+    this.#jsm = jsm;
     this.#appender = appender;
   }
 
   async load(user: UserId): Promise<StoredAccount> {
-    const found = await this.#newest(user, ACCOUNT);
-    if (!found) return { account: initialAccount(user), pos: 0 };
-    return { account: decodeAccountEvent(user, found.data).after, pos: found.pos };
+    return accountIn(user, await this.#newest(user, ACCOUNT));
+  }
+
+  /** Of any replica, and past the queue of JetStream's API: a thousand devices may come in at once. */
+  async read(user: UserId): Promise<StoredAccount> {
+    const asked = this.#jsm.direct.getMessage(USER_STREAM, { last_by_subj: userSubject(user, ACCOUNT) });
+    const message = await answered(USER_STREAM, asked);
+    return accountIn(user, message ? { data: message.data, pos: message.seq } : undefined);
   }
 
   append(event: AccountEvent, after: Account, expectedPos: number): Promise<Appended> {
@@ -66,7 +76,7 @@ export class JetstreamAccountLog implements AccountLog {
   }
 
   /** Of the leader: a copy may be behind, and what it lacks is what is asked for. */
-  async #newest(user: UserId, kind: string): Promise<{ readonly data: Uint8Array; readonly pos: number } | undefined> {
+  async #newest(user: UserId, kind: string): Promise<Found | undefined> {
     const query = JSON.stringify({ last_by_subj: userSubject(user, kind) });
     const asked = this.#nc.request(`$JS.API.STREAM.MSG.GET.${USER_STREAM}`, query, { timeout: READ_WITHIN_MS });
     const { message, error } = (await answered(USER_STREAM, asked)).json<LastMessage>();
@@ -74,6 +84,16 @@ export class JetstreamAccountLog implements AccountLog {
     if (error?.err_code === NO_MESSAGE_FOUND) return undefined;
     throw new RookeryError('LOG_UNAVAILABLE', `${USER_STREAM}: ${error?.description}`);
   }
+}
+
+function accountIn(user: UserId, found: Found | undefined): StoredAccount {
+  if (!found) return { account: initialAccount(user), pos: 0 };
+  return { account: decodeAccountEvent(user, found.data).after, pos: found.pos };
+}
+
+interface Found {
+  readonly data: Uint8Array;
+  readonly pos: number;
 }
 
 interface LastMessage {

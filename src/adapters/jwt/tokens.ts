@@ -69,12 +69,17 @@ export class JwtTokens implements Tokens {
 
 /** A token as `rookery dev` and `rookery token` give it. */
 export function signDevToken(secretFile: string, user: string, lifetimeMs: number): Promise<string> {
-  const expires = Math.floor((Date.now() + lifetimeMs) / 1_000);
-  return new SignJWT({})
-    .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(user)
-    .setExpirationTime(expires)
-    .sign(secretIn(secretFile));
+  const nowMs = Date.now();
+  const expires = Math.floor((nowMs + lifetimeMs) / 1_000);
+  return (
+    new SignJWT({})
+      .setProtectedHeader({ alg: 'HS256' })
+      .setSubject(user)
+      // To the millisecond: a token made right after a sign-out is not one from before it.
+      .setIssuedAt(nowMs / 1_000)
+      .setExpirationTime(expires)
+      .sign(secretIn(secretFile))
+  );
 }
 
 /** The key server is away or answers nonsense: that is no judgement on the token. */
@@ -84,11 +89,11 @@ const isUnreachable = (thrown: unknown): boolean =>
   !(thrown instanceof errors.JOSEError) ||
   thrown.code === 'ERR_JOSE_GENERIC';
 
-function identityOf({ sub, exp, device }: JWTPayload): Identity {
+function identityOf({ sub, exp, iat = 0, device }: JWTPayload): Identity {
   const user = parseUserId(sub);
   if (!user || exp === undefined)
     throw new RookeryError('TOKEN_INVALID', 'the token needs `sub`, a user id, and `exp`');
-  const identity = { user, expiresAt: exp * 1_000 };
+  const identity = { user, expiresAt: exp * 1_000, credential: { issuedAt: iat * 1_000 } };
   if (device === undefined) return identity;
   const parsed = parseDeviceId(device);
   if (!parsed) throw new RookeryError('TOKEN_INVALID', "the token's `device` is no id");

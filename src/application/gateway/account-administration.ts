@@ -2,13 +2,16 @@
 import {
   type Account,
   type AccountKind,
+  type BotToken,
   initialAccount,
   type ProfileChanges,
   type UserSettings,
 } from '../../domain/account.ts';
 import type { ClientMsgId, UserId } from '../../domain/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
 import type { Accounts } from './accounts.ts';
+import { mintBotToken } from './bot-tokens.ts';
 
 /** Lines of an import that are under way at a time. */
 const IMPORTED_AT_A_TIME = 64;
@@ -32,9 +35,11 @@ export interface AccountChanges {
 
 export class AccountAdministration {
   readonly #accounts: Accounts;
+  readonly #clock: Clock;
 
-  constructor(accounts: Accounts) {
+  constructor(accounts: Accounts, clock: Clock) {
     this.#accounts = accounts;
+    this.#clock = clock;
   }
 
   /** @throws RookeryError ACCOUNT_UNKNOWN, also where accounts are not required; LOG_UNAVAILABLE */
@@ -66,9 +71,28 @@ export class AccountAdministration {
   }
 
   /** Tokens issued until now count no more. @throws as `change` */
-  async signOut(user: UserId, nowMs: number): Promise<void> {
+  async signOut(user: UserId): Promise<void> {
     await this.get(user);
-    await unlessSo(this.#accounts.change(user, { type: 'signOut', ...byBackend(), before: nowMs }));
+    const before = this.#clock.nowMs();
+    await unlessSo(this.#accounts.change(user, { type: 'signOut', ...byBackend(), before }));
+  }
+
+  /**
+   * A token of its own for a bot; the answer is the only place where it ever stands.
+   * @param expiresAt milliseconds since 1970; 0: never
+   * @throws RookeryError ACCOUNT_UNKNOWN, NOT_A_BOT, TOO_MANY_TOKENS, or as Accounts.change
+   */
+  async mintToken(user: UserId, about: Pick<BotToken, 'name' | 'expiresAt'>): Promise<{ id: string; token: string }> {
+    await this.get(user);
+    const { token, botToken } = await mintBotToken(user, { ...about, createdAt: this.#clock.nowMs() });
+    await this.#accounts.change(user, { type: 'addBotToken', ...byBackend(), token: botToken });
+    return { id: botToken.id, token };
+  }
+
+  /** Sessions that came in with it end. @throws RookeryError ACCOUNT_UNKNOWN, or as Accounts.change */
+  async revokeToken(user: UserId, id: string): Promise<void> {
+    await this.get(user);
+    await unlessSo(this.#accounts.change(user, { type: 'revokeBotToken', ...byBackend(), token: id }));
   }
 
   /**

@@ -18,6 +18,7 @@ import type { Clock } from '../../ports/clock.ts';
 import type { Appended } from '../../ports/conversation-log.ts';
 import type { Log } from '../../ports/log.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { Slots } from './slots.ts';
 
 /** Of accounts kept, as they are in memory, roughly; the least recently used go first and are read again. */
 const MAX_CACHED_BYTES = 67_108_864;
@@ -25,6 +26,8 @@ const BYTES_PER_ACCOUNT = 600;
 const BYTES_PER_FIELD = 100;
 /** What is older is read anew: a leader that was deposed without knowing it may have told of the past. */
 const KEPT_FOR_MS = 60_000;
+/** Reads of the log under way; after a restart all devices come in at once. Beyond, they wait: one of each user who comes in. */
+const MAX_READS = 256;
 /** A change is decided again so often when others change the account meanwhile; then CONFLICT. */
 const MAX_DECISIONS = 6;
 /** After the log of people could not be followed. */
@@ -59,6 +62,7 @@ export class Accounts {
     ttl: KEPT_FOR_MS,
     ttlResolution: 1_000,
   });
+  readonly #reads = new Slots(MAX_READS);
   readonly #loading = new Map<UserId, Loading>();
   #listener: ((user: UserId, account: () => Account) => void) | undefined;
   #following: { stop(): Promise<void> } | undefined;
@@ -151,7 +155,7 @@ export class Accounts {
   }
 
   async #load(user: UserId): Promise<Account> {
-    const loaded = await this.#parts.log.load(user);
+    const loaded = await this.#reads.run(() => this.#parts.log.read(user));
     const heard = this.#loading.get(user)?.heard;
     const newest = heard && heard.pos > loaded.pos ? heard : loaded;
     this.#learn(newest);

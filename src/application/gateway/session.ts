@@ -6,7 +6,7 @@ import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Appended } from '../../ports/conversation-log.ts';
-import type { Tokens } from '../../ports/tokens.ts';
+import type { Identity } from '../../ports/tokens.ts';
 import { isOwnAccountCommand } from '../../protocol/account-frames.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
@@ -24,6 +24,7 @@ import { parseClientFrame, requestIdOf } from '../../protocol/validation.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
+import type { Identities } from './identities.ts';
 import type { People } from './people.ts';
 import type { Reading } from './reading.ts';
 import { conversationOf, SendOrder } from './send-order.ts';
@@ -51,7 +52,7 @@ export interface SessionParts {
   readonly reading: Reading;
   readonly delivery: Delivery;
   readonly sessions: Sessions;
-  readonly tokens: Tokens;
+  readonly identities: Identities;
   readonly clock: Clock;
   readonly frameOnWire: FrameOnWire;
   readonly limits: SessionLimits;
@@ -64,6 +65,7 @@ export class Session implements RegisteredSession {
   readonly connection: ClientConnection;
   user: UserId | undefined;
   device: DeviceId | undefined;
+  identity: Identity | undefined;
   /** Milliseconds since 1970; Infinity until the hello. */
   expiresAt = Number.POSITIVE_INFINITY;
   readonly #parts: SessionParts;
@@ -227,9 +229,10 @@ export class Session implements RegisteredSession {
   #greet(hello: HelloFrame): void {
     if (this.#state !== 'new') throw new RookeryError('BAD_REQUEST', 'the session has begun already');
     this.#state = 'greeting';
-    this.#parts.tokens.verify(hello.token).then(
-      ({ user, device, expiresAt }) => {
+    this.#parts.identities.verify(hello.token).then(
+      (identity) => {
         if (this.#state !== 'greeting') return;
+        const { device } = identity;
         if (device !== undefined && device !== hello.device) {
           this.#refuse(hello.id, new RookeryError('TOKEN_INVALID', 'the token is for another device'));
           this.end('TOKEN_INVALID', 'the token is for another device');
@@ -237,7 +240,7 @@ export class Session implements RegisteredSession {
         }
         // What the client has said meanwhile is read first: one that has gone must not end the session it has begun elsewhere.
         setImmediate(() => {
-          if (this.#state === 'greeting' && this.connection.isOpen) this.#begin(hello, user, expiresAt);
+          if (this.#state === 'greeting' && this.connection.isOpen) this.#begin(hello, identity);
         });
       },
       (thrown: unknown) => {
@@ -245,13 +248,18 @@ export class Session implements RegisteredSession {
         this.#refuse(hello.id, error);
         // Where it could not be told (the key server is away), a new token would not help either: reconnect.
         const { code } = error;
-        this.end(code === 'TOKEN_EXPIRED' || code === 'TOKEN_INVALID' ? code : 'INTERNAL', error.message);
+        this.end(code in closeCodes ? (code as CloseReason) : 'INTERNAL', error.message);
       },
     );
   }
 
-  #begin({ id, device, resume }: HelloFrame, user: UserId, expiresAt: number): void {
-    const { sessions, delivery, clock, limits } = this.#parts;
+  #begin({ id, device, resume }: HelloFrame, identity: Identity): void {
+    const { sessions, delivery, clock, limits, identities } = this.#parts;
+    const { user, expiresAt } = identity;
+    // What has happened to the account since it was asked is told to sessions that are known.
+    const refusal = identities.refusalOf(identity);
+    if (refusal) return this.end(refusal, 'the account has changed');
+    this.identity = identity;
     this.user = user;
     this.device = device;
     this.expiresAt = expiresAt;

@@ -5,7 +5,9 @@
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { SessionNews } from '../../ports/session-news.ts';
+import type { Identity } from '../../ports/tokens.ts';
 import type { CloseReason } from '../../protocol/close-codes.ts';
+import type { ErrorCode } from '../../protocol/error-codes.ts';
 
 /** How exactly a deadline (hello, token, heartbeat) is kept. */
 export const SWEEP_EVERY_MS = 1_000;
@@ -21,6 +23,8 @@ export interface RegisteredSession {
   readonly device: DeviceId | undefined;
   /** Milliseconds since 1970; Infinity before the hello. */
   readonly expiresAt: number;
+  /** With what it came in; undefined before the hello. */
+  readonly identity: Identity | undefined;
   readonly isOpen: boolean;
   /** Requests not yet answered. */
   readonly inFlight: number;
@@ -82,6 +86,14 @@ export class Sessions {
     if (devices?.get(device) !== session) return;
     devices.delete(device);
     if (devices.size === 0) this.#byDevice.delete(user);
+  }
+
+  /** Ends those of a user that may not stay. */
+  review(user: UserId, refusalOf: (identity: Identity) => (CloseReason & ErrorCode) | undefined): void {
+    for (const session of [...(this.#byDevice.get(user)?.values() ?? [])]) {
+      const refusal = session.identity && refusalOf(session.identity);
+      if (refusal) session.end(refusal, `ended: ${refusal.toLowerCase().replaceAll('_', ' ')}`);
+    }
   }
 
   /** Ends what is past its time. */

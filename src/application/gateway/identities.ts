@@ -1,0 +1,51 @@
+/** Who may come in, and stay: what the token says, and what the account has to say to it. */
+import { type Account, botTokenOf, type EntryRefusal, entryRefusalOf } from '../../domain/account.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { Identity, Tokens } from '../../ports/tokens.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import type { Accounts } from './accounts.ts';
+import { hashOfSecret, isBotToken, parseBotToken } from './bot-tokens.ts';
+
+export class Identities implements Tokens {
+  readonly #tokens: Tokens;
+  readonly #accounts: Accounts;
+  readonly #clock: Clock;
+
+  /** @param tokens of people */
+  constructor(tokens: Tokens, accounts: Accounts, clock: Clock) {
+    this.#tokens = tokens;
+    this.#accounts = accounts;
+    this.#clock = clock;
+  }
+
+  /** @throws RookeryError TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, ACCOUNT_UNKNOWN, ACCOUNT_DEACTIVATED, LOG_UNAVAILABLE */
+  async verify(token: string): Promise<Identity> {
+    const identity = isBotToken(token) ? await this.#bot(token) : await this.#tokens.verify(token);
+    const refusal = this.refusalBy(await this.#accounts.get(identity.user), identity);
+    if (refusal) throw refusedEntry(refusal);
+    return identity;
+  }
+
+  /** By what is known now; undefined also where nothing is. */
+  refusalOf(identity: Identity): EntryRefusal | undefined {
+    const account = this.#accounts.peek(identity.user);
+    return account && this.refusalBy(account, identity);
+  }
+
+  refusalBy(account: Account, { credential }: Identity): EntryRefusal | undefined {
+    return entryRefusalOf(account, credential, { at: this.#clock.nowMs(), isOpen: this.#accounts.isOpen });
+  }
+
+  async #bot(token: string): Promise<Identity> {
+    const credential = parseBotToken(token);
+    if (!credential) throw new RookeryError('TOKEN_INVALID', 'the token is not valid');
+    const { user, id, secret } = credential;
+    const known = botTokenOf(await this.#accounts.get(user), id, this.#clock.nowMs());
+    // One that never was, one that was revoked and a wrong secret are the same to who guesses.
+    if (!known || known.hash !== (await hashOfSecret(secret))) throw refusedEntry('TOKEN_REVOKED');
+    return { user, expiresAt: known.expiresAt || Number.POSITIVE_INFINITY, credential: { botToken: id } };
+  }
+}
+
+const refusedEntry = (code: EntryRefusal): RookeryError =>
+  new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);
