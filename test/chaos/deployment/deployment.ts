@@ -55,8 +55,17 @@ export interface DeployedNatsServer extends DeployedProcess {
 export interface Route {
   readonly from: string;
   readonly to: string;
-  readonly link: Link;
+  /** The ways in which it can be parted. */
+  readonly ways: readonly Parting[];
+  part(way: Parting): void;
+  join(): void;
 }
+
+/**
+ * `drop`: packets are lost, by network namespaces. Where those are not allowed, by links: `hold`, as long as it lasts; `swallowBoth`,
+ * for good, as far as the connections there are go.
+ */
+export type Parting = 'drop' | 'hold' | 'swallowBoth';
 
 /** A process that ended although nobody of the suite killed it. */
 export interface Incident {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type DurabilityProfile, prepareNats } from '../../../src/adapters/system/nats-configuration.ts';
 import { freePort } from '../../support/nats.ts';
 import type { Deployment } from './deployment.ts';
-import { deployAt, type Site, type SiteOptions, type Stage } from './site.ts';
+import { deployAt, LOOPBACK, type Site, type SiteOptions, type Stage } from './site.ts';
 
 export interface OneNodeOptions extends SiteOptions {
   readonly profile: DurabilityProfile;
@@ -23,6 +23,6 @@ async function stage(site: Site, { profile, topology }: OneNodeOptions): Promise
     mkdirSync(join(site.dataDir, 'nats'));
     symlinkSync(join(site.dataDir, 'nats'), storeDir);
   }
-  const natsServers = [await site.natsServer('nats-server', port, configFile, storeDir)];
+  const natsServers = [await site.natsServer('nats-server', { host: LOOPBACK, port }, { configFile, storeDir })];
   return { kind: 'one-node', profile, replicas: 1, natsServers, routes: [], credentialsFile };
 }

@@ -24,6 +24,7 @@ import type {
 import { Disk } from './disk.ts';
 import { Link } from './link.ts';
 import { LocalProcess, type LocalProcessParts } from './local-process.ts';
+import { Network } from './network.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 const SHIFTED_CLOCK = join(import.meta.dirname, 'shifted-clock.ts');
@@ -45,10 +46,22 @@ export interface SiteOptions {
 }
 
 /** Where a nats-server is reached by whom no link stands before. */
-export interface NatsServerAt {
+export interface NatsServerAt extends Address {
   readonly server: DeployedNatsServer;
+}
+
+export interface Address {
+  readonly host: string;
   readonly port: number;
 }
+
+/** What is started, and what it is given. */
+export interface CommandLine {
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+export const LOOPBACK = '127.0.0.1';
 
 /** What is the same in every deployment: two gateways and two workers before the nats-servers given. */
 export interface Stage {
@@ -83,6 +96,7 @@ export class Site {
   /** In the order of their start. */
   readonly #running: LocalProcess[] = [];
   #close: () => Promise<void> = async () => undefined;
+  #network: Network | undefined;
 
   constructor(dir: string, options: SiteOptions) {
     this.dir = dir;
@@ -96,7 +110,7 @@ export class Site {
     for (const { server } of natsServers) server.start();
     for (const { server } of natsServers)
       await eventually(() => server.isReady(), `${server.name} greets`, STARTED_WITHIN_MS);
-    const nats = { servers: natsServers.map(({ port }) => `nats://127.0.0.1:${port}`), credentialsFile };
+    const nats = { servers: natsServers.map(({ host, port }) => `nats://${host}:${port}`), credentialsFile };
     const operator = await connectNats(nats, 'operator', 'fault suite', quiet);
     this.#close = () => operator.nc.close();
     await this.#applyStreams(operator, stage.replicas);
@@ -120,30 +134,43 @@ export class Site {
     };
   }
 
-  async natsServer(name: string, port: number, configFile: string, storeDir: string): Promise<NatsServerAt> {
-    const { path: command } = await findNatsServer();
-    const args = ['-c', configFile];
-    const parts = { name, role: 'nats-server', command, args, endsWithInput: false } as const;
-    const process = this.#process({ ...parts, isReady: () => greets(port) });
+  /** @param run how its command line is run, where that is not as it stands */
+  async natsServer(
+    name: string,
+    at: Address,
+    files: { readonly configFile: string; readonly storeDir: string },
+    run: (line: CommandLine) => CommandLine = (line) => line,
+  ): Promise<NatsServerAt> {
+    const { path } = await findNatsServer();
+    const line = run({ command: path, args: ['-c', files.configFile] });
+    const parts = { name, role: 'nats-server', ...line, endsWithInput: false } as const;
+    const process = this.#process({ ...parts, isReady: () => greets(at) });
     // JetStream's own folder below what it is told.
-    return { server: Object.assign(process, { storeDir: join(storeDir, 'jetstream') }), port };
+    return { server: Object.assign(process, { storeDir: join(files.storeDir, 'jetstream') }), ...at };
   }
 
-  /** The port to connect to: the target's own, or that of a link before it. */
-  async through(name: string, port: number): Promise<number> {
-    return this.options.links ? (await this.link(name, port)).port : port;
+  /** Where to connect to: the target itself, or a link before it. */
+  async through(name: string, target: Address): Promise<Address> {
+    return this.options.links ? { host: LOOPBACK, port: (await this.link(name, target)).port } : target;
   }
 
-  async link(name: string, port: number): Promise<Link> {
-    const link = await Link.open(name, { host: '127.0.0.1', port });
+  async link(name: string, target: Address): Promise<Link> {
+    const link = await Link.open(name, target);
     this.#links.push(link);
     return link;
+  }
+
+  /** A network namespace for each node, until the end. */
+  networkFor(nodes: number): Network {
+    this.#network = Network.create(nodes);
+    return this.#network;
   }
 
   async halt(): Promise<void> {
     await this.#close();
     for (const process of this.#running.toReversed()) await process.stop();
     for (const link of this.#links) await link.close();
+    this.#network?.remove();
     this.disk?.unmount();
   }
 
@@ -182,8 +209,8 @@ export class Site {
 
   /** All nats-servers, each through a link of its own. */
   async #access(name: string, natsServers: readonly NatsServerAt[], credentialsFile: string): Promise<NatsAccess> {
-    const ports = natsServers.map(({ server, port }) => this.through(`${name}>${server.name}`, port));
-    return { servers: (await Promise.all(ports)).map((port) => `nats://127.0.0.1:${port}`), credentialsFile };
+    const reached = natsServers.map(({ server, host, port }) => this.through(`${name}>${server.name}`, { host, port }));
+    return { servers: (await Promise.all(reached)).map(({ host, port }) => `nats://${host}:${port}`), credentialsFile };
   }
 
   async #worker(name: string, access: (name: string) => Promise<NatsAccess>): Promise<DeployedWorker> {
@@ -210,8 +237,8 @@ export class Site {
       return (await asked.catch(() => undefined))?.ok === true;
     };
     const process = this.#ours(name, 'gateway', file, isReady);
-    const url = `ws://127.0.0.1:${await this.through(`clients>${name}`, port)}/v1/ws`;
-    return Object.assign(process, { url });
+    const reached = await this.through(`clients>${name}`, { host: LOOPBACK, port });
+    return Object.assign(process, { url: `ws://${reached.host}:${reached.port}/v1/ws` });
   }
 
   #ours(name: string, role: 'gateway' | 'fan-out-worker', file: string, isReady: () => Promise<boolean>) {
@@ -242,9 +269,9 @@ export class Site {
 }
 
 /** A nats-server speaks first, once it is ready for clients. */
-const greets = (port: number): Promise<boolean> =>
+const greets = (at: Address): Promise<boolean> =>
   new Promise((resolve) => {
-    const socket = connectTcp({ host: '127.0.0.1', port });
+    const socket = connectTcp({ ...at });
     const done = (answer: boolean): void => {
       socket.destroy();
       resolve(answer);

@@ -8,16 +8,12 @@ import {
   type Route,
   replicated,
 } from '../deployment/deployment.ts';
-import type { LinkMode } from '../deployment/link.ts';
 import type { Random } from '../random.ts';
 import { type Fault, range } from './fault.ts';
 
 const LED_WITHIN_MS = 30_000;
 /** Of one process in a rolling restart, until it is back and no replica is behind. */
 const BACK_WITHIN_MS = 60_000;
-
-/** As long as the network is down; or for good, as far as the connections there are go. */
-const CUTS: readonly LinkMode[] = ['hold', 'swallowBoth'];
 
 const alone = ({ natsServers }: Deployment): string | undefined =>
   natsServers.length > 1 ? undefined : 'there is one nats-server';
@@ -85,13 +81,13 @@ const cut = (
   ...{ name, lastsMs, touches: ['nats-servers', 'links'], unavailable: alone },
   async inject(deployment, random) {
     const { target, isCut } = await choose(deployment, random);
-    const mode = random.pick(CUTS);
-    const links = deployment.routes.filter(isCut).map(({ link }) => link);
-    for (const link of links) link.mode = mode;
+    const routes = deployment.routes.filter(isCut);
+    const way = random.pick(routes[0]?.ways ?? []);
+    for (const route of routes) route.part(way);
     const heal = async (): Promise<void> => {
-      for (const link of links) link.mode = 'pass';
+      for (const route of routes) route.join();
     };
-    return { target: `${target} (${mode})`, heal };
+    return { target: `${target} (${way})`, heal };
   },
 });
 
