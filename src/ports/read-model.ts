@@ -5,7 +5,7 @@
  * Nothing in it counts up and down: unread and mentions are derived when asked, from indexes that only grow. So no retry, no
  * race of devices and no crash can make them drift.
  */
-import type { MessageContent } from '../domain/conversation.ts';
+import type { MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import type { Entry } from '../protocol/frames.ts';
 import type { LogEvent } from './conversation-log.ts';
@@ -38,9 +38,17 @@ export type MembershipChange =
       readonly n: number;
       /** The first index they may see. */
       readonly seesFrom: number;
+      readonly role: Role;
     }
-  /** The entry with index `n` is the last they may see. */
-  | { readonly type: 'left'; readonly conversation: ConversationId; readonly user: UserId; readonly n: number };
+  /** The entry with index `n` is the last they may see; `at`: the log's time of it. */
+  | {
+      readonly type: 'left';
+      readonly conversation: ConversationId;
+      readonly user: UserId;
+      readonly n: number;
+      readonly at: number;
+    }
+  | { readonly type: 'role'; readonly conversation: ConversationId; readonly user: UserId; readonly role: Role };
 
 /** Everybody, where a user could stand: no id is empty. */
 export const EVERYBODY = '';
@@ -69,6 +77,17 @@ export interface Receipt {
   readonly at: number;
 }
 
+/** What a user has set for themselves; what is absent stays as it was. */
+export interface PreferenceChange {
+  /** '': about all. */
+  readonly about: ConversationId | '';
+  readonly user: UserId;
+  readonly preferences: Preferences;
+  /** Newest index of the conversation then: what is hidden is hidden up to it. */
+  readonly lastIndex: number;
+  readonly at: number;
+}
+
 /** What a window of the log changes, to be written in this order of fields. */
 export interface ReadModelChanges {
   /** Conversations with a timeline that the window touched, as it left them. */
@@ -85,6 +104,8 @@ export interface ReadModelChanges {
   /** In the order of the log. */
   readonly amendments: readonly Amendment[];
   readonly receipts: readonly Receipt[];
+  /** In the order of the log. */
+  readonly preferences: readonly PreferenceChange[];
 }
 
 /** One lane's rows, with the fold's own state beside them: what is written together was folded together. */

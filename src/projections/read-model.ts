@@ -5,11 +5,13 @@
 import type { MessageContent, Roster } from '../domain/conversation.ts';
 import { hasIndex } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { LogEvent } from '../ports/conversation-log.ts';
 import {
   type Amendment,
   EVERYBODY,
   type MembershipChange,
   type Mentioned,
+  type PreferenceChange,
   type ReadModelChanges,
   type Receipt,
   type Summary,
@@ -32,6 +34,7 @@ class Draft {
   readonly #amendments: Amendment[] = [];
   /** By conversation and user: of several marks in a window the last one counts. */
   readonly #receipts = new Map<ConversationId, Map<UserId, Receipt>>();
+  readonly #preferences: PreferenceChange[] = [];
 
   add(accepted: Accepted): void {
     const { event } = accepted.logged;
@@ -39,6 +42,11 @@ class Draft {
     else if (hasIndex(event)) this.#enter(accepted);
     else if (event.type === 'messageEdited') this.#amend(accepted, contentOf(event));
     else if (event.type === 'messageRecalled') this.#amend(accepted);
+    else if (event.type === 'preferencesChanged') {
+      const { by: user, about, preferences } = event;
+      const { lastIndex } = accepted.after;
+      this.#preferences.push({ about, user, preferences, lastIndex, at: accepted.logged.at });
+    }
   }
 
   changes(): ReadModelChanges {
@@ -49,6 +57,7 @@ class Draft {
       ownLast: this.#ownLast,
       amendments: this.#amendments,
       receipts: [...this.#receipts.values()].flatMap((marks) => [...marks.values()]),
+      preferences: this.#preferences,
     };
   }
 
@@ -65,27 +74,30 @@ class Draft {
       lastPos: pos,
       lastAt: at,
     });
-    this.#follow(conversation, before.roster, roster, n);
+    this.#follow(logged, before.roster, roster, n);
     const mentioned = event.type === 'messageSent' ? mentionedBy(event, roster) : [];
     this.#entries.push({ conversation, entry: timelineEntry(logged, n) as TimelineEntry, mentioned });
     of(this.#ownLast, conversation).set(event.by, n);
   }
 
   /** Who is there now and was not before, and the reverse. Both of a direct conversation are there from its first entry on. */
-  #follow(conversation: ConversationId, before: Roster, after: Roster, n: number): void {
+  #follow({ conversation, at }: LogEvent, before: Roster, after: Roster, n: number): void {
     if (after.kind === 'direct' && n === 1) {
-      for (const user of after.members.keys()) {
-        this.#memberships.push({ type: 'joined', conversation, user, n: 0, seesFrom: 0 });
+      for (const [user, role] of after.members) {
+        this.#memberships.push({ type: 'joined', conversation, user, n: 0, seesFrom: 0, role });
       }
     }
     if (after.members === before.members) return;
-    for (const user of after.members.keys()) {
-      if (before.members.has(user)) continue;
-      this.#memberships.push({ type: 'joined', conversation, user, n, seesFrom: after.joined.get(user) ?? 0 });
+    for (const [user, role] of after.members) {
+      const roleBefore = before.members.get(user);
+      if (roleBefore === undefined) {
+        const seesFrom = after.joined.get(user) ?? 0;
+        this.#memberships.push({ type: 'joined', conversation, user, n, seesFrom, role });
+      } else if (roleBefore !== role) this.#memberships.push({ type: 'role', conversation, user, role });
     }
     for (const user of before.members.keys()) {
       if (after.members.has(user)) continue;
-      this.#memberships.push({ type: 'left', conversation, user, n });
+      this.#memberships.push({ type: 'left', conversation, user, n, at });
       // Who has left reads no more: rows are written after all memberships of the window, and must not outlive this one.
       this.#receipts.get(conversation)?.delete(user);
     }

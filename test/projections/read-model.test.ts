@@ -38,8 +38,8 @@ t.test('what the fold refuses or has seen before changes no row', async (t) => {
 t.test('both of a direct conversation are in it from its first entry on, and not before', async (t) => {
   t.same(changesOf(log([direct, { type: 'contactRequested', by: alice, greeting: 'hi' }])).summaries.size, 0);
   t.same(changesOf(log([direct, says(alice)], [direct, says(bob)])).memberships, [
-    { type: 'joined', conversation: direct, user: alice, n: 0, seesFrom: 0 },
-    { type: 'joined', conversation: direct, user: bob, n: 0, seesFrom: 0 },
+    { type: 'joined', conversation: direct, user: alice, n: 0, seesFrom: 0, role: 'member' },
+    { type: 'joined', conversation: direct, user: bob, n: 0, seesFrom: 0, role: 'member' },
   ]);
 });
 
@@ -54,7 +54,12 @@ t.test('a stay begins with the entry by which one joined and ends with the one b
     ),
   );
   t.same(
-    memberships.map((change) => [change.type, change.user, change.n, 'seesFrom' in change ? change.seesFrom : '']),
+    memberships.map((change) => [
+      change.type,
+      change.user,
+      'n' in change && change.n,
+      'seesFrom' in change ? change.seesFrom : '',
+    ]),
     [
       ['joined', alice, 1, 0],
       ['joined', bob, 1, 0],

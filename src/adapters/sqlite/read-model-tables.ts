@@ -6,7 +6,7 @@
  */
 import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
-import type { MessageContent } from '../../domain/conversation.ts';
+import type { MessageContent, Role } from '../../domain/conversation.ts';
 import type { ConversationId } from '../../domain/ids.ts';
 import type {
   Amendment,
@@ -22,6 +22,9 @@ import { indexedText, textOf } from './search-text.ts';
 
 /** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_KEYS = 100_000;
+
+/** As the list of members is sorted. */
+export const ROLES: Readonly<Record<Role, number>> = { owner: 0, admin: 1, member: 2 };
 
 /**
  * Text of messages by position, without the text itself: that stands in `entry`. `room` is one token, `c` and the conversation's
@@ -40,16 +43,16 @@ const SCHEMA = `
     member_count INTEGER NOT NULL, dissolved INTEGER NOT NULL,
     last_index INTEGER NOT NULL, last_pos INTEGER NOT NULL, last_at INTEGER NOT NULL
   );
-  -- Who is in a conversation, since which index.
+  -- Who is in a conversation, since which index; roles: 0 owner, 1 admin, 2 member.
   CREATE TABLE IF NOT EXISTS stay (
     user TEXT NOT NULL, conversation INTEGER NOT NULL, joined INTEGER NOT NULL, sees_from INTEGER NOT NULL,
-    own_last INTEGER NOT NULL, PRIMARY KEY (user, conversation)
+    own_last INTEGER NOT NULL, role INTEGER NOT NULL, PRIMARY KEY (user, conversation)
   ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS stay_of_conversation ON stay (conversation, user);
+  CREATE INDEX IF NOT EXISTS stay_of_conversation ON stay (conversation, role, user);
   -- What who has left may still see.
   CREATE TABLE IF NOT EXISTS past_stay (
     user TEXT NOT NULL, conversation INTEGER NOT NULL, sees_to INTEGER NOT NULL, sees_from INTEGER NOT NULL,
-    PRIMARY KEY (user, conversation, sees_to)
+    left_at INTEGER NOT NULL, PRIMARY KEY (user, conversation, sees_to)
   ) WITHOUT ROWID;
   -- The timeline, in the order of the log. No content type: not a message, and its type stands in the details.
   CREATE TABLE IF NOT EXISTS entry (
@@ -63,6 +66,11 @@ const SCHEMA = `
     body BLOB NOT NULL, details BLOB
   );
   CREATE INDEX IF NOT EXISTS edit_of_entry ON edit (target, pos);
+  -- Edits and recalls in the order of their time: for a device that knows the messages as they were.
+  CREATE TABLE IF NOT EXISTS amended (
+    conversation INTEGER NOT NULL, at INTEGER NOT NULL, pos INTEGER NOT NULL, n INTEGER NOT NULL,
+    PRIMARY KEY (conversation, at, pos)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS recall (
     conversation INTEGER NOT NULL, n INTEGER NOT NULL, pos INTEGER NOT NULL, at INTEGER NOT NULL, by TEXT NOT NULL,
     PRIMARY KEY (conversation, n)
@@ -80,7 +88,7 @@ const SCHEMA = `
 
 export class ReadModelTables implements Tables {
   readonly schema = SCHEMA + TEXT_INDEX;
-  readonly version = '2';
+  readonly version = '3';
   #sql!: ReturnType<typeof prepare>;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
 
@@ -119,9 +127,10 @@ export class ReadModelTables implements Tables {
 
   #follow(change: MembershipChange): void {
     const key = this.#keyOf(change.conversation);
-    if (change.type === 'joined') this.#sql.join.run(change.user, key, change.n, change.seesFrom);
+    if (change.type === 'joined') this.#sql.join.run(change.user, key, change.n, change.seesFrom, ROLES[change.role]);
+    else if (change.type === 'role') this.#sql.setRole.run(ROLES[change.role], change.user, key);
     else {
-      this.#sql.keepPastStay.run(change.n, change.user, key);
+      this.#sql.keepPastStay.run(change.n, change.at, change.user, key);
       this.#sql.leave.run(change.user, key);
       this.#sql.removeReceipt.run(key, change.user);
     }
@@ -151,6 +160,7 @@ export class ReadModelTables implements Tables {
     const { target, pos, at, by } = amendment;
     const key = this.#keyOf(amendment.conversation);
     this.#sql.removeMentions.run(key, target.n);
+    this.#sql.addAmended.run(key, at, pos, target.n);
     if (amendment.type === 'edited') {
       const { content, mentioned } = amendment;
       this.#sql.addEdit.run(pos, target.pos, at, content.contentType, content.body, packedDetails(content));
@@ -200,9 +210,10 @@ const prepare = (db: Database.Database) => ({
     `UPDATE summary SET kind = ?, name = ?, avatar = ?, member_count = ?, dissolved = ?, last_index = ?, last_pos = ?,
        last_at = ? WHERE key = ?`,
   ),
-  join: db.prepare('INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, 0)'),
+  join: db.prepare('INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, 0, ?)'),
+  setRole: db.prepare('UPDATE stay SET role = ? WHERE user = ? AND conversation = ?'),
   keepPastStay: db.prepare(
-    'INSERT OR REPLACE INTO past_stay SELECT user, conversation, ?, sees_from FROM stay WHERE user = ? AND conversation = ?',
+    'INSERT OR REPLACE INTO past_stay SELECT user, conversation, ?, sees_from, ? FROM stay WHERE user = ? AND conversation = ?',
   ),
   leave: db.prepare('DELETE FROM stay WHERE user = ? AND conversation = ?'),
   setOwnLast: db.prepare('UPDATE stay SET own_last = ? WHERE user = ? AND conversation = ?'),
@@ -213,6 +224,7 @@ const prepare = (db: Database.Database) => ({
   showEdit: db.prepare('UPDATE entry SET edit = ? WHERE pos = ?'),
   addEdit: db.prepare('INSERT INTO edit VALUES (?, ?, ?, ?, ?, ?)'),
   removeEdits: db.prepare('DELETE FROM edit WHERE target = ?'),
+  addAmended: db.prepare('INSERT INTO amended VALUES (?, ?, ?, ?)'),
   addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
   addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
   removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),

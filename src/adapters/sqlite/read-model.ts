@@ -11,6 +11,7 @@ import type { Badge, HistoryRange, ListPage, ListPlace, Search, SearchPart } fro
 import type { HistoryPage, Receipts } from '../../protocol/frames.ts';
 import { SqliteFanOutState } from './fan-out-state.ts';
 import type { LaneFilePlace } from './lane-file.ts';
+import { PreferenceRows } from './preference-rows.ts';
 import { ReadModelQueries } from './read-model-queries.ts';
 import { ReadModelSearch } from './read-model-search.ts';
 import { ReadModelTables } from './read-model-tables.ts';
@@ -21,13 +22,14 @@ const PAGE_CACHE_KIB = 65_536;
 export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
   readonly #rows = new ReadModelTables();
+  readonly #preferences = new PreferenceRows();
   #queries!: ReadModelQueries;
   #search!: ReadModelSearch;
 
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace) {
     const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db) };
-    this.#fold = new SqliteFanOutState(place, [this.#rows, queries]);
+    this.#fold = new SqliteFanOutState(place, [this.#rows, this.#preferences, queries]);
   }
 
   get position(): number {
@@ -43,6 +45,7 @@ export class SqliteReadModel implements ReadModel {
     this.#fold.apply(changes, to);
     this.#fold.commit(to, () => {
       this.#rows.write(rows);
+      for (const change of rows.preferences) this.#preferences.write(change);
       if (last) this.#fold.note('witness', JSON.stringify(witnessOf(last)));
     });
   }
