@@ -65,8 +65,8 @@ function measured(name: string, ask: (round: number) => unknown): void {
 
 const perRoom = Math.floor(messages / conversations);
 process.stdout.write(`${conversations} conversations, ${messages} messages\n`);
-measured(`first page of the list (${PAGE})`, () => model.conversations(me, undefined, PAGE));
-measured('badge', () => model.badge(me));
+measured(`first page of the list (${PAGE})`, () => model.conversations(me, false, undefined, PAGE));
+measured('badge', () => model.badge(me, pos));
 measured(`history, a page of ${PAGE}`, (i) =>
   model.history(me, roomOf(i), { type: 'before', n: 1 + ((i * 31) % perRoom) }, PAGE),
 );

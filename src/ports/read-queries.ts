@@ -1,6 +1,15 @@
 /** What a user may ask of the past. What is not theirs answers like what does not exist. */
+
+import type { Preferences } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
-import type { ConversationPage, HistoryPage, ListedConversation, Receipts, SearchHit } from '../protocol/frames.ts';
+import type {
+  ChangedConversation,
+  ConversationPage,
+  HistoryPage,
+  ListedConversation,
+  Receipts,
+  SearchHit,
+} from '../protocol/frames.ts';
 
 /** Which part of a timeline: the newest, what lies on either side of an index (not included), around one, or from a time on. */
 export type HistoryRange =
@@ -10,14 +19,21 @@ export type HistoryRange =
 
 /** A place in a list of conversations: after this one. */
 export interface ListPlace {
+  readonly pinned: boolean;
   readonly lastAt: number;
   readonly conversation: ConversationId;
 }
 
 export interface ListPage {
-  /** By the time of the newest entry, newest first; where that is the same, by the id's UTF-8. */
+  /** Pinned ones first; by the time of the newest entry, newest first; where that is the same, by the id's UTF-8. */
   readonly conversations: readonly ListedConversation[];
   /** Whether more come after the last one. */
+  readonly more: boolean;
+}
+
+/** Conversations in which something has changed for a user, by the id's UTF-8. */
+export interface ChangesPart {
+  readonly conversations: readonly ChangedConversation[];
   readonly more: boolean;
 }
 
@@ -40,15 +56,26 @@ export interface SearchPart {
 }
 
 export const MAX_COUNTED_MENTIONS = 1_000;
+/** Of one conversation; of more a device is only told that there were. */
+export const MAX_TOLD_AMENDMENTS = 100;
 export const MAX_NAMED_READERS = 500;
 /** Messages looked at for one page of a search: beyond it the page ends, though it may be empty, and says where to go on. */
 export const MAX_SEARCHED_ENTRIES = 50_000;
 /** Bodies of one page: beyond it the page ends early, with at least one entry. An answer must fit into one NATS message. */
 export const MAX_PAGE_BYTES = 512 * 1_024;
 
+/** By so much the log's clock may have been set back by a change of its leader: times are compared with so much to spare. */
+export const CLOCK_SLACK_MS = 60_000;
+
 export interface ReadQueries {
-  conversations(user: UserId, after: ListPlace | undefined, limit: number): ListPage;
-  badge(user: UserId): Badge;
+  /** @param archived whether those that are, or the others */
+  conversations(user: UserId, archived: boolean, after: ListPlace | undefined, limit: number): ListPage;
+  /** @param now milliseconds since 1970 */
+  badge(user: UserId, now: number): Badge;
+  /** @param since milliseconds since 1970, by the log's clock; what has changed shortly before may be among them */
+  changes(user: UserId, since: number, after: ConversationId | undefined, limit: number): ChangesPart;
+  /** Of a conversation, or '' for what the user has set for all. */
+  preferences(user: UserId, about: ConversationId | ''): Preferences;
   /** Undefined: there is no such conversation for this user. */
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined;
   /** Undefined: the user is no member, or may not see the entry. */
@@ -62,10 +89,19 @@ export type ReadQuestion =
   | {
       readonly type: 'conversations';
       readonly user: UserId;
+      readonly archived: boolean;
       readonly after?: ListPlace | undefined;
       readonly limit: number;
     }
-  | { readonly type: 'badge'; readonly user: UserId }
+  | { readonly type: 'badge'; readonly user: UserId; readonly now: number }
+  | {
+      readonly type: 'changes';
+      readonly user: UserId;
+      readonly since: number;
+      readonly after?: ConversationId | undefined;
+      readonly limit: number;
+    }
+  | { readonly type: 'preferences'; readonly user: UserId; readonly about: ConversationId | '' }
   | {
       readonly type: 'history';
       readonly user: UserId;
@@ -85,6 +121,8 @@ export type ReadQuestion =
 interface Answers {
   readonly conversations: ListPage;
   readonly badge: Badge;
+  readonly changes: ChangesPart;
+  readonly preferences: Preferences;
   readonly history: HistoryPage | undefined;
   readonly receipts: Receipts | undefined;
   readonly search: SearchPart;

@@ -66,7 +66,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { accounts, people, identities } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
 
   // The past: asked of the read-model workers.
-  const reading = new Reading(new JetstreamReadModels(nc), topology);
+  const reading = new Reading(new JetstreamReadModels(nc), topology, clock);
 
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({

@@ -112,8 +112,12 @@ export interface CommandFrame {
 
 export type Query =
   | { readonly type: 'conversation'; readonly conversation: ConversationId }
-  /** The user's list of conversations, from the beginning or from a `cursor` on. */
-  | { readonly type: 'conversations'; readonly cursor?: string; readonly limit?: number }
+  /** The user's list of conversations, or of those archived, from the beginning or from a `cursor` on. */
+  | { readonly type: 'conversations'; readonly archived?: true; readonly cursor?: string; readonly limit?: number }
+  /** The user's conversations in which something has changed since a time (milliseconds since 1970); 0: all of them. */
+  | { readonly type: 'changes'; readonly since: number; readonly cursor?: string; readonly limit?: number }
+  /** What the user has set about a conversation, or with '' about all. */
+  | { readonly type: 'preferences'; readonly about: ConversationId | '' }
   /**
    * A part of a timeline: `before` or `after` an index (not included), `around` one, `since` a time (milliseconds since 1970);
    * with none of them the newest.
@@ -246,17 +250,45 @@ export interface ListedConversation {
   readonly unread: number;
   /** Unread messages that name the user or everybody; counted to 1,000. */
   readonly mentions: number;
+  /** Of a direct conversation: how far the other has read. */
+  readonly peerReadUpTo?: number;
+  /** What the user has set about it. */
+  readonly preferences: Preferences;
   /** The newest entry. */
   readonly last: HistoryEntry;
 }
 
 export interface ConversationPage {
-  /** The newest first; at the same time in the order of the ids' UTF-8. */
+  /** Pinned ones first, the newest first; at the same time in the order of the ids' UTF-8. */
   readonly conversations: readonly ListedConversation[];
   /** Where the next page begins; absent: this is the last one. */
   readonly cursor?: string;
-  /** With the first page: unread entries in all conversations, and how many conversations have some. */
-  readonly badge?: { readonly unread: number; readonly conversations: number };
+  /** With the first page. Of what is neither archived nor hidden; what is marked unread counts as a conversation. */
+  readonly badge?: {
+    readonly unread: number;
+    /** How many have something unread. */
+    readonly conversations: number;
+    /** What of both is muted now. */
+    readonly mutedUnread: number;
+    readonly mutedConversations: number;
+  };
+}
+
+/** A conversation as it is now, and what of its past is not what it was; or one the user is in no more. */
+export type ChangedConversation =
+  | (ListedConversation & {
+      /** Indexes of messages edited or recalled since then. */
+      readonly amended: readonly number[];
+      /** More than 100 were: none is named. */
+      readonly amendedMore?: true;
+    })
+  /** `lastIndex` is the newest the user may see. */
+  | { readonly conversation: ConversationId; readonly left: true; readonly lastIndex: number };
+
+export interface ChangesPage {
+  /** In the order of the ids' UTF-8, so that no page misses what changes while another is read. */
+  readonly conversations: readonly ChangedConversation[];
+  readonly cursor?: string;
 }
 
 export interface HistoryPage {
@@ -294,6 +326,8 @@ export type QueryResult =
   | Profiles
   | ConversationView
   | ConversationPage
+  | ChangesPage
+  | Preferences
   | HistoryPage
   | Receipts
   | SearchPage;

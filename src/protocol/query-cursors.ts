@@ -6,6 +6,7 @@ import { RookeryError } from './error-codes.ts';
 export const MAX_CURSOR_CHARS = 4_096;
 
 interface ListPlace {
+  readonly pinned: boolean;
   readonly lastAt: number;
   readonly conversation: ConversationId;
 }
@@ -13,23 +14,39 @@ interface ListPlace {
 const utf8 = new TextEncoder();
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export function encodeListCursor({ lastAt, conversation }: ListPlace): string {
-  let binary = '';
-  for (const byte of utf8.encode(`${lastAt} ${conversation}`)) binary += String.fromCharCode(byte);
-  return btoa(binary);
-}
+export const encodeListCursor = ({ pinned, lastAt, conversation }: ListPlace): string =>
+  base64(`${pinned ? '1' : '0'} ${lastAt} ${conversation}`);
 
 /** @throws RookeryError BAD_REQUEST */
 export function decodeListCursor(cursor: string): ListPlace {
+  const [, pinned, lastAt, id] = /^([01]) (\d{1,16}) (.*)$/s.exec(fromBase64(cursor)) ?? [];
+  const conversation = parseConversationId(id);
+  if (!conversation) throw new RookeryError('BAD_REQUEST', '`cursor` is none that a list of conversations has given');
+  return { pinned: pinned === '1', lastAt: Number(lastAt), conversation };
+}
+
+export const encodeIdCursor = (conversation: ConversationId): string => base64(conversation);
+
+/** @throws RookeryError BAD_REQUEST */
+export function decodeIdCursor(cursor: string): ConversationId {
+  const conversation = parseConversationId(fromBase64(cursor));
+  if (!conversation) throw new RookeryError('BAD_REQUEST', '`cursor` is none that this list has given');
+  return conversation;
+}
+
+function base64(text: string): string {
+  let binary = '';
+  for (const byte of utf8.encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+/** Empty for what is none. */
+function fromBase64(text: string): string {
   try {
-    const data = Uint8Array.from(atob(cursor), (char) => char.charCodeAt(0));
-    const [, lastAt, id] = /^(\d{1,16}) (.*)$/s.exec(strictUtf8.decode(data)) ?? [];
-    const conversation = parseConversationId(id);
-    if (conversation) return { lastAt: Number(lastAt), conversation };
+    return strictUtf8.decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
   } catch {
-    // Whatever it is, it is not ours.
+    return '';
   }
-  throw new RookeryError('BAD_REQUEST', '`cursor` is none that a list of conversations has given');
 }
 
 /** How far each lane has been searched, from its end down: positions, by lane. */

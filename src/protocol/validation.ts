@@ -252,7 +252,16 @@ function queryOf(query: Fields): Query {
     case 'conversation':
       return { type: 'conversation', conversation: conversationId(query.conversation) };
     case 'conversations':
-      return { type: 'conversations', ...cursorOf(query), ...limitOf(query) };
+      return {
+        type: 'conversations',
+        ...(query.archived !== undefined && { archived: isTrue(query.archived, 'archived') }),
+        ...cursorOf(query),
+        ...limitOf(query),
+      };
+    case 'changes':
+      return { type: 'changes', since: wholeNumber(query.since, 'since'), ...cursorOf(query), ...limitOf(query) };
+    case 'preferences':
+      return { type: 'preferences', about: query.about === '' ? '' : conversationId(query.about) };
     case 'search':
       return { type: 'search', words: text(query.words, 'words', limits.MAX_SEARCH_CHARS), ...filtersOf(query) };
     case 'history':

@@ -27,6 +27,7 @@ import type { OwnAccount, Profiles, PublicProfile } from '../protocol/account-fr
 import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type {
+  ChangesPage,
   Command,
   ConversationPage,
   ConversationView,
@@ -68,6 +69,7 @@ export interface ClientOptions {
 }
 
 /** At most one of the first four; without any, the newest. */
+export type ListPart = Omit<Extract<Query, { readonly type: 'conversations' }>, 'type'>;
 export type HistoryPlace = Omit<Extract<Query, { readonly type: 'history' }>, 'type' | 'conversation'>;
 
 /** Conversation, sender, time and page of a search. */
@@ -358,8 +360,21 @@ export class Client {
    * A page of this user's conversations, the newest first, with what is unread in each; the next one with the `cursor` it gives.
    * @throws as `conversation`, RookeryError READ_MODEL_UNAVAILABLE
    */
-  async conversations(page: { readonly cursor?: string; readonly limit?: number } = {}): Promise<ConversationPage> {
+  async conversations(page: ListPart = {}): Promise<ConversationPage> {
     return this.#query<ConversationPage>({ type: 'conversations', ...page });
+  }
+
+  /**
+   * A page of those in which something has changed since a time (milliseconds since 1970), as they are now; 0: all of them.
+   * @throws as `conversations`
+   */
+  async changes(since: number, page: Omit<ListPart, 'archived'> = {}): Promise<ChangesPage> {
+    return this.#query<ChangesPage>({ type: 'changes', since, ...page });
+  }
+
+  /** What this user has set about a conversation, or with '' about all. @throws as `conversations` */
+  async preferences(about: string): Promise<Preferences> {
+    return this.#query<Preferences>({ type: 'preferences', about: about === '' ? '' : conversationId(about) });
   }
 
   /**

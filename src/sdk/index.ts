@@ -5,6 +5,8 @@ export { type ClientMsgId, type ConversationId, directConversationId, directPair
 export type { OwnAccount, PublicProfile } from '../protocol/account-frames.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 export type {
+  ChangedConversation,
+  ChangesPage,
   ConversationPage,
   ConversationView,
   Cursor,
@@ -24,6 +26,7 @@ export {
   createClient,
   type Durable,
   type HistoryPlace,
+  type ListPart,
   type SearchPlace,
   type Sending,
   type Target,

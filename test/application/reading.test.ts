@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { byPlace, Reading } from '../../src/application/gateway/reading.ts';
+import { byPlace, placeOf, Reading } from '../../src/application/gateway/reading.ts';
 import type { ListPlace, ReadModels, ReadQuestion } from '../../src/ports/read-queries.ts';
 import type { ConversationPage, ListedConversation } from '../../src/protocol/frames.ts';
 import { codeOf } from '../support/code-of.ts';
@@ -10,18 +10,27 @@ import { conversation, user } from '../support/given.ts';
 
 const alice = user('alice');
 
-const listed = (id: string, lastAt: number): ListedConversation =>
-  ({ conversation: conversation(id), lastAt, last: { body: new Uint8Array(3) } }) as unknown as ListedConversation;
+const listed = (id: string, lastAt: number, pinned = false): ListedConversation =>
+  ({
+    conversation: conversation(id),
+    lastAt,
+    preferences: pinned ? { pinned } : {},
+    last: { body: new Uint8Array(3) },
+  }) as unknown as ListedConversation;
+const inOrder = (one: ListedConversation, other: ListedConversation): number => byPlace(placeOf(one), placeOf(other));
+const clock = { nowMs: () => 5 };
 
 /** Lanes that hold these, and end a page early where `cut` says. */
 function lanesOf(lanes: readonly (readonly ListedConversation[])[], cut: (size: number) => number): ReadModels {
-  const inOrder = lanes.map((lane) => lane.toSorted(byPlace));
-  const isAfter = (place: ListPlace | undefined) => (one: ListedConversation) => !place || byPlace(one, place) > 0;
+  const sorted = lanes.map((lane) => lane.toSorted(inOrder));
+  const isAfter = (place: ListPlace | undefined) => (one: ListedConversation) =>
+    !place || byPlace(placeOf(one), place) > 0;
   return {
     async ask(lane: number, question: ReadQuestion) {
-      if (question.type === 'badge') return { unread: 10 ** lane, conversations: 1 } as never;
+      if (question.type === 'badge')
+        return { unread: 10 ** lane, conversations: 1, mutedUnread: 0, mutedConversations: 1 } as never;
       assert(question.type === 'conversations');
-      const rest = inOrder[lane]?.filter(isAfter(question.after)) ?? [];
+      const rest = sorted[lane]?.filter(isAfter(question.after)) ?? [];
       const conversations = rest.slice(0, Math.max(1, cut(question.limit)));
       return { conversations, more: conversations.length < rest.length } as never;
     },
@@ -47,18 +56,22 @@ t.test('page by page each conversation comes once and in order, wherever lanes e
     fc.integer({ min: 1, max: 7 }),
     fc.nat(3),
     async (ids, extra, limit, spread) => {
-      const all = ids.map((id, i) => listed(id, i % (spread + 1)));
+      const all = ids.map((id, i) => listed(id, i % (spread + 1), i % 4 === 0));
       const lanes = Array.from({ length: extra + 1 }, (_, k) => all.filter((_, i) => i % (extra + 1) === k));
       const pages = await turned(
         new Reading(
           lanesOf(lanes, (size) => size - (ids.length % 3)),
           { convStreams: extra + 1, inboxStreams: 1 },
+          clock,
         ),
         limit,
       );
       const got = pages.flatMap(({ conversations }) => conversations.map((one) => one.conversation));
       const utf8 = (one: ListedConversation): Buffer => Buffer.from(one.conversation);
-      const expected = all.toSorted((a, b) => b.lastAt - a.lastAt || Buffer.compare(utf8(a), utf8(b)));
+      const pin = (one: ListedConversation): number => (one.preferences.pinned ? 0 : 1);
+      const expected = all.toSorted(
+        (a, b) => pin(a) - pin(b) || b.lastAt - a.lastAt || Buffer.compare(utf8(a), utf8(b)),
+      );
       assert.deepEqual(
         got,
         expected.map((one) => one.conversation),
@@ -74,12 +87,13 @@ t.test('the badge is that of all lanes, with the first page alone', async (t) =>
     new Reading(
       lanesOf(lanes, (size) => size),
       { convStreams: 2, inboxStreams: 1 },
+      clock,
     ),
     1,
   );
   t.same(
     pages.map(({ badge }) => badge),
-    [{ unread: 11, conversations: 2 }, undefined],
+    [{ unread: 11, conversations: 2, mutedUnread: 0, mutedConversations: 2 }, undefined],
   );
 });
 
@@ -87,17 +101,22 @@ t.test('a cursor that is none of ours is bad input', async (t) => {
   const reading = new Reading(
     lanesOf([[]], (size) => size),
     { convStreams: 1, inboxStreams: 1 },
+    clock,
   );
   for (const cursor of [
     '',
     '!',
     'AAAA',
     btoa('12'),
-    btoa('12 '),
+    btoa('1 12 '),
+    btoa('2 12 a'),
     btoa('x a'),
-    btoa('99999999999999999 a'),
+    btoa('1 99999999999999999 a'),
     btoa('\xff\xff'),
   ]) {
     t.equal(await codeOf(reading.conversations(alice, { type: 'conversations', cursor })), 'BAD_REQUEST', cursor);
+  }
+  for (const cursor of ['', '!', btoa('direct:'), btoa('\xff')]) {
+    t.equal(await codeOf(reading.changes(alice, { type: 'changes', since: 0, cursor })), 'BAD_REQUEST', cursor);
   }
 });

@@ -10,31 +10,18 @@ import type { MessageContent } from '../../src/domain/conversation.ts';
 import type { ConversationId, UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { witnessOf } from '../../src/ports/read-model.ts';
-import type { HistoryRange, ListPlace } from '../../src/ports/read-queries.ts';
-import type { HistoryEntry, HistoryPage, ListedConversation } from '../../src/protocol/frames.ts';
+import type { HistoryRange } from '../../src/ports/read-queries.ts';
+import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
 import { alice, bob, cuts, history, people, RUNS, rooms, withModel, written } from '../support/histories.ts';
 import { log, says } from '../support/logged.ts';
 import { type NaiveMessage, NaiveReadModel } from '../support/naive-read-model.ts';
 
-function wholeList(model: SqliteReadModel, user: UserId): ListedConversation[] {
-  const all: ListedConversation[] = [];
-  for (let after: ListPlace | undefined; ; after = all.at(-1)) {
-    const { conversations, more } = model.conversations(user, after, 2);
-    all.push(...conversations);
-    if (!more) return all;
-  }
-}
-
-t.test('list, unread, mentions and badge are those of a naive count, whatever happened, however cut', async () => {
-  const property = fc.property(history, cuts, (events, cuts) => {
-    withModel((model) => {
-      written(model, events, cuts);
-      const naive = new NaiveReadModel(events);
-      for (const user of people) checkList(model, naive, user);
-    });
-  });
-  fc.assert(property, RUNS);
+const RECALLED: MessageContent = { contentType: '', body: new Uint8Array() };
+const contentOf = ({ contentType, body, mentions, mentionsAll, replyTo }: MessageContent) => ({
+  ...{ contentType, mentions, mentionsAll, replyTo },
+  body: Buffer.from(body).toString(),
 });
+const indexes = (page: HistoryPage | undefined): number[] => page?.entries.map(({ n }) => n) ?? [];
 
 t.test('history shows each user what they were in for, as it is shown now, from every side', async () => {
   const room = fc.constantFrom(...rooms);
@@ -72,23 +59,6 @@ t.test('receipts are those of the members, told to members who may see the entry
   fc.assert(property, RUNS);
 });
 
-function checkList(model: SqliteReadModel, naive: NaiveReadModel, user: UserId): void {
-  const expected = naive.conversationsOf(user).map((id) => ({
-    conversation: id,
-    lastIndex: naive.timelines.get(id)?.length ?? 0,
-    unread: naive.unread(user, id).length,
-    mentions: naive.mentions(user, id),
-    memberCount: naive.state.folded(id).conversation.roster.members.size,
-  }));
-  const found = wholeList(model, user).map(({ conversation, lastIndex, unread, mentions, memberCount, last }) => {
-    assert.equal(last.n, lastIndex);
-    return { conversation, lastIndex, unread, mentions, memberCount };
-  });
-  assert.deepEqual(found, expected);
-  const unread = expected.map((each) => each.unread).filter((count) => count > 0);
-  assert.deepEqual(model.badge(user), { unread: unread.reduce((a, b) => a + b, 0), conversations: unread.length });
-}
-
 type Page = (range: HistoryRange) => HistoryPage | undefined;
 
 function checkPages(naive: NaiveReadModel, user: UserId, room: ConversationId, page: Page, limit: number, n: number) {
@@ -120,13 +90,6 @@ function checkShown(entry: HistoryEntry, expected: NaiveMessage | undefined): vo
   assert.equal(entry.edited?.pos, expected?.editedPos);
   if (entry.type === 'message') assert.deepEqual(contentOf(entry), contentOf(expected?.shown ?? RECALLED));
 }
-
-const RECALLED: MessageContent = { contentType: '', body: new Uint8Array() };
-const contentOf = ({ contentType, body, mentions, mentionsAll, replyTo }: MessageContent) => ({
-  ...{ contentType, mentions, mentionsAll, replyTo },
-  body: Buffer.from(body).toString(),
-});
-const indexes = (page: HistoryPage | undefined): number[] => page?.entries.map(({ n }) => n) ?? [];
 
 t.test('rows, fold and position outlive the process together, and name the event they end with', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'rookery-read-model-'));
@@ -162,7 +125,7 @@ t.test('a file with tables of another version is begun anew', async (t) => {
   t.equal(model.position, 0);
   const [room] = rooms as [ConversationId];
   written(model, log([room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] }]));
-  t.equal(model.conversations(bob, undefined, 10).conversations.length, 1);
+  t.equal(model.conversations(bob, false, undefined, 10).conversations.length, 1);
   model.close();
 });
 

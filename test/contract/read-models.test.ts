@@ -24,17 +24,24 @@ const message: HistoryEntry = {
 };
 const page: HistoryPage = { entries: [message], older: true, newer: false };
 
+const badge = { unread: 3, conversations: 1, mutedUnread: 1, mutedConversations: 1 };
+
 /** Knows one conversation, and remembers what it was asked. */
 function queriesOf(asked: unknown[][]): ReadQueries {
   return {
-    conversations(user, after, limit) {
-      asked.push([user, after, limit]);
+    conversations(user, archived, after, limit) {
+      asked.push([user, archived, after, limit]);
       return { conversations: [], more: false };
     },
-    badge(user) {
-      asked.push([user]);
-      return { unread: 3, conversations: 1 };
+    badge(user, now) {
+      asked.push([user, now]);
+      return badge;
     },
+    changes(user, since, after, limit) {
+      asked.push([user, since, after, limit]);
+      return { conversations: [{ conversation: room, left: true, lastIndex: 7 }], more: true };
+    },
+    preferences: () => ({ pinned: true }),
     history(user, id, range, limit) {
       asked.push([user, id, range, limit]);
       return id === room ? page : undefined;
@@ -60,16 +67,23 @@ async function worker(t: Test, lane: number): Promise<unknown[][]> {
 
 t.test('each question is answered with what the read model says, nothing included', async (t) => {
   const asked = await worker(t, 0);
-  const after: ListPlace = { lastAt: 5, conversation: room };
-  t.same(await models.ask(0, { type: 'conversations', user: alice, after, limit: 7 }), {
+  const after: ListPlace = { pinned: true, lastAt: 5, conversation: room };
+  t.same(await models.ask(0, { type: 'conversations', user: alice, archived: true, after, limit: 7 }), {
     conversations: [],
     more: false,
   });
-  t.same(await models.ask(0, { type: 'conversations', user: alice, after: undefined, limit: 7 }), {
+  t.same(await models.ask(0, { type: 'conversations', user: alice, archived: false, after: undefined, limit: 7 }), {
     conversations: [],
     more: false,
   });
-  t.same(await models.ask(0, { type: 'badge', user: alice }), { unread: 3, conversations: 1 });
+  t.same(await models.ask(0, { type: 'badge', user: alice, now: 8 }), badge);
+  const changes = { type: 'changes', user: alice, since: 3, after: room, limit: 2 } as const;
+  t.same(await models.ask(0, changes), {
+    conversations: [{ conversation: room, left: true, lastIndex: 7 }],
+    more: true,
+  });
+  t.same(asked.pop(), [alice, 3, room, 2]);
+  t.same(await models.ask(0, { type: 'preferences', user: alice, about: '' }), { pinned: true });
   const range = { type: 'around', n: 7 } as const;
   t.same(await models.ask(0, { type: 'history', user: alice, conversation: room, range, limit: 2 }), page);
   const other = conversation('crows');
@@ -79,14 +93,14 @@ t.test('each question is answered with what the read model says, nothing include
   t.same(await models.ask(0, { type: 'search', user: alice, search, before: 10, limit: 1 }), part);
   t.same(asked.pop(), [alice, search, 10, 1]);
   t.same(asked.slice(0, 2), [
-    [alice, after, 7],
-    [alice, undefined, 7],
+    [alice, true, after, 7],
+    [alice, false, undefined, 7],
   ]);
   t.same(asked.at(-1), [alice, other, range, 2]);
 });
 
 t.test('workers share the questions, and who stops gets none', async (t) => {
-  const question: ReadQuestion = { type: 'badge', user: alice };
+  const question: ReadQuestion = { type: 'badge', user: alice, now: 8 };
   const ask = (count: number) => Promise.all(Array.from({ length: count }, () => models.ask(1, question)));
   const { nc } = await nats.connect('read-model-worker');
   const leaving: unknown[][] = [];
@@ -106,6 +120,6 @@ t.test('workers share the questions, and who stops gets none', async (t) => {
 t.test('nobody there, or in trouble: it may be asked again', async (t) => {
   await worker(t, 2);
   const unavailable = { code: 'READ_MODEL_UNAVAILABLE', retryable: true };
-  await t.rejects(models.ask(3, { type: 'badge', user: alice }), unavailable);
+  await t.rejects(models.ask(3, { type: 'badge', user: alice, now: 8 }), unavailable);
   await t.rejects(models.ask(2, { type: 'receipts', user: alice, conversation: room, n: 1 }), unavailable);
 });

@@ -54,7 +54,7 @@ t.test('list, unread, mentions, history and receipts, the same on every device',
       ['rooks', 60],
     ],
   );
-  t.same(list.badge, { unread: 61, conversations: 2 });
+  t.same(list.badge, { unread: 61, conversations: 2, mutedUnread: 0, mutedConversations: 0 });
   t.equal(textOf(list.conversations[0]?.last as HistoryEntry), 'psst');
   const first = await bob.conversations({ limit: 1 });
   const second = await bob.conversations({ limit: 1, cursor: first.cursor as string });
@@ -81,14 +81,43 @@ t.test('list, unread, mentions, history and receipts, the same on every device',
   }, 'alice sees that bob has read');
   t.match(read, { memberCount: 2, readers: [{ user: 'bob', upTo: 60 }] });
   t.equal((await alice.receipts('rooks', 61)).count, 0);
-  t.same((await bob.conversations()).badge, { unread: 2, conversations: 2 });
+  t.match((await bob.conversations()).badge, { unread: 2, conversations: 2 });
 
   const notYours = { code: 'NOT_A_MEMBER' } as never;
   for (const id of ['rooks', 'no-such-group', 'direct:alice:bob']) {
     await t.rejects(carol.history(id), notYours, id);
     await t.rejects(carol.receipts(id, 1), notYours, id);
   }
-  t.same(await carol.conversations(), { conversations: [], badge: { unread: 0, conversations: 0 } });
+  const none = { unread: 0, conversations: 0, mutedUnread: 0, mutedConversations: 0 };
+  t.same(await carol.conversations(), { conversations: [], badge: none });
+});
+
+t.test('what one sets is in the list of every device: pins first, drafts, archived ones apart', async (t) => {
+  const worker = await startWorker(gateways);
+  t.teardown(() => worker.drain());
+  const bob = await connected(t, 'bob');
+  await bob.changePreferences('rooks', { pinned: true, mutedUntil: -1, draft: '写到一半' }).durable;
+  await bob.changePreferences('', { mutedUntil: 7 }).durable;
+  const page = await eventually(async () => {
+    const list = await bob.conversations().catch(() => undefined);
+    return list?.conversations[0]?.preferences.pinned ? list : undefined;
+  }, 'the pin is in the list');
+  t.same(page.conversations[0]?.preferences, { pinned: true, mutedUntil: -1, draft: '写到一半' });
+  t.match(page.badge, { unread: 2, mutedUnread: 1, mutedConversations: 1 });
+  const everything = await bob.changes(0);
+  t.same(
+    everything.conversations.map(({ conversation }) => conversation),
+    ['direct:alice:bob', 'rooks'],
+  );
+  await bob.changePreferences('rooks', { archived: true }).durable;
+  await eventually(async () => (await bob.conversations({ archived: true })).conversations.length === 1, 'archived');
+  t.same(
+    (await bob.conversations()).conversations.map(({ conversation }) => conversation),
+    ['direct:alice:bob'],
+  );
+  await eventually(async () => (await bob.preferences('')).mutedUntil === 7, 'about all');
+  await t.rejects(bob.changePreferences('no-such-group', { pinned: true }).durable, { code: 'NOT_A_MEMBER' } as never);
+  await bob.changePreferences('rooks', { archived: false, pinned: false, mutedUntil: 0, draft: '' }).durable;
 });
 
 t.test('a search finds what one may see, page by page', async (t) => {
@@ -147,6 +176,10 @@ t.test('bad questions get their code, on both encodings, and the socket lives on
     [{ type: 'conversations', limit: 101 }, 'BAD_REQUEST'],
     [{ type: 'conversations', cursor: 'made up' }, 'BAD_REQUEST'],
     [{ type: 'conversations', cursor: 'x'.repeat(10_000) }, 'BAD_REQUEST'],
+    [{ type: 'conversations', archived: 1 }, 'BAD_REQUEST'],
+    [{ type: 'changes' }, 'BAD_REQUEST'],
+    [{ type: 'changes', since: 0, cursor: 'made up' }, 'BAD_REQUEST'],
+    [{ type: 'preferences' }, 'BAD_ID'],
     [{ type: 'history' }, 'BAD_ID'],
     [{ type: 'history', conversation: 'rooks', before: 1, after: 2 }, 'BAD_REQUEST'],
     [{ type: 'history', conversation: 'rooks', around: -1 }, 'BAD_REQUEST'],

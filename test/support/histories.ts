@@ -1,7 +1,7 @@
 /** Random histories of a few people in a few conversations, and a read model of them. */
 import fc from 'fast-check';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
-import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { foldWindow } from '../../src/projections/fan-out.ts';
 import { readModelChanges } from '../../src/projections/read-model.ts';
@@ -43,6 +43,9 @@ export function withModel(test: (model: SqliteReadModel) => void): void {
 /** What is said, and searched for. */
 export const WORDS = ['rook', 'crow', 'Rookery', '乌鸦', '鸦'];
 
+/** Later than any history. */
+export const MUTED_UNTIL = 5_000;
+
 const anyone = fc.constantFrom(...people);
 const some = fc.uniqueArray(anyone, { minLength: 1, maxLength: 3 });
 /** Few ids, so that retries, edits and recalls hit. */
@@ -57,6 +60,16 @@ const content = fc.record(
   },
   { requiredKeys: ['contentType', 'body'] },
 );
+/** Stands for the conversation in which it happens. */
+const HERE = conversation('here');
+const settable = {
+  pinned: fc.boolean(),
+  archived: fc.boolean(),
+  hidden: fc.boolean(),
+  markedUnread: fc.boolean(),
+  mutedUntil: fc.constantFrom(-1, 0, MUTED_UNTIL),
+  draft: fc.constantFrom('', 'I meant to'),
+};
 const part: fc.Arbitrary<Part> = fc.oneof(
   {
     weight: 9,
@@ -82,12 +95,33 @@ const part: fc.Arbitrary<Part> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('memberLeft' as const), by: anyone }) },
   {
+    weight: 3,
+    arbitrary: fc
+      .tuple(anyone, fc.record(settable, { requiredKeys: [] }))
+      .map(([by, preferences]) => ({ type: 'preferencesChanged' as const, by, about: HERE, preferences })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(anyone, fc.constantFrom('userBlocked' as const, 'userUnblocked' as const))
+      .map(([by, type]) => ({ type, by })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .tuple(anyone, anyone, fc.constantFrom('admin' as const, 'member' as const, 'owner' as const))
+      .map(([by, member, role]) => ({ type: 'roleChanged' as const, by, member, role })),
+  },
+  {
     weight: 1,
     arbitrary: fc
       .constantFrom('nothing' as const, 'everything' as const)
       .map((newcomersSee) => ({ type: 'groupChanged' as const, by: alice, settings: { newcomersSee } })),
   },
 );
+const inRoom = (what: Part, room: ConversationId): Part =>
+  what.type === 'preferencesChanged' ? { ...what, about: room } : what;
+
 /** Several events in the same millisecond, so that the order of the list is put to the test. */
 export const history = fc
   .array(fc.tuple(fc.constantFrom(...rooms), part, fc.nat(1)), { minLength: 1, maxLength: 120, size: 'max' })
@@ -96,6 +130,6 @@ export const history = fc
     const founding = rooms.map(
       (room) => [room, { type: 'groupCreated', by: alice, name: room, members: [bob] }, at] as const,
     );
-    return log(...founding, ...parts.map(([room, what, later]) => [room, what, (at += later)] as const));
+    return log(...founding, ...parts.map(([room, what, later]) => [room, inRoom(what, room), (at += later)] as const));
   });
 export const cuts = fc.array(fc.nat(120), { maxLength: 12 });

@@ -1,9 +1,10 @@
 /** The read model as a child would write it: every event folded alone, every inbox kept whole, every answer counted anew. */
-import type { MessageContent } from '../../src/domain/conversation.ts';
+import type { MessageContent, Preferences, Roster } from '../../src/domain/conversation.ts';
 import type { ConversationId, UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { foldWindow } from '../../src/projections/fan-out.ts';
 import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
+import type { Entry } from '../../src/protocol/frames.ts';
 
 /** What one user has got of one conversation. */
 interface Inbox {
@@ -16,7 +17,25 @@ interface Inbox {
   markAt: number;
   ownLast: number;
   joined: number;
+  preferences: Preferences;
+  /** Newest index when it was hidden. */
+  hiddenAt: number;
+  /** The log's time of the newest thing they got of it. */
+  changedAt: number;
+  /** What was edited or recalled, and when. */
+  readonly amended: { readonly n: number; readonly at: number }[];
 }
+
+/** What changes a conversation for who gets it. */
+const CHANGES: ReadonlySet<Entry['type']> = new Set<Entry['type']>([
+  'conversationRead',
+  'messageEdited',
+  'messageRecalled',
+  'preferencesChanged',
+]);
+
+const nothingYet = () => ({ preferences: {}, hiddenAt: -1, changedAt: -1, amended: [] });
+const byUtf8 = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export interface NaiveMessage {
   readonly n: number;
@@ -44,18 +63,34 @@ export class NaiveReadModel {
     const key = `${user} ${id}`;
     let inbox = this.#inboxes.get(key);
     if (!inbox) {
-      inbox = { visible: new Set(), since: [], mark: 0, markAt: 0, ownLast: 0, joined: 0 };
+      inbox = { visible: new Set(), since: [], mark: 0, markAt: 0, ownLast: 0, joined: 0, ...nothingYet() };
       this.#inboxes.set(key, inbox);
     }
     return inbox;
   }
 
   /** In their order. */
-  conversationsOf(user: UserId): ConversationId[] {
+  conversationsOf(user: UserId, archived = false): ConversationId[] {
     const last = (id: ConversationId): number => this.timelines.get(id)?.at(-1)?.at ?? 0;
+    const pinned = (id: ConversationId): number => Number(this.inbox(user, id).preferences.pinned ?? false);
     return [...this.timelines.keys()]
-      .filter((id) => this.state.folded(id).conversation.roster.members.has(user))
-      .sort((a, b) => last(b) - last(a) || Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      .filter((id) => this.isMember(user, id))
+      .filter((id) => (this.inbox(user, id).preferences.archived ?? false) === archived && !this.isHidden(user, id))
+      .sort((a, b) => pinned(b) - pinned(a) || last(b) - last(a) || byUtf8(a, b));
+  }
+
+  isMember(user: UserId, id: ConversationId): boolean {
+    return this.state.folded(id).conversation.roster.members.has(user);
+  }
+
+  isHidden(user: UserId, id: ConversationId): boolean {
+    const { preferences, hiddenAt } = this.inbox(user, id);
+    return preferences.hidden === true && hiddenAt === this.timelines.get(id)?.length;
+  }
+
+  /** Those they got something of since then, by their ids. */
+  changedFor(user: UserId, since: number): ConversationId[] {
+    return [...this.timelines.keys()].filter((id) => this.inbox(user, id).changedAt >= since).sort(byUtf8);
   }
 
   unread(user: UserId, id: ConversationId): NaiveMessage[] {
@@ -79,12 +114,21 @@ export class NaiveReadModel {
     const entry = runs[0]?.entries[0];
     if (!entry || entry.type === 'rejected' || entry.type === 'duplicate') return;
     let timeline = this.timelines.get(id);
+    for (const user of this.#concerned(entry, runs[0]?.audience ?? [], roster)) {
+      this.inbox(user, id).changedAt = Math.max(at, this.inbox(user, id).changedAt);
+    }
+    if (entry.type === 'preferencesChanged') {
+      const inbox = this.inbox(entry.by, id);
+      inbox.preferences = { ...inbox.preferences, ...entry.preferences };
+      if (entry.preferences.hidden) inbox.hiddenAt = timeline?.length ?? 0;
+    }
     const named = (mentions: readonly UserId[] = []) => mentions.filter((user) => roster.members.has(user));
     if (entry.type === 'conversationRead') Object.assign(this.inbox(entry.by, id), { mark: entry.upTo, markAt: at });
     if (entry.type === 'messageRecalled' || entry.type === 'messageEdited') {
       const target = timeline?.find((message) => message.pos === this.#posOf(id, entry.target));
       if (!target) return;
       const isRecall = entry.type === 'messageRecalled';
+      for (const user of runs[0]?.audience ?? []) this.inbox(user, id).amended.push({ n: target.n, at });
       target.recalled ||= isRecall;
       target.shown = isRecall ? undefined : entry;
       target.editedPos = isRecall ? undefined : pos;
@@ -111,6 +155,12 @@ export class NaiveReadModel {
       inbox.since.push(entry.n);
     }
     this.inbox(event.by, id).ownLast = entry.n;
+  }
+
+  /** Of a direct conversation both may see how far the other has read, whoever was told. */
+  #concerned(entry: Entry, audience: readonly UserId[], { kind, members }: Roster): Iterable<UserId> {
+    if (!('n' in entry) && !CHANGES.has(entry.type)) return [];
+    return entry.type === 'conversationRead' && kind === 'direct' ? members.keys() : audience;
   }
 
   readonly #positions = new Map<string, number>();

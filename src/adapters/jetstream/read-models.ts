@@ -91,9 +91,13 @@ export class JetstreamReadModelServer implements ReadModelServer {
 function answerTo(question: ReadQuestion, queries: ReadQueries): ReadAnswer {
   switch (question.type) {
     case 'conversations':
-      return queries.conversations(question.user, question.after, question.limit);
+      return queries.conversations(question.user, question.archived, question.after, question.limit);
     case 'badge':
-      return queries.badge(question.user);
+      return queries.badge(question.user, question.now);
+    case 'changes':
+      return queries.changes(question.user, question.since, question.after, question.limit);
+    case 'preferences':
+      return queries.preferences(question.user, question.about);
     case 'history':
       return queries.history(question.user, question.conversation, question.range, question.limit);
     case 'search':

@@ -95,13 +95,11 @@ const detailsOf = ({ details }: PreferenceColumns): Preferences =>
   details ? (packr.unpack(details) as Preferences) : {};
 
 /** In one order of fields, so that the same preferences are the same bytes; what was emptied is as if it had never been set. */
-function packedDetails({ draft, remark, labels, quietHours, lastSeenFor }: Preferences): Uint8Array | null {
+function packedDetails({ draft, remark, labels }: Preferences): Uint8Array | null {
   const details = {
     ...(draft && { draft }),
     ...(remark && { remark }),
     ...(labels && labels.length > 0 && { labels }),
-    ...(quietHours && { quietHours }),
-    ...(lastSeenFor !== undefined && { lastSeenFor }),
   };
   return Object.keys(details).length > 0 ? packr.pack(details) : null;
 }

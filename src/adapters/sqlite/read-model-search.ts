@@ -1,7 +1,13 @@
 /** Full-text search in what one user may see, from the newest message back, as far as one page may look. */
 import type Database from 'better-sqlite3';
 import type { ConversationId, UserId } from '../../domain/ids.ts';
-import { MAX_PAGE_BYTES, MAX_SEARCHED_ENTRIES, type Search, type SearchPart } from '../../ports/read-queries.ts';
+import {
+  CLOCK_SLACK_MS,
+  MAX_PAGE_BYTES,
+  MAX_SEARCHED_ENTRIES,
+  type Search,
+  type SearchPart,
+} from '../../ports/read-queries.ts';
 import type { SearchHit } from '../../protocol/frames.ts';
 import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
 import { SearchTerms, textOf } from './search-text.ts';
@@ -11,9 +17,6 @@ import { SearchTerms, textOf } from './search-text.ts';
  * one; of fewer, their conversations are part of the search, so that a large log with little of theirs costs little.
  */
 const MAX_ROOM_TERMS = 64;
-
-/** By so much the log's clock may have been set back by a change of its leader: places are looked for with so much to spare. */
-const CLOCK_SLACK_MS = 60_000;
 
 interface Stay {
   readonly conversation: number;

@@ -3,18 +3,28 @@
  * in one transaction. So a process killed at any moment goes on where its rows end, and repeats nothing.
  */
 import type Database from 'better-sqlite3';
+import type { Preferences } from '../../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import type { LogEvent } from '../../ports/conversation-log.ts';
 import type { FanOutChanges, FoldedConversation, Seen } from '../../ports/fan-out-state.ts';
 import { type ReadModel, type ReadModelChanges, type Witness, witnessOf } from '../../ports/read-model.ts';
-import type { Badge, HistoryRange, ListPage, ListPlace, Search, SearchPart } from '../../ports/read-queries.ts';
+import type {
+  Badge,
+  ChangesPart,
+  HistoryRange,
+  ListPage,
+  ListPlace,
+  Search,
+  SearchPart,
+} from '../../ports/read-queries.ts';
 import type { HistoryPage, Receipts } from '../../protocol/frames.ts';
 import { SqliteFanOutState } from './fan-out-state.ts';
 import type { LaneFilePlace } from './lane-file.ts';
 import { PreferenceRows } from './preference-rows.ts';
-import { ReadModelQueries } from './read-model-queries.ts';
+import { ReadModelList } from './read-model-list.ts';
 import { ReadModelSearch } from './read-model-search.ts';
 import { ReadModelTables } from './read-model-tables.ts';
+import { ReadModelTimeline } from './read-model-timeline.ts';
 
 /** SQLite's own cache of pages: 64 MB of them. Pages of the kernel's cache come on top. */
 const PAGE_CACHE_KIB = 65_536;
@@ -23,7 +33,8 @@ export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
   readonly #rows = new ReadModelTables();
   readonly #preferences = new PreferenceRows();
-  #queries!: ReadModelQueries;
+  #list!: ReadModelList;
+  #timeline!: ReadModelTimeline;
   #search!: ReadModelSearch;
 
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
@@ -70,20 +81,29 @@ export class SqliteReadModel implements ReadModel {
     return this.#fold.seen(conversation, by, id, at);
   }
 
-  conversations(user: UserId, after: ListPlace | undefined, limit: number): ListPage {
-    return this.#queries.conversations(user, after, limit);
+  conversations(user: UserId, archived: boolean, after: ListPlace | undefined, limit: number): ListPage {
+    return this.#list.conversations(user, archived, after, limit);
   }
 
-  badge(user: UserId): Badge {
-    return this.#queries.badge(user);
+  badge(user: UserId, now: number): Badge {
+    return this.#list.badge(user, now);
+  }
+
+  changes(user: UserId, since: number, after: ConversationId | undefined, limit: number): ChangesPart {
+    return this.#list.changes(user, since, after, limit);
+  }
+
+  preferences(user: UserId, about: ConversationId | ''): Preferences {
+    const lastIndex = about === '' ? 0 : this.folded(about).conversation.lastIndex;
+    return this.#preferences.of(user, about, lastIndex);
   }
 
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined {
-    return this.#queries.history(user, conversation, range, limit);
+    return this.#timeline.history(user, conversation, range, limit);
   }
 
   receipts(user: UserId, conversation: ConversationId, n: number): Receipts | undefined {
-    return this.#queries.receipts(user, conversation, n);
+    return this.#timeline.receipts(user, conversation, n);
   }
 
   search(user: UserId, search: Search, before: number, limit: number): SearchPart {
@@ -92,7 +112,8 @@ export class SqliteReadModel implements ReadModel {
 
   #opened(db: Database.Database): void {
     db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
-    this.#queries = new ReadModelQueries(db);
+    this.#list = new ReadModelList(db);
+    this.#timeline = new ReadModelTimeline(db);
     this.#search = new ReadModelSearch(db);
   }
 }

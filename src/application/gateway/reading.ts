@@ -1,26 +1,34 @@
 /** What a client may ask of the past: each question goes to the lanes that can know, and a list is put together from all. */
-import type { ConversationId, UserId } from '../../domain/ids.ts';
+import type { Preferences } from '../../domain/conversation.ts';
+import { type ConversationId, directConversationId, type UserId } from '../../domain/ids.ts';
+import type { Clock } from '../../ports/clock.ts';
 import {
   type Badge,
   type HistoryRange,
-  type ListPage,
   type ListPlace,
   MAX_PAGE_BYTES,
+  type ReadAnswer,
   type ReadModels,
+  type ReadQuestion,
   type SearchPart,
 } from '../../ports/read-queries.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type {
+  ChangedConversation,
+  ChangesPage,
   ConversationPage,
   HistoryPage,
   ListedConversation,
   Query,
+  QueryResult,
   Receipts,
   SearchPage,
 } from '../../protocol/frames.ts';
 import {
+  decodeIdCursor,
   decodeListCursor,
   decodeSearchCursor,
+  encodeIdCursor,
   encodeListCursor,
   encodeSearchCursor,
 } from '../../protocol/query-cursors.ts';
@@ -28,13 +36,39 @@ import { convStreamOf, type Topology } from '../../protocol/subjects.ts';
 
 const DEFAULT_PAGE_ENTRIES = 50;
 
+/** What read models know. */
+export type ReadQuery = Extract<
+  Query,
+  { readonly type: 'conversations' | 'changes' | 'preferences' | 'history' | 'receipts' | 'search' }
+>;
+
 export class Reading {
   readonly #models: ReadModels;
   readonly #topology: Topology;
+  readonly #clock: Clock;
 
-  constructor(models: ReadModels, topology: Topology) {
+  constructor(models: ReadModels, topology: Topology, clock: Clock) {
     this.#models = models;
     this.#topology = topology;
+    this.#clock = clock;
+  }
+
+  /** @throws RookeryError NOT_A_MEMBER, BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE */
+  answer(user: UserId, query: ReadQuery): Promise<QueryResult> {
+    switch (query.type) {
+      case 'conversations':
+        return this.conversations(user, query);
+      case 'changes':
+        return this.changes(user, query);
+      case 'preferences':
+        return this.preferences(user, query);
+      case 'history':
+        return this.history(user, query);
+      case 'receipts':
+        return this.receipts(user, query);
+      case 'search':
+        return this.search(user, query);
+    }
   }
 
   /**
@@ -42,18 +76,30 @@ export class Reading {
    * @throws RookeryError BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE
    */
   async conversations(user: UserId, query: Extract<Query, { type: 'conversations' }>): Promise<ConversationPage> {
-    const limit = query.limit ?? DEFAULT_PAGE_ENTRIES;
+    const { limit = DEFAULT_PAGE_ENTRIES, archived = false } = query;
     const after = query.cursor === undefined ? undefined : decodeListCursor(query.cursor);
-    const lanes = Array.from({ length: this.#topology.convStreams }, (_, lane) => lane);
-    const pages = await Promise.all(
-      lanes.map((lane) => this.#models.ask(lane, { type: 'conversations', user, after, limit })),
-    );
-    const { conversations, more } = merged(pages, limit);
+    const pages = this.#ofAll({ type: 'conversations', user, archived, after, limit });
+    const badges = after ? [] : this.#ofAll({ type: 'badge', user, now: this.#clock.nowMs() });
+    const { conversations, more } = merged(await pages, limit, inList);
     const last = conversations.at(-1);
-    const page = { conversations, ...(more && last && { cursor: encodeListCursor(last) }) };
-    if (after) return page;
-    const badges = await Promise.all(lanes.map((lane) => this.#models.ask(lane, { type: 'badge', user })));
-    return { ...page, badge: badges.reduce(sum) };
+    const page = { conversations, ...(more && last && { cursor: encodeListCursor(placeOf(last)) }) };
+    return after ? page : { ...page, badge: (await badges).reduce(sum) };
+  }
+
+  /** @throws RookeryError BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE */
+  async changes(user: UserId, query: Extract<Query, { type: 'changes' }>): Promise<ChangesPage> {
+    const { limit = DEFAULT_PAGE_ENTRIES, since } = query;
+    const after = query.cursor === undefined ? undefined : decodeIdCursor(query.cursor);
+    const pages = await this.#ofAll({ type: 'changes', user, since, after, limit });
+    const { conversations, more } = merged(pages, limit, byId);
+    const last = conversations.at(-1);
+    return { conversations, ...(more && last && { cursor: encodeIdCursor(last.conversation) }) };
+  }
+
+  /** @throws RookeryError READ_MODEL_UNAVAILABLE */
+  preferences(user: UserId, { about }: Extract<Query, { type: 'preferences' }>): Promise<Preferences> {
+    const lane = this.#laneOf(about || directConversationId(user, user));
+    return this.#models.ask(lane, { type: 'preferences', user, about });
   }
 
   /** @throws RookeryError NOT_A_MEMBER, READ_MODEL_UNAVAILABLE */
@@ -91,6 +137,14 @@ export class Reading {
     );
     const { hits, searchedTo } = newest(parts, befores, limit);
     return { hits, ...(searchedTo.some((pos) => pos > 0) && { cursor: encodeSearchCursor(searchedTo) }) };
+  }
+
+  /** Of every lane. Nobody needs to wait for an answer that another failed one makes useless: none is left unhandled. */
+  #ofAll<Question extends ReadQuestion>(question: Question): Promise<ReadAnswer<Question['type']>[]> {
+    const lanes = Array.from({ length: this.#topology.convStreams }, (_, lane) => lane);
+    const answers = Promise.all(lanes.map((lane) => this.#models.ask(lane, question)));
+    answers.catch(() => undefined);
+    return answers;
   }
 
   #laneOf(conversation: ConversationId): number {
@@ -145,30 +199,54 @@ function newest(parts: readonly SearchPart[], befores: readonly number[], limit:
 const sum = (one: Badge, other: Badge): Badge => ({
   unread: one.unread + other.unread,
   conversations: one.conversations + other.conversations,
+  mutedUnread: one.mutedUnread + other.mutedUnread,
+  mutedConversations: one.mutedConversations + other.mutedConversations,
 });
 
 /**
  * The first of all that the pages hold. A lane whose page ended early, for its bodies, may have more right behind: then nothing
  * that comes after its last one is taken yet.
  */
-export function merged(pages: readonly ListPage[], limit: number): ListPage {
+function merged<One extends ChangedConversation | ListedConversation>(
+  pages: readonly { readonly conversations: readonly One[]; readonly more: boolean }[],
+  limit: number,
+  compare: (one: One, other: One) => number,
+): { readonly conversations: One[]; readonly more: boolean } {
   const ends = pages.flatMap(({ conversations, more }) => (more ? conversations.slice(-1) : []));
-  const all = pages.flatMap(({ conversations }) => conversations).sort(byPlace);
-  const known = all.filter((one) => ends.every((end) => byPlace(one, end) <= 0));
-  const conversations: ListedConversation[] = [];
+  const all = pages.flatMap(({ conversations }) => conversations).sort(compare);
+  const known = all.filter((one) => ends.every((end) => compare(one, end) <= 0));
+  const conversations: One[] = [];
   let bytes = 0;
   for (const one of known) {
-    bytes += 'body' in one.last ? one.last.body.length : 0;
+    bytes += 'last' in one ? weightOf(one) : 0;
     if (conversations.length === limit || (bytes > MAX_PAGE_BYTES && conversations.length > 0)) break;
     conversations.push(one);
   }
   return { conversations, more: conversations.length < all.length || ends.length > 0 };
 }
 
-/** Newest first; then by the id's UTF-8, as the workers' files have it. */
-export function byPlace(one: ListPlace, other: ListPlace): number {
-  return other.lastAt - one.lastAt || byUtf8(one.conversation, other.conversation);
-}
+/** What may be long of a listed conversation. */
+const weightOf = ({ last, preferences: { draft = '' } }: ListedConversation): number =>
+  ('body' in last ? last.body.length : 0) + MAX_BYTES_PER_CHAR * draft.length;
+
+const MAX_BYTES_PER_CHAR = 3;
+
+export const placeOf = ({ preferences, lastAt, conversation }: ListedConversation): ListPlace => ({
+  pinned: preferences.pinned === true,
+  lastAt,
+  conversation,
+});
+
+/** Pinned ones first, then the newest; then by the id's UTF-8, as the workers' files have it. */
+export const byPlace = (one: ListPlace, other: ListPlace): number =>
+  Number(other.pinned) - Number(one.pinned) ||
+  other.lastAt - one.lastAt ||
+  byUtf8(one.conversation, other.conversation);
+
+const inList = (one: ListedConversation, other: ListedConversation): number => byPlace(placeOf(one), placeOf(other));
+
+const byId = (one: ChangedConversation, other: ChangedConversation): number =>
+  byUtf8(one.conversation, other.conversation);
 
 /** UTF-16 puts what is beyond the basic plane before U+E000 to U+FFFF, UTF-8 behind them. */
 function byUtf8(one: string, other: string): number {

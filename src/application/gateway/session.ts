@@ -215,14 +215,8 @@ export class Session implements RegisteredSession {
         return people.profiles(query.users);
       case 'conversation':
         return conversations.view(user, query.conversation);
-      case 'conversations':
-        return reading.conversations(user, query);
-      case 'history':
-        return reading.history(user, query);
-      case 'search':
-        return reading.search(user, query);
-      case 'receipts':
-        return reading.receipts(user, query);
+      default:
+        return reading.answer(user, query);
     }
   }
 

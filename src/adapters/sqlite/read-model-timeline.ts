@@ -1,35 +1,9 @@
-/**
- * Answers from the read model's tables. Each is bounded in rows and bytes, and derives what depends on who asks: unread is
- * what lies beyond the furthest of read mark, own newest entry and joining, less what was recalled.
- */
+/** What one conversation was, as far as who asks may see it. Each answer is bounded in rows and bytes. */
 import type Database from 'better-sqlite3';
 import type { ConversationId, UserId } from '../../domain/ids.ts';
-import {
-  type Badge,
-  type HistoryRange,
-  type ListPage,
-  type ListPlace,
-  MAX_COUNTED_MENTIONS,
-  MAX_NAMED_READERS,
-  MAX_PAGE_BYTES,
-  type ReadQueries,
-} from '../../ports/read-queries.ts';
-import type { HistoryEntry, HistoryPage, ListedConversation, Receipts } from '../../protocol/frames.ts';
+import { type HistoryRange, MAX_NAMED_READERS, MAX_PAGE_BYTES, type ReadQueries } from '../../ports/read-queries.ts';
+import type { HistoryEntry, HistoryPage, Receipts } from '../../protocol/frames.ts';
 import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
-
-interface ListRow {
-  readonly key: number;
-  readonly id: ConversationId;
-  readonly kind: 'direct' | 'group';
-  readonly name: string;
-  readonly avatar: string;
-  readonly member_count: number;
-  readonly dissolved: number;
-  readonly last_index: number;
-  readonly last_pos: number;
-  readonly last_at: number;
-  readonly read_up_to: number;
-}
 
 /** Indexes a user may see, both ends included. */
 interface Visible {
@@ -40,31 +14,11 @@ interface Visible {
 /** Which way a page goes on from where it begins. */
 type Direction = 'older' | 'newer';
 
-/** All but the search. */
-export class ReadModelQueries implements Omit<ReadQueries, 'search'> {
+export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'receipts'> {
   readonly #sql: ReturnType<typeof prepare>;
 
   constructor(db: Database.Database) {
     this.#sql = prepare(db);
-  }
-
-  conversations(user: UserId, after: ListPlace | undefined, limit: number): ListPage {
-    const place = after ?? { lastAt: Number.MAX_SAFE_INTEGER, conversation: '' };
-    const rows = this.#sql.list.all({ user, at: place.lastAt, id: place.conversation, limit: limit + 1 }) as ListRow[];
-    const conversations: ListedConversation[] = [];
-    let bytes = 0;
-    for (const row of rows) {
-      if (conversations.length === limit) break;
-      const last = this.#sql.entryAt.get(row.last_pos) as EntryRow;
-      bytes += weightOf(last) + row.name.length + row.avatar.length;
-      if (bytes > MAX_PAGE_BYTES && conversations.length > 0) break;
-      conversations.push(this.#listed(user, row, historyEntryOf(last)));
-    }
-    return { conversations, more: conversations.length < rows.length };
-  }
-
-  badge(user: UserId): Badge {
-    return this.#sql.badge.get({ user }) as Badge;
   }
 
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined {
@@ -88,26 +42,6 @@ export class ReadModelQueries implements Omit<ReadQueries, 'search'> {
     const count = this.#sql.readerCount.get(key, n) as number;
     const readers = memberCount > MAX_NAMED_READERS ? [] : (this.#sql.readers.all(key, n) as Receipts['readers']);
     return { memberCount, count, readers };
-  }
-
-  #listed(user: UserId, row: ListRow, last: HistoryEntry): ListedConversation {
-    const { key, last_index: lastIndex, read_up_to: readUpTo } = row;
-    const beyond = lastIndex - readUpTo;
-    const unread = beyond > 0 ? beyond - (this.#sql.recalledBeyond.get(key, readUpTo) as number) : 0;
-    return {
-      conversation: row.id,
-      kind: row.kind,
-      name: row.name,
-      avatar: row.avatar,
-      memberCount: row.member_count,
-      dissolved: row.dissolved === 1,
-      lastIndex,
-      lastAt: row.last_at,
-      readUpTo,
-      unread,
-      mentions: unread > 0 ? (this.#sql.mentions.get({ key, user, readUpTo }) as number) : 0,
-      last,
-    };
   }
 
   #page(key: number, visible: readonly Visible[], range: HistoryRange, limit: number): HistoryEntry[] {
@@ -182,35 +116,8 @@ function merged(stays: readonly Visible[]): Visible[] {
   return result;
 }
 
-const READ_UP_TO = 'max(stay.joined, stay.own_last, coalesce(receipt.up_to, 0))';
-const STAYS = `
-  stay JOIN summary ON summary.key = stay.conversation
-  LEFT JOIN receipt ON receipt.conversation = stay.conversation AND receipt.user = stay.user`;
-
 const prepare = (db: Database.Database) => ({
   key: db.prepare('SELECT key FROM summary WHERE id = ?').pluck(),
-  list: db.prepare(
-    `SELECT summary.*, ${READ_UP_TO} AS read_up_to FROM ${STAYS}
-     WHERE stay.user = :user AND (last_at < :at OR (last_at = :at AND id > :id)) ORDER BY last_at DESC, id LIMIT :limit`,
-  ),
-  badge: db.prepare(
-    `SELECT coalesce(sum(unread), 0) AS unread, count(*) AS conversations FROM (
-       SELECT last_index - up_to - (SELECT count(*) FROM recall WHERE conversation = key AND n > up_to) AS unread
-       FROM (SELECT key, last_index, ${READ_UP_TO} AS up_to FROM ${STAYS} WHERE stay.user = :user)
-       WHERE last_index > up_to
-     ) WHERE unread > 0`,
-  ),
-  recalledBeyond: db.prepare('SELECT count(*) FROM recall WHERE conversation = ? AND n > ?').pluck(),
-  mentions: db
-    .prepare(
-      `SELECT count(*) FROM (
-         SELECT n FROM mention WHERE conversation = :key AND user = :user AND n > :readUpTo
-         UNION SELECT n FROM mention WHERE conversation = :key AND user = '' AND n > :readUpTo
-         LIMIT ${MAX_COUNTED_MENTIONS}
-       )`,
-    )
-    .pluck(),
-  entryAt: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
   older: db.prepare(
     `${SHOWN_ENTRIES} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n DESC LIMIT :limit`,
   ),
