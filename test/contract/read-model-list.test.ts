@@ -109,7 +109,7 @@ function checkChanges(model: SqliteReadModel, naive: NaiveReadModel, user: UserI
       return { conversation: id, left: true, lastIndex: Math.max(...naive.inbox(user, id).visible) };
     }
     const seesFrom = naive.state.folded(id).conversation.roster.joined.get(user) ?? 0;
-    const amended = naive.inbox(user, id).amended.filter(({ n, at }) => at >= since && n >= seesFrom);
+    const amended = naive.amended.filter((one) => one.id === id && one.at >= since && one.n >= seesFrom);
     return { ...expectedOf(naive, user, id), amended: [...new Set(amended.map(({ n }) => n))].sort((a, b) => a - b) };
   });
   const found = allChanges(model, user, since).map((one) =>

@@ -22,8 +22,6 @@ interface Inbox {
   hiddenAt: number;
   /** The log's time of the newest thing they got of it. */
   changedAt: number;
-  /** What was edited or recalled, and when. */
-  readonly amended: { readonly n: number; readonly at: number }[];
 }
 
 /** What changes a conversation for who gets it. */
@@ -34,7 +32,7 @@ const CHANGES: ReadonlySet<Entry['type']> = new Set<Entry['type']>([
   'preferencesChanged',
 ]);
 
-const nothingYet = () => ({ preferences: {}, hiddenAt: -1, changedAt: -1, amended: [] });
+const nothingYet = () => ({ preferences: {}, hiddenAt: -1, changedAt: -1 });
 const byUtf8 = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export interface NaiveMessage {
@@ -54,6 +52,9 @@ export class NaiveReadModel {
   readonly state = new MemoryFanOutState();
   readonly #inboxes = new Map<string, Inbox>();
   readonly timelines = new Map<ConversationId, NaiveMessage[]>();
+
+  /** What was edited or recalled, and when. */
+  readonly amended: { readonly id: ConversationId; readonly n: number; readonly at: number }[] = [];
 
   constructor(log: readonly LogEvent[]) {
     for (const event of log) this.#add(event);
@@ -128,7 +129,7 @@ export class NaiveReadModel {
       const target = timeline?.find((message) => message.pos === this.#posOf(id, entry.target));
       if (!target) return;
       const isRecall = entry.type === 'messageRecalled';
-      for (const user of runs[0]?.audience ?? []) this.inbox(user, id).amended.push({ n: target.n, at });
+      this.amended.push({ id, n: target.n, at });
       target.recalled ||= isRecall;
       target.shown = isRecall ? undefined : entry;
       target.editedPos = isRecall ? undefined : pos;
