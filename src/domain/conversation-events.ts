@@ -4,7 +4,7 @@
  *
  * | event          | who may cause it                      | what it changes                                    |
  * |----------------|---------------------------------------|----------------------------------------------------|
- * | messageSent    | a member; not blocked, not muted      | the index                                          |
+ * | messageSent    | a member; not blocked, not muted; a contact where it must be | the index                                          |
  * | messageEdited  | its sender, within the horizon        | what is shown of a message                         |
  * | messageRecalled | its sender; owner, admin             | a message is shown no more                         |
  * | groupCreated   | anyone, on an id not yet used         | members, name; the creator becomes owner           |
@@ -85,8 +85,14 @@ export interface Preferences {
 
 type By = { readonly by: UserId; readonly id: ClientMsgId };
 
-export type MessageSent = By & { readonly type: 'messageSent' } & MessageContent;
-export type MessageEdited = By & { readonly type: 'messageEdited'; readonly target: MessageRef } & MessageContent;
+/** The policy that was in force when it was written, in a direct conversation: absent, anybody may write. */
+interface WrittenUnder {
+  readonly contactsOnly?: true;
+}
+
+export type MessageSent = By & { readonly type: 'messageSent' } & WrittenUnder & MessageContent;
+export type MessageEdited = By & { readonly type: 'messageEdited'; readonly target: MessageRef } & WrittenUnder &
+  MessageContent;
 export type MessageRecalled = By & { readonly type: 'messageRecalled'; readonly target: MessageRef };
 
 export type GroupEvent =

@@ -87,7 +87,7 @@ export function refusalOf(
   if (roster.dissolved && !isOwnMatter) return 'CONVERSATION_DISSOLVED';
   switch (event.type) {
     case 'messageSent':
-      return speechRefusal(roster, event.by, role, circumstances.at);
+      return speechRefusal(roster, event, role, circumstances.at);
     case 'messageEdited':
     case 'messageRecalled':
       return changeRefusal(roster, role, event, circumstances);
@@ -108,9 +108,15 @@ export function refusalOf(
 }
 
 /** Hot path: each message asks. */
-function speechRefusal(roster: Roster, by: UserId, role: Role, at: number): RefusalCode | undefined {
+function speechRefusal(
+  roster: Roster,
+  { by, contactsOnly }: { readonly by: UserId; readonly contactsOnly?: true },
+  role: Role,
+  at: number,
+): RefusalCode | undefined {
   if (roster.kind === 'group') return isMuted(roster, by, role, at) ? 'MUTED' : undefined;
-  return isBlocked(roster.blockers, by) ? 'BLOCKED' : undefined;
+  if (isBlocked(roster.blockers, by)) return 'BLOCKED';
+  return contactsOnly && roster.contact.state !== 'contacts' && !isSelf(roster) ? 'NOT_A_CONTACT' : undefined;
 }
 
 /** The conversation of a user with themselves. */
@@ -119,15 +125,16 @@ const isSelf = ({ kind, members }: Roster): boolean => kind === 'direct' && memb
 function changeRefusal(
   roster: Roster,
   role: Role,
-  { type, by, target }: MessageEdited | MessageRecalled,
+  event: MessageEdited | MessageRecalled,
   { at, targetStands }: Circumstances,
 ): RefusalCode | undefined {
+  const { type, by, target } = event;
   const isOwn = target.by === by;
   if (!isOwn && (type === 'messageEdited' || role === 'member' || roster.members.get(target.by) === 'owner')) {
     return 'NOT_ALLOWED';
   }
   // Recalling takes something away: who may not speak may still do that.
-  const speech = speechRefusal(roster, by, role, at);
+  const speech = speechRefusal(roster, event, role, at);
   if (speech && !(speech === 'MUTED' && type === 'messageRecalled')) return speech;
   return targetStands === false ? 'MESSAGE_GONE' : undefined;
 }

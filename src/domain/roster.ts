@@ -41,6 +41,7 @@ export type RefusalCode =
   | 'NOT_A_MEMBER'
   | 'NOT_ALLOWED'
   | 'BLOCKED'
+  | 'NOT_A_CONTACT'
   | 'MUTED'
   | 'MESSAGE_GONE'
   | 'CONVERSATION_EXISTS'

@@ -30,6 +30,7 @@ import { People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
+import { AccountPolicy } from '../application/gateway/writing-policy.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
@@ -60,10 +61,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
   const monotonicMs = (): number => performance.now();
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
-  const conversations = new Conversations({ log: new BackpressuredLog(appender, backlog, topology), views, clock });
-
-  // People as such.
   const { accounts, people, identities } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
+  const policy = new AccountPolicy(accounts, config.messaging);
+  const pressed = new BackpressuredLog(appender, backlog, topology);
+  const conversations = new Conversations({ log: pressed, views, clock, policy });
 
   // The past: asked of the read-model workers.
   const reading = new Reading(new JetstreamReadModels(nc), topology, clock);

@@ -7,6 +7,7 @@ export const errorCodes = {
   NOT_A_MEMBER: { status: 403, retry: false },
   NOT_ALLOWED: { status: 403, retry: false },
   BLOCKED: { status: 403, retry: false },
+  NOT_A_CONTACT: { status: 403, retry: false },
   MUTED: { status: 403, retry: false },
   MESSAGE_GONE: { status: 410, retry: false },
   CONVERSATION_EXISTS: { status: 409, retry: false },

@@ -94,12 +94,17 @@ const isRef = (value: unknown): boolean => {
   return parseUserId(by) !== undefined && parseClientMsgId(id) !== undefined;
 };
 
-const hasOptionalShape = ({ keyId, replyTo, mentions, mentionsAll, expiresAt }: Record<string, unknown>): boolean =>
-  (keyId === undefined || typeof keyId === 'string') &&
-  (replyTo === undefined || isWholeNumber(replyTo)) &&
-  (mentions === undefined || areUsers(mentions)) &&
-  (mentionsAll === undefined || mentionsAll === true) &&
-  (expiresAt === undefined || isWholeNumber(expiresAt));
+const hasOptionalShape = (fields: Record<string, unknown>): boolean => {
+  const { keyId, replyTo, mentions, mentionsAll, expiresAt, contactsOnly } = fields;
+  return (
+    (keyId === undefined || typeof keyId === 'string') &&
+    (replyTo === undefined || isWholeNumber(replyTo)) &&
+    (mentions === undefined || areUsers(mentions)) &&
+    (mentionsAll === undefined || mentionsAll === true) &&
+    (expiresAt === undefined || isWholeNumber(expiresAt)) &&
+    (contactsOnly === undefined || contactsOnly === true)
+  );
+};
 
 const isWholeNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 

@@ -27,6 +27,7 @@ function scene() {
   };
   const conversations = new Conversations({
     clock: { nowMs: () => Date.now() },
+    policy: { stampedNow: (_target, event) => event, stamped: async (_target, event) => event },
     views: {
       fetch: async () => {
         await state.asking;

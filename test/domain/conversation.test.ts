@@ -117,6 +117,26 @@ t.test('who is blocked cannot send to the one who blocked; the other way is free
   t.equal(when(given(group, created), command({ type: 'blockUser', by: alice })), 'NOT_A_DIRECT_CONVERSATION');
 });
 
+t.test('what was written for contacts alone is refused between two who are none, and only then', async (t) => {
+  const content = { contentType: 'text/plain', body: bytes('hi'), contactsOnly: true } as const;
+  const writes = (by: typeof alice) => command({ type: 'sendMessage', by, ...content });
+  const edits = command({ type: 'editMessage', by: alice, target: { by: alice, id: msgId('m') }, ...content });
+  const asked = given(direct, command({ type: 'requestContact', by: alice, greeting: '' }));
+  t.equal(when(given(direct), writes(alice)), 'NOT_A_CONTACT');
+  t.equal(when(given(direct), edits), 'NOT_A_CONTACT');
+  t.equal(when(given(direct), says(alice)), 'accepted', 'what was written before it was in force');
+  t.equal(when(asked, writes(alice)), 'NOT_A_CONTACT', 'asking is not enough');
+  const yes = command({ type: 'requestContact', by: bob, greeting: '' });
+  const contacts = evolve(asked, decide(asked, yes, NOW).event as never, NOW.at);
+  t.equal(when(contacts, writes(alice)), 'accepted');
+  t.equal(when(contacts, edits), 'accepted');
+  const removal = command({ type: 'removeContact', by: bob });
+  const apart = evolve(contacts, decide(contacts, removal, NOW).event as never, NOW.at);
+  t.equal(when(apart, writes(alice)), 'NOT_A_CONTACT');
+  t.equal(when(given(directConversationId(alice, alice)), writes(alice)), 'accepted', 'notes to self');
+  t.equal(when(given(group, created), writes(bob)), 'accepted', 'a group has its own rules');
+});
+
 t.test('the index grows by one for what members see, and for nothing else', async (t) => {
   const state = given(
     direct,

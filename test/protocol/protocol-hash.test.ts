@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '4f2a39367c2c1416c23378ab2472afe95cc36c1855ea1d3ead40c0e8907414df';
+const PINNED = '854ab20113116f64a741b11252cbaa0465173890038d27eed6fc418e64b810ea';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

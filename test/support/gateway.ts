@@ -29,11 +29,13 @@ export async function startTestGateway({
   auth = {},
   worker = true,
   accounts = 'open',
+  messaging = 'open',
 }: {
   limits?: Partial<GatewayLimits>;
   auth?: Record<string, unknown>;
   worker?: boolean;
   accounts?: 'open' | 'required';
+  messaging?: 'open' | 'friendsOnly';
 } = {}): Promise<TestGateways> {
   const nats = await startNats();
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
@@ -41,7 +43,14 @@ export async function startTestGateway({
   writeFileSync(secretFile, SECRET);
   const running: { drain(): Promise<void> }[] = [];
   const more = async (limits: Partial<GatewayLimits> = {}, port = 0): Promise<Gateway> => {
-    const flags = { nats: access, port, auth: { secretFile, apiKeys: [API_KEY], ...auth }, accounts, limits };
+    const flags = {
+      nats: access,
+      port,
+      auth: { secretFile, apiKeys: [API_KEY], ...auth },
+      accounts,
+      messaging,
+      limits,
+    };
     const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, quiet);
     running.push(gateway);
     return gateway;

@@ -25,7 +25,7 @@ const MAX_CACHED_BYTES = 67_108_864;
 const BYTES_PER_ACCOUNT = 600;
 const BYTES_PER_FIELD = 100;
 /** What is older is read anew: a leader that was deposed without knowing it may have told of the past. */
-const KEPT_FOR_MS = 60_000;
+const KEPT_FOR_MS = 600_000;
 /** Reads of the log under way; after a restart all devices come in at once. Beyond, they wait: one of each user who comes in. */
 const MAX_READS = 256;
 /** A change is decided again so often when others change the account meanwhile; then CONFLICT. */

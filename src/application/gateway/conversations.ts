@@ -21,6 +21,7 @@ import type { OwnAccountCommand } from '../../protocol/account-frames.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
 import { keyOf, ViewCache } from './view-cache.ts';
+import type { WritingPolicy } from './writing-policy.ts';
 
 /** Members told to who asks for a conversation; of more there is the count. */
 const MAX_QUERIED_MEMBERS = 500;
@@ -47,12 +48,14 @@ export interface ConversationsParts {
   readonly log: ConversationLog & UserLog;
   readonly views: ConversationViews;
   readonly clock: Clock;
+  readonly policy: WritingPolicy;
 }
 
 export class Conversations {
   readonly #log: ConversationLog & UserLog;
   readonly #views: ConversationViews;
   readonly #clock: Clock;
+  readonly #policy: WritingPolicy;
   readonly #cache = new ViewCache();
   /** Fetches under way, by conversation and sender: what that one sends there meanwhile shares the view. */
   readonly #fetching = new Map<string, Promise<View | undefined>>();
@@ -67,10 +70,11 @@ export class Conversations {
   /** Queries under way: who asks the same meanwhile shares the next answer. */
   readonly #asking = new Map<string, Asking<View | undefined>>();
 
-  constructor({ log, views, clock }: ConversationsParts) {
+  constructor({ log, views, clock, policy }: ConversationsParts) {
     this.#log = log;
     this.#views = views;
     this.#clock = clock;
+    this.#policy = policy;
     views.onChange((id) => this.#cache.delete(id));
   }
 
@@ -104,13 +108,17 @@ export class Conversations {
     if (!waits && this.#spoilt.size > 0) this.#spoilt.delete(key);
     const view = waits ? undefined : this.#cache.get(target, event.by);
     // Hot path: with a view at hand the event is appended in this very turn.
-    if (view && !refusalOf(view.conversation, event, { at })) return this.#append(target, event);
+    const stamped = view && this.#policy.stampedNow(target, event);
+    if (stamped && !refusalOf(view.conversation, stamped, { at })) return this.#append(target, stamped);
     const arrival = ++this.#arrivals;
-    const decided = after(this.#changing.get(key), () => this.#decide(target, event));
-    return inTurn(this.#waiting, key, decided, (standing) => {
+    const decided = after(this.#changing.get(key), async () => {
+      const stamped = await this.#policy.stamped(target, event);
+      return { stamped, standing: await this.#decide(target, stamped) };
+    });
+    return inTurn(this.#waiting, key, decided, ({ stamped, standing }) => {
       if (standing) return Promise.resolve(this.#sent(target, standing));
       const spoilt = this.#spoilt.get(key);
-      return spoilt && arrival <= spoilt.upTo ? Promise.reject(spoilt.error) : this.#append(target, event);
+      return spoilt && arrival <= spoilt.upTo ? Promise.reject(spoilt.error) : this.#append(target, stamped);
     });
   }
 

@@ -114,6 +114,10 @@ export const gatewaySchema = Type.Object(
       default: 'open',
       description: 'open: any user whose token is valid; required: who has an account',
     }),
+    messaging: Type.Union([Type.Literal('open'), Type.Literal('friendsOnly')], {
+      default: 'open',
+      description: 'open: anybody may write to anybody; friendsOnly: persons only to their contacts',
+    }),
     limits: limitFields,
   },
   strict,
