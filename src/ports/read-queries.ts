@@ -1,14 +1,16 @@
 /** What a user may ask of the past. What is not theirs answers like what does not exist. */
 
-import type { Preferences } from '../domain/conversation.ts';
+import type { Preferences, Role } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import type {
   ChangedConversation,
   ConversationPage,
   HistoryPage,
   ListedConversation,
+  MemberPage,
   Receipts,
   SearchHit,
+  VersionPage,
 } from '../protocol/frames.ts';
 
 /** Which part of a timeline: the newest, what lies on either side of an index (not included), around one, or from a time on. */
@@ -34,6 +36,16 @@ export interface ListPage {
 /** Conversations in which something has changed for a user, by the id's UTF-8. */
 export interface ChangesPart {
   readonly conversations: readonly ChangedConversation[];
+  readonly more: boolean;
+}
+
+/** A place in a list of members: after this one. */
+export interface MemberPlace {
+  readonly role: Role;
+  readonly user: UserId;
+}
+
+export interface MembersPart extends Omit<MemberPage, 'cursor'> {
   readonly more: boolean;
 }
 
@@ -78,6 +90,15 @@ export interface ReadQueries {
   preferences(user: UserId, about: ConversationId | ''): Preferences;
   /** Undefined: there is no such conversation for this user. */
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined;
+  /** Of the message `n`, those before position `before`. Undefined: the user may not see it, or it is no message. */
+  edits(user: UserId, conversation: ConversationId, n: number, before: number, limit: number): VersionPage | undefined;
+  /** Undefined: the user is no member. */
+  members(
+    user: UserId,
+    conversation: ConversationId,
+    after: MemberPlace | undefined,
+    limit: number,
+  ): MembersPart | undefined;
   /** Undefined: the user is no member, or may not see the entry. */
   receipts(user: UserId, conversation: ConversationId, n: number): Receipts | undefined;
   /** What the user may see of what stands before position `before`. A search without a letter or digit finds nothing. */
@@ -116,6 +137,21 @@ export type ReadQuestion =
       readonly before: number;
       readonly limit: number;
     }
+  | {
+      readonly type: 'edits';
+      readonly user: UserId;
+      readonly conversation: ConversationId;
+      readonly n: number;
+      readonly before: number;
+      readonly limit: number;
+    }
+  | {
+      readonly type: 'members';
+      readonly user: UserId;
+      readonly conversation: ConversationId;
+      readonly after?: MemberPlace | undefined;
+      readonly limit: number;
+    }
   | { readonly type: 'receipts'; readonly user: UserId; readonly conversation: ConversationId; readonly n: number };
 
 interface Answers {
@@ -124,6 +160,8 @@ interface Answers {
   readonly changes: ChangesPart;
   readonly preferences: Preferences;
   readonly history: HistoryPage | undefined;
+  readonly edits: VersionPage | undefined;
+  readonly members: MembersPart | undefined;
   readonly receipts: Receipts | undefined;
   readonly search: SearchPart;
 }

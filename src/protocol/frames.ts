@@ -11,7 +11,15 @@ import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/id
 import type { OwnAccount, OwnAccountCommand, Profiles } from './account-frames.ts';
 import type { ErrorCode } from './error-codes.ts';
 import type { Entry } from './inbox-entry.ts';
-import type { ChangesPage, ConversationPage, HistoryPage, Receipts, SearchPage } from './read-frames.ts';
+import type {
+  ChangesPage,
+  ConversationPage,
+  HistoryPage,
+  MemberPage,
+  Receipts,
+  SearchPage,
+  VersionPage,
+} from './read-frames.ts';
 
 export type * from './inbox-entry.ts';
 export type * from './read-frames.ts';
@@ -154,6 +162,21 @@ export type Query =
   | { readonly type: 'account' }
   /** What everybody may see of these users. */
   | { readonly type: 'profiles'; readonly users: readonly UserId[] }
+  /** What message `n` was before it was edited; the newest versions, or those before a position. */
+  | {
+      readonly type: 'edits';
+      readonly conversation: ConversationId;
+      readonly n: number;
+      readonly before?: number;
+      readonly limit?: number;
+    }
+  /** Who is in a conversation, from the beginning or from a `cursor` on. */
+  | {
+      readonly type: 'members';
+      readonly conversation: ConversationId;
+      readonly cursor?: string;
+      readonly limit?: number;
+    }
   /** Who has read up to index `n`. */
   | { readonly type: 'receipts'; readonly conversation: ConversationId; readonly n: number };
 
@@ -241,6 +264,8 @@ export type QueryResult =
   | ChangesPage
   | Preferences
   | HistoryPage
+  | VersionPage
+  | MemberPage
   | Receipts
   | SearchPage;
 

@@ -1,5 +1,6 @@
 /** Where the next page of an answer begins, as clients carry it: opaque to them, checked when it comes back. */
-import { type ConversationId, parseConversationId } from '../domain/ids.ts';
+import type { Role } from '../domain/conversation.ts';
+import { type ConversationId, parseConversationId, parseUserId, type UserId } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
 
 /** A direct conversation's id of 776 bytes in base64, or a position in each of 256 lanes. */
@@ -32,6 +33,21 @@ export function decodeIdCursor(cursor: string): ConversationId {
   const conversation = parseConversationId(fromBase64(cursor));
   if (!conversation) throw new RookeryError('BAD_REQUEST', '`cursor` is none that this list has given');
   return conversation;
+}
+
+interface MemberPlace {
+  readonly role: Role;
+  readonly user: UserId;
+}
+
+export const encodeMemberCursor = ({ role, user }: MemberPlace): string => base64(`${role} ${user}`);
+
+/** @throws RookeryError BAD_REQUEST */
+export function decodeMemberCursor(cursor: string): MemberPlace {
+  const [, role, id] = /^(owner|admin|member) (.*)$/s.exec(fromBase64(cursor)) ?? [];
+  const user = parseUserId(id);
+  if (!user) throw new RookeryError('BAD_REQUEST', '`cursor` is none that a list of members has given');
+  return { role: role as Role, user };
 }
 
 function base64(text: string): string {

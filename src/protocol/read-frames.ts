@@ -1,5 +1,5 @@
 /** What is told of the past: answers of the read models. Part of the wire, as frames.ts. */
-import type { Preferences } from '../domain/conversation.ts';
+import type { MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import type { Entry } from './inbox-entry.ts';
 
@@ -72,6 +72,27 @@ export interface HistoryPage {
   /** Whether the user may see more before the first of them, and after the last. */
   readonly older: boolean;
   readonly newer: boolean;
+}
+
+/** What was shown of a message: as it was sent, and with each edit. */
+export interface MessageVersion extends MessageContent {
+  /** Of the message, or of the edit. */
+  readonly pos: number;
+  readonly at: number;
+}
+
+export interface VersionPage {
+  /** In the order of the log. Of a recalled message there is none. */
+  readonly versions: readonly MessageVersion[];
+  /** Whether there are more before the first of them. */
+  readonly older: boolean;
+}
+
+export interface MemberPage {
+  /** Owner and admins first, then by the ids' UTF-8; `since`: index of the entry by which they joined. */
+  readonly members: readonly { readonly user: UserId; readonly role: Role; readonly since: number }[];
+  readonly memberCount: number;
+  readonly cursor?: string;
 }
 
 export interface Receipts {

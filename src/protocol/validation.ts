@@ -275,6 +275,21 @@ function queryOf(query: Fields): Query {
       return { type: 'account' };
     case 'profiles':
       return { type: 'profiles', users: userIds(query.users, 'users', limits.MAX_PROFILES) };
+    case 'edits':
+      return {
+        type: 'edits',
+        conversation: conversationId(query.conversation),
+        n: wholeNumber(query.n, 'n'),
+        ...(query.before !== undefined && { before: wholeNumber(query.before, 'before') }),
+        ...limitOf(query),
+      };
+    case 'members':
+      return {
+        type: 'members',
+        conversation: conversationId(query.conversation),
+        ...cursorOf(query),
+        ...limitOf(query),
+      };
     case 'receipts':
       return { type: 'receipts', conversation: conversationId(query.conversation), n: wholeNumber(query.n, 'n') };
     default:

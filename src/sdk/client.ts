@@ -33,11 +33,13 @@ import type {
   ConversationView,
   Entry,
   HistoryPage,
+  MemberPage,
   Query,
   QueryResult,
   Receipts,
   ResyncReason,
   SearchPage,
+  VersionPage,
 } from '../protocol/frames.ts';
 import type { ClientErrorCode } from './client-error.ts';
 import type { Effect, Gap, Outcome, Status } from './inputs-and-effects.ts';
@@ -397,6 +399,16 @@ export class Client {
       ...(conversation !== undefined && { conversation: conversationId(conversation) }),
       ...(by !== undefined && { by: userId(by) }),
     });
+  }
+
+  /** What message `n` was before it was edited; those `before` a position, else the newest. @throws as `conversations` */
+  async edits(id: string, n: number, page: { readonly before?: number; readonly limit?: number } = {}) {
+    return this.#query<VersionPage>({ type: 'edits', conversation: conversationId(id), n, ...page });
+  }
+
+  /** A page of the members, owner and admins first. @throws as `conversations` */
+  async members(id: string, page: Omit<ListPart, 'archived'> = {}): Promise<MemberPage> {
+    return this.#query<MemberPage>({ type: 'members', conversation: conversationId(id), ...page });
   }
 
   /** Who has read up to index `n`. @throws as `conversations` */

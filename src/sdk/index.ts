@@ -14,10 +14,12 @@ export type {
   HistoryEntry,
   HistoryPage,
   ListedConversation,
+  MemberPage,
   Receipts,
   ResyncReason,
   SearchHit,
   SearchPage,
+  VersionPage,
 } from '../protocol/frames.ts';
 export {
   Client,

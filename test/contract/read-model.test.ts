@@ -6,12 +6,12 @@ import fc from 'fast-check';
 import t from 'tap';
 import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
-import type { MessageContent } from '../../src/domain/conversation.ts';
+import type { MessageContent, Role } from '../../src/domain/conversation.ts';
 import type { ConversationId, UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { witnessOf } from '../../src/ports/read-model.ts';
 import type { HistoryRange } from '../../src/ports/read-queries.ts';
-import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
+import type { HistoryEntry, HistoryPage, VersionPage } from '../../src/protocol/frames.ts';
 import { alice, bob, cuts, history, people, RUNS, rooms, withModel, written } from '../support/histories.ts';
 import { log, says } from '../support/logged.ts';
 import { type NaiveMessage, NaiveReadModel } from '../support/naive-read-model.ts';
@@ -33,6 +33,49 @@ t.test('history shows each user what they were in for, as it is shown now, from 
         checkPages(naive, user, room, (range) => model.history(user, room, range, size + 1), size + 1, n);
         const newest = model.history(user, room, { type: 'newest' }, 100)?.entries ?? [];
         for (const entry of newest) checkShown(entry, naive.timelines.get(room)?.[entry.n - 1]);
+        const isSeen = naive.inbox(user, room).visible.has(n);
+        checkVersions(
+          model.edits(user, room, n, Number.MAX_SAFE_INTEGER, 100),
+          isSeen,
+          naive.timelines.get(room)?.[n - 1],
+        );
+      }
+    });
+  });
+  fc.assert(property, RUNS);
+});
+
+function checkVersions(page: VersionPage | undefined, isSeen: boolean, message: NaiveMessage | undefined): void {
+  const isMessage = message?.recalled || message?.shown !== undefined;
+  assert.deepEqual(
+    page?.versions.map(({ pos }) => pos),
+    isSeen && isMessage ? message?.versions : undefined,
+  );
+  const newest = page?.versions.at(-1);
+  if (newest) assert.deepEqual(contentOf(newest), contentOf(message?.shown ?? RECALLED));
+}
+
+t.test('members are told page by page to members, owner and admins first', async () => {
+  const property = fc.property(history, cuts, fc.constantFrom(...rooms), (events, cuts, room) => {
+    withModel((model) => {
+      written(model, events, cuts);
+      const { roster, lastIndex } = new NaiveReadModel(events).state.folded(room).conversation;
+      const rank = (role: Role): number => ['owner', 'admin', 'member'].indexOf(role);
+      const expected = [...roster.members]
+        .map(([user, role]) => ({ user, role }))
+        .sort((a, b) => rank(a.role) - rank(b.role) || Buffer.compare(Buffer.from(a.user), Buffer.from(b.user)));
+      for (const user of people) {
+        const first = model.members(user, room, undefined, 2);
+        if (!roster.members.has(user) || lastIndex === 0) assert.equal(first, undefined);
+        else {
+          const second = first?.more ? model.members(user, room, first.members.at(-1), 2) : undefined;
+          const found = [...(first?.members ?? []), ...(second?.members ?? [])];
+          assert.deepEqual(
+            found.map(({ user, role }) => ({ user, role })),
+            expected,
+          );
+          assert.deepEqual([first?.memberCount, second?.more ?? false], [expected.length, false]);
+        }
       }
     });
   });

@@ -42,6 +42,8 @@ function queriesOf(asked: unknown[][]): ReadQueries {
       return { conversations: [{ conversation: room, left: true, lastIndex: 7 }], more: true };
     },
     preferences: () => ({ pinned: true }),
+    edits: () => ({ versions: [], older: true }),
+    members: () => undefined,
     history(user, id, range, limit) {
       asked.push([user, id, range, limit]);
       return id === room ? page : undefined;
@@ -84,6 +86,9 @@ t.test('each question is answered with what the read model says, nothing include
   });
   t.same(asked.pop(), [alice, 3, room, 2]);
   t.same(await models.ask(0, { type: 'preferences', user: alice, about: '' }), { pinned: true });
+  const about = { user: alice, conversation: room, limit: 2 };
+  t.same(await models.ask(0, { type: 'edits', ...about, n: 7, before: 9 }), { versions: [], older: true });
+  t.equal(await models.ask(0, { type: 'members', ...about }), undefined);
   const range = { type: 'around', n: 7 } as const;
   t.same(await models.ask(0, { type: 'history', user: alice, conversation: room, range, limit: 2 }), page);
   const other = conversation('crows');

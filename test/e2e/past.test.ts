@@ -83,10 +83,19 @@ t.test('list, unread, mentions, history and receipts, the same on every device',
   t.equal((await alice.receipts('rooks', 61)).count, 0);
   t.match((await bob.conversations()).badge, { unread: 2, conversations: 2 });
 
+  t.match(await bob.edits('rooks', 61), { versions: [{ contentType: 'text/plain' }], older: false });
+  const members = await bob.members('rooks', { limit: 1 });
+  t.match(members, { members: [{ user: 'alice', role: 'owner', since: 1 }], memberCount: 2 });
+  t.match(await bob.members('rooks', { cursor: members.cursor as string }), {
+    members: [{ user: 'bob', role: 'member' }],
+  });
+
   const notYours = { code: 'NOT_A_MEMBER' } as never;
   for (const id of ['rooks', 'no-such-group', 'direct:alice:bob']) {
     await t.rejects(carol.history(id), notYours, id);
     await t.rejects(carol.receipts(id, 1), notYours, id);
+    await t.rejects(carol.edits(id, 1), notYours, id);
+    await t.rejects(carol.members(id), notYours, id);
   }
   const none = { unread: 0, conversations: 0, mutedUnread: 0, mutedConversations: 0 };
   t.same(await carol.conversations(), { conversations: [], badge: none });
@@ -184,6 +193,8 @@ t.test('bad questions get their code, on both encodings, and the socket lives on
     [{ type: 'history', conversation: 'rooks', before: 1, after: 2 }, 'BAD_REQUEST'],
     [{ type: 'history', conversation: 'rooks', around: -1 }, 'BAD_REQUEST'],
     [{ type: 'history', conversation: 'rooks', since: '2026' }, 'BAD_REQUEST'],
+    [{ type: 'members', conversation: 'rooks', cursor: 'made up' }, 'BAD_REQUEST'],
+    [{ type: 'edits', conversation: 'rooks' }, 'BAD_REQUEST'],
     [{ type: 'receipts', conversation: 'rooks' }, 'BAD_REQUEST'],
     [{ type: 'search' }, 'BAD_REQUEST'],
     [{ type: 'search', words: 'x'.repeat(257) }, 'BAD_REQUEST'],

@@ -44,6 +44,8 @@ export interface NaiveMessage {
   shown: MessageContent | undefined;
   recalled: boolean;
   editedPos: number | undefined;
+  /** Positions of the message and its edits; of what was recalled none. */
+  versions: number[];
   /** Whom the content shown names, of those who were there then. */
   named: readonly UserId[];
 }
@@ -130,6 +132,7 @@ export class NaiveReadModel {
       if (!target) return;
       const isRecall = entry.type === 'messageRecalled';
       this.amended.push({ id, n: target.n, at });
+      target.versions = isRecall ? [] : [...target.versions, pos];
       target.recalled ||= isRecall;
       target.shown = isRecall ? undefined : entry;
       target.editedPos = isRecall ? undefined : pos;
@@ -140,7 +143,7 @@ export class NaiveReadModel {
     const isMessage = entry.type === 'message';
     this.#positions.set(`${id} ${entry.by} ${entry.id}`, pos);
     timeline.push({
-      ...{ n: entry.n, pos, at, sender: entry.by, recalled: false, editedPos: undefined },
+      ...{ n: entry.n, pos, at, sender: entry.by, recalled: false, editedPos: undefined, versions: [pos] },
       shown: isMessage ? entry : undefined,
       named: isMessage ? named(entry.mentions) : [],
     });

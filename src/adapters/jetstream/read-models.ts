@@ -102,6 +102,10 @@ function answerTo(question: ReadQuestion, queries: ReadQueries): ReadAnswer {
       return queries.history(question.user, question.conversation, question.range, question.limit);
     case 'search':
       return queries.search(question.user, question.search, question.before, question.limit);
+    case 'edits':
+      return queries.edits(question.user, question.conversation, question.n, question.before, question.limit);
+    case 'members':
+      return queries.members(question.user, question.conversation, question.after, question.limit);
     case 'receipts':
       return queries.receipts(question.user, question.conversation, question.n);
   }

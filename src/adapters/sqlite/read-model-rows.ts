@@ -37,14 +37,14 @@ export const SHOWN_ENTRIES = `
 export function historyEntryOf(row: EntryRow): HistoryEntry {
   const { pos, n, at, content_type: contentType, body, edit_pos, edit_at, recall_pos, recall_at, recall_by } = row;
   const base = { n, pos, at, by: row.sender as UserId, id: row.id as ClientMsgId };
-  const details = row.details ? (packr.unpack(row.details) as object) : undefined;
+  const details = detailsOf(row);
   if (contentType === null) return { ...details, ...base } as HistoryEntry;
   return {
     type: 'message',
     ...base,
     contentType,
     body: body ?? new Uint8Array(),
-    ...(details as Partial<MessageContent>),
+    ...details,
     ...(edit_pos !== null && { edited: { pos: edit_pos, at: edit_at as number } }),
     ...(recall_pos !== null && {
       recalled: { pos: recall_pos, at: recall_at as number, by: recall_by as UserId },
@@ -52,8 +52,11 @@ export function historyEntryOf(row: EntryRow): HistoryEntry {
   };
 }
 
+export const detailsOf = ({ details }: Pick<EntryRow, 'details'>): Partial<MessageContent> | undefined =>
+  details ? (packr.unpack(details) as Partial<MessageContent>) : undefined;
+
 /** What an entry weighs in an answer, roughly and never too little. */
-export const weightOf = ({ body, details }: EntryRow): number =>
+export const weightOf = ({ body, details }: Pick<EntryRow, 'body' | 'details'>): number =>
   ENTRY_OVERHEAD_BYTES + (body?.length ?? 0) + (details?.length ?? 0);
 
 /** Names of fields, numbers and ids, in MessagePack. */

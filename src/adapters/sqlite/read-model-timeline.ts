@@ -1,9 +1,17 @@
 /** What one conversation was, as far as who asks may see it. Each answer is bounded in rows and bytes. */
 import type Database from 'better-sqlite3';
+import type { Role } from '../../domain/conversation.ts';
 import type { ConversationId, UserId } from '../../domain/ids.ts';
-import { type HistoryRange, MAX_NAMED_READERS, MAX_PAGE_BYTES, type ReadQueries } from '../../ports/read-queries.ts';
-import type { HistoryEntry, HistoryPage, Receipts } from '../../protocol/frames.ts';
-import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
+import {
+  type HistoryRange,
+  MAX_NAMED_READERS,
+  MAX_PAGE_BYTES,
+  type MemberPlace,
+  type ReadQueries,
+} from '../../ports/read-queries.ts';
+import type { HistoryEntry, HistoryPage, MessageVersion, Receipts, VersionPage } from '../../protocol/frames.ts';
+import { detailsOf, type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
+import { ROLES } from './read-model-tables.ts';
 
 /** Indexes a user may see, both ends included. */
 interface Visible {
@@ -11,10 +19,27 @@ interface Visible {
   readonly to: number;
 }
 
+interface Stay {
+  readonly key: number;
+  readonly seesFrom: number;
+  readonly lastIndex: number;
+  readonly memberCount: number;
+}
+
+interface VersionRow {
+  readonly pos: number;
+  readonly at: number;
+  readonly content_type: string;
+  readonly body: Uint8Array;
+  readonly details: Uint8Array | null;
+}
+
+const ROLE_NAMES = Object.keys(ROLES) as Role[];
+
 /** Which way a page goes on from where it begins. */
 type Direction = 'older' | 'newer';
 
-export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'receipts'> {
+export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'edits' | 'members' | 'receipts'> {
   readonly #sql: ReturnType<typeof prepare>;
 
   constructor(db: Database.Database) {
@@ -33,10 +58,36 @@ export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'receipt
     return { entries: page, older: (visible[0]?.from ?? 0) < first.n, newer: (visible.at(-1)?.to ?? 0) > last.n };
   }
 
+  edits(user: UserId, conversation: ConversationId, n: number, before: number, limit: number): VersionPage | undefined {
+    const key = this.#sql.key.get(conversation) as number | undefined;
+    const stays = key === undefined ? [] : (this.#sql.visible.all({ user, key }) as Visible[]);
+    if (!stays.some(({ from, to }) => from <= n && n <= to)) return undefined;
+    const message = this.#sql.message.get(key, n) as { readonly pos: number; readonly isRecalled: number } | undefined;
+    if (!message) return undefined;
+    if (message.isRecalled) return { versions: [], older: false };
+    const rows = this.#sql.versions.all({ pos: message.pos, before, limit: limit + 1 }) as VersionRow[];
+    const versions: MessageVersion[] = [];
+    let bytes = 0;
+    for (const row of rows.slice(0, limit)) {
+      bytes += weightOf(row);
+      if (bytes > MAX_PAGE_BYTES && versions.length > 0) break;
+      versions.push({ pos: row.pos, at: row.at, contentType: row.content_type, body: row.body, ...detailsOf(row) });
+    }
+    return { versions: versions.reverse(), older: versions.length < rows.length };
+  }
+
+  members(user: UserId, conversation: ConversationId, after: MemberPlace | undefined, limit: number) {
+    const found = this.#sql.stay.get({ user, conversation }) as Stay | undefined;
+    if (!found) return undefined;
+    const { key, memberCount } = found;
+    const place = after ? [ROLES[after.role], after.user] : [-1, ''];
+    const rows = this.#sql.members.all(key, ...place, limit + 1) as { user: UserId; role: number; since: number }[];
+    const members = rows.slice(0, limit).map((row) => ({ ...row, role: ROLE_NAMES[row.role] ?? 'member' }));
+    return { members, memberCount, more: rows.length > limit };
+  }
+
   receipts(user: UserId, conversation: ConversationId, n: number): Receipts | undefined {
-    const found = this.#sql.stay.get({ user, conversation }) as
-      | { readonly key: number; readonly seesFrom: number; readonly lastIndex: number; readonly memberCount: number }
-      | undefined;
+    const found = this.#sql.stay.get({ user, conversation }) as Stay | undefined;
     if (!found || n < found.seesFrom || n > found.lastIndex) return undefined;
     const { key, memberCount } = found;
     const count = this.#sql.readerCount.get(key, n) as number;
@@ -134,6 +185,18 @@ const prepare = (db: Database.Database) => ({
   stay: db.prepare(
     `SELECT key, sees_from AS seesFrom, last_index AS lastIndex, member_count AS memberCount
      FROM summary JOIN stay ON stay.conversation = key WHERE id = :conversation AND user = :user`,
+  ),
+  message: db.prepare(
+    `SELECT pos, EXISTS (SELECT 1 FROM recall WHERE recall.conversation = entry.conversation AND recall.n = entry.n) AS isRecalled
+     FROM entry WHERE conversation = ? AND n = ? AND content_type IS NOT NULL`,
+  ),
+  versions: db.prepare(
+    `SELECT pos, at, content_type, body, details FROM edit WHERE target = :pos AND pos < :before
+     UNION ALL SELECT pos, at, content_type, body, details FROM entry WHERE pos = :pos AND pos < :before
+     ORDER BY pos DESC LIMIT :limit`,
+  ),
+  members: db.prepare(
+    `SELECT user, role, joined AS since FROM stay WHERE conversation = ? AND (role, user) > (?, ?) ORDER BY role, user LIMIT ?`,
   ),
   readerCount: db.prepare('SELECT count(*) FROM receipt WHERE conversation = ? AND up_to >= ?').pluck(),
   readers: db.prepare(

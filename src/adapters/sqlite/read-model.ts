@@ -14,10 +14,11 @@ import type {
   HistoryRange,
   ListPage,
   ListPlace,
+  MemberPlace,
   Search,
   SearchPart,
 } from '../../ports/read-queries.ts';
-import type { HistoryPage, Receipts } from '../../protocol/frames.ts';
+import type { HistoryPage, Receipts, VersionPage } from '../../protocol/frames.ts';
 import { SqliteFanOutState } from './fan-out-state.ts';
 import type { LaneFilePlace } from './lane-file.ts';
 import { PreferenceRows } from './preference-rows.ts';
@@ -100,6 +101,14 @@ export class SqliteReadModel implements ReadModel {
 
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined {
     return this.#timeline.history(user, conversation, range, limit);
+  }
+
+  edits(user: UserId, conversation: ConversationId, n: number, before: number, limit: number): VersionPage | undefined {
+    return this.#timeline.edits(user, conversation, n, before, limit);
+  }
+
+  members(user: UserId, conversation: ConversationId, after: MemberPlace | undefined, limit: number) {
+    return this.#timeline.members(user, conversation, after, limit);
   }
 
   receipts(user: UserId, conversation: ConversationId, n: number): Receipts | undefined {

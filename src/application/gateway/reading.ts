@@ -19,17 +19,21 @@ import type {
   ConversationPage,
   HistoryPage,
   ListedConversation,
+  MemberPage,
   Query,
   QueryResult,
   Receipts,
   SearchPage,
+  VersionPage,
 } from '../../protocol/frames.ts';
 import {
   decodeIdCursor,
   decodeListCursor,
+  decodeMemberCursor,
   decodeSearchCursor,
   encodeIdCursor,
   encodeListCursor,
+  encodeMemberCursor,
   encodeSearchCursor,
 } from '../../protocol/query-cursors.ts';
 import { convStreamOf, type Topology } from '../../protocol/subjects.ts';
@@ -39,7 +43,17 @@ const DEFAULT_PAGE_ENTRIES = 50;
 /** What read models know. */
 export type ReadQuery = Extract<
   Query,
-  { readonly type: 'conversations' | 'changes' | 'preferences' | 'history' | 'receipts' | 'search' }
+  {
+    readonly type:
+      | 'conversations'
+      | 'changes'
+      | 'preferences'
+      | 'history'
+      | 'edits'
+      | 'members'
+      | 'receipts'
+      | 'search';
+  }
 >;
 
 export class Reading {
@@ -64,6 +78,10 @@ export class Reading {
         return this.preferences(user, query);
       case 'history':
         return this.history(user, query);
+      case 'edits':
+        return this.edits(user, query);
+      case 'members':
+        return this.members(user, query);
       case 'receipts':
         return this.receipts(user, query);
       case 'search':
@@ -113,6 +131,23 @@ export class Reading {
       limit: query.limit ?? DEFAULT_PAGE_ENTRIES,
     } as const;
     return found(await this.#models.ask(this.#laneOf(conversation), question));
+  }
+
+  /** @throws RookeryError NOT_A_MEMBER, READ_MODEL_UNAVAILABLE */
+  async edits(user: UserId, query: Extract<Query, { type: 'edits' }>): Promise<VersionPage> {
+    const { conversation, n, before = Number.MAX_SAFE_INTEGER, limit = DEFAULT_PAGE_ENTRIES } = query;
+    const question = { type: 'edits', user, conversation, n, before, limit } as const;
+    return found(await this.#models.ask(this.#laneOf(conversation), question));
+  }
+
+  /** @throws RookeryError NOT_A_MEMBER, BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE */
+  async members(user: UserId, query: Extract<Query, { type: 'members' }>): Promise<MemberPage> {
+    const { conversation, cursor, limit = DEFAULT_PAGE_ENTRIES } = query;
+    const after = cursor === undefined ? undefined : decodeMemberCursor(cursor);
+    const question = { type: 'members', user, conversation, after, limit } as const;
+    const { more, ...page } = found(await this.#models.ask(this.#laneOf(conversation), question));
+    const last = page.members.at(-1);
+    return { ...page, ...(more && last && { cursor: encodeMemberCursor(last) }) };
   }
 
   /** @throws RookeryError NOT_A_MEMBER, READ_MODEL_UNAVAILABLE */
