@@ -250,6 +250,8 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     faults: ['delete-inbox'],
+    // It shows where the last record of a replay is a message to whoever asked.
+    minutes: 0.6,
     seenBy: [10, 13],
   },
   {
