@@ -11,6 +11,9 @@ export interface Identity {
   readonly credential: Credential;
 }
 
+/** A token of our own making for a user. @param expiresAt milliseconds since 1970 */
+export type IssueToken = (user: UserId, expiresAt: number) => Promise<string>;
+
 export interface Tokens {
   /** @throws RookeryError TOKEN_INVALID, TOKEN_EXPIRED */
   verify(token: string): Promise<Identity>;

@@ -82,7 +82,8 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
     ensureSecretFile(apiKeyFile, () => randomBytes(SECRET_BYTES).toString('base64url'));
     const apiKeys = [readFileSync(apiKeyFile, 'utf8').trim()];
     const auth = { mode: 'secret', secretFile, devTokens: true, apiKeys };
-    const gateway = supervised('gateway', { ...access, host, port, auth }, dataDir, parts);
+    const login = { enabled: true };
+    const gateway = supervised('gateway', { ...access, host, port, auth, login }, dataDir, parts);
     for (const child of [worker, reader, gateway]) {
       running.push(child);
       child.start();

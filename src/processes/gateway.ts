@@ -5,8 +5,10 @@
  * application/gateway/conversations.ts, and acked when JetStream has it. What the fan-out worker makes of it comes back
  * through application/delivery, to every connected device of every recipient.
  */
+import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
+import { registerLoginRoutes } from '../adapters/http/login-routes.ts';
 import { type HttpParts, registerRoutes, requireApiKey } from '../adapters/http/routes.ts';
 import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
@@ -17,7 +19,8 @@ import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamReadModels } from '../adapters/jetstream/read-models.ts';
 import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
-import { JwtTokens, signDevToken } from '../adapters/jwt/tokens.ts';
+import { JwtTokens, signDevToken, signToken } from '../adapters/jwt/tokens.ts';
+import { ScryptPasswords } from '../adapters/system/scrypt-passwords.ts';
 import { frameOnWire } from '../adapters/websocket/framing.ts';
 import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
@@ -26,14 +29,17 @@ import { Accounts } from '../application/gateway/accounts.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
 import { Identities } from '../application/gateway/identities.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
+import { Logins } from '../application/gateway/logins.ts';
 import { People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import { AccountPolicy } from '../application/gateway/writing-policy.ts';
+import type { AccountLog } from '../ports/account-log.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
-import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
+import { RookeryError } from '../protocol/error-codes.ts';
+import type { GatewayConfig } from './configuration/gateway.ts';
 
 const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** How long a drain waits for unanswered requests before the sockets are closed. */
@@ -52,6 +58,7 @@ const clock: Clock = { nowMs: () => Date.now() };
 export async function startGateway(config: GatewayConfig, log: Log): Promise<Gateway> {
   const { limits, topology, auth } = config;
   const name = crypto.randomUUID();
+  checkLogin(config);
   const tokens = new JwtTokens(auth);
   const { nc, js, jsm, inboxPrefix, ended } = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
 
@@ -61,7 +68,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
   const monotonicMs = (): number => performance.now();
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
-  const { accounts, people, identities } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
+  const { accounts, people, identities, accountLog } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
   const policy = new AccountPolicy(accounts, config.messaging);
   const pressed = new BackpressuredLog(appender, backlog, topology);
   const conversations = new Conversations({ log: pressed, views, clock, policy });
@@ -84,12 +91,13 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
   const shared = { conversations, people, reading, delivery, sessions, identities, clock, frameOnWire, onRefused };
-  const server = await serve(shared, limits);
+  const server = await serve(shared, config);
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   registerHttp(server, config, {
     tokens: identities,
     conversations,
     accounts,
+    accountLog,
     isReady,
     metrics: () => registry.metrics(),
   });
@@ -127,15 +135,16 @@ function peopleOf(
   const follower = new JetstreamAccountFollower({ nc, js, jsm, log: logger });
   const isOpen = config.accounts === 'open';
   const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger });
-  return { accounts, people: new People(accounts, clock), identities: new Identities(tokens, accounts, clock) };
+  const identities = new Identities(tokens, accounts, clock);
+  return { accounts, people: new People(accounts, clock), identities, accountLog };
 }
 
 /** Sockets in front of sessions, as many as the limit says. */
-function serve(shared: Omit<SessionParts, 'limits'>, limits: GatewayLimits): Promise<Server> {
+function serve(shared: Omit<SessionParts, 'limits'>, { limits, trustedProxies }: GatewayConfig): Promise<Server> {
   const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
   const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
   return createServer({
-    ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused: shared.onRefused },
+    ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused: shared.onRefused, trustedProxies },
     open(connection) {
       if (shared.sessions.count >= limits.maxSessions) return undefined;
       const session = new Session(connection, parts);
@@ -148,10 +157,12 @@ function serve(shared: Omit<SessionParts, 'limits'>, limits: GatewayLimits): Pro
 interface HttpNeeds extends Pick<HttpParts, 'tokens' | 'isReady' | 'metrics'> {
   readonly conversations: Conversations;
   readonly accounts: Accounts;
+  readonly accountLog: AccountLog;
 }
 
-function registerHttp({ http }: Server, { auth, limits }: GatewayConfig, needs: HttpNeeds): void {
-  const { conversations, accounts, ...parts } = needs;
+function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): void {
+  const { auth, limits, login } = config;
+  const { conversations, accounts, accountLog, ...parts } = needs;
   registerRoutes(http, {
     ...parts,
     maxBodyBytes: limits.maxBodyBytes,
@@ -159,10 +170,22 @@ function registerHttp({ http }: Server, { auth, limits }: GatewayConfig, needs: 
     send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
     ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
   });
-  registerAccountRoutes(http, {
-    requireBackend: (request) => requireApiKey(request, auth.apiKeys),
-    accounts: new AccountAdministration(accounts, clock),
+  const requireBackend = (request: FastifyRequest): void => requireApiKey(request, auth.apiKeys);
+  registerAccountRoutes(http, { requireBackend, accounts: new AccountAdministration(accounts, clock) });
+  if (!login.enabled) return;
+  const logins = new Logins({
+    ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs: () => performance.now() },
+    issue: (user, expiresAt) => signToken(auth, user, expiresAt),
+    tokenLifetimeMs: login.tokenLifetimeMs,
   });
+  registerLoginRoutes(http, { requireBackend, logins });
+}
+
+/** @throws RookeryError CONFIGURATION_INVALID */
+function checkLogin({ auth, login }: GatewayConfig): void {
+  if (login.enabled && auth.mode !== 'secret') {
+    throw new RookeryError('CONFIGURATION_INVALID', 'login.enabled: needs auth.mode secret, to sign its tokens with');
+  }
 }
 
 function sweeping(server: Server, sessions: Sessions, heartbeatMs: number): NodeJS.Timeout {

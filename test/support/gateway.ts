@@ -30,12 +30,16 @@ export async function startTestGateway({
   worker = true,
   accounts = 'open',
   messaging = 'open',
+  login = {},
+  trustedProxies = [],
 }: {
   limits?: Partial<GatewayLimits>;
   auth?: Record<string, unknown>;
   worker?: boolean;
   accounts?: 'open' | 'required';
   messaging?: 'open' | 'friendsOnly';
+  login?: { enabled?: boolean };
+  trustedProxies?: string[];
 } = {}): Promise<TestGateways> {
   const nats = await startNats();
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
@@ -49,6 +53,8 @@ export async function startTestGateway({
       auth: { secretFile, apiKeys: [API_KEY], ...auth },
       accounts,
       messaging,
+      login,
+      trustedProxies,
       limits,
     };
     const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, quiet);

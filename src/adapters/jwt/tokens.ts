@@ -68,16 +68,22 @@ export class JwtTokens implements Tokens {
 }
 
 /** A token as `rookery dev` and `rookery token` give it. */
-export function signDevToken(secretFile: string, user: string, lifetimeMs: number): Promise<string> {
-  const nowMs = Date.now();
-  const expires = Math.floor((nowMs + lifetimeMs) / 1_000);
+export const signDevToken = (secretFile: string, user: string, lifetimeMs: number): Promise<string> =>
+  signToken({ secretFile, issuer: '', audience: '' }, user, Date.now() + lifetimeMs);
+
+/** One that we take ourselves in mode `secret`. @param expiresAt milliseconds since 1970 */
+export function signToken(
+  { secretFile, issuer, audience }: Pick<TokenOptions, 'secretFile' | 'issuer' | 'audience'>,
+  user: string,
+  expiresAt: number,
+): Promise<string> {
   return (
-    new SignJWT({})
+    new SignJWT({ ...(issuer && { iss: issuer }), ...(audience && { aud: audience }) })
       .setProtectedHeader({ alg: 'HS256' })
       .setSubject(user)
       // To the millisecond: a token made right after a sign-out is not one from before it.
-      .setIssuedAt(nowMs / 1_000)
-      .setExpirationTime(expires)
+      .setIssuedAt(Date.now() / 1_000)
+      .setExpirationTime(Math.floor(expiresAt / 1_000))
       .sign(secretIn(secretFile))
   );
 }

@@ -40,6 +40,8 @@ export interface ConnectionHandler {
 
 export interface ServerOptions {
   readonly maxBodyBytes: number;
+  /** Addresses or networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
   /** Unsent bytes at which a connection is read no further until they are gone: who does not read gets no answers. */
   readonly maxBufferedBytes: number;
   /** Silent for so long a connection is pinged, for twice as long it is closed. */
@@ -76,6 +78,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     // A field of the wrong type is told so, not bent into shape.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     logger: false,
+    trustProxy: options.trustedProxies?.length ? [...options.trustedProxies] : false,
     routerOptions: { maxParamLength: MAX_PATH_ID_CHARS },
     requestTimeout: HTTP_REQUEST_WITHIN_MS,
   });

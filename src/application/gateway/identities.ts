@@ -47,5 +47,5 @@ export class Identities implements Tokens {
   }
 }
 
-const refusedEntry = (code: EntryRefusal): RookeryError =>
+export const refusedEntry = (code: EntryRefusal): RookeryError =>
   new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);

@@ -28,6 +28,21 @@ const authFields = Type.Object(
   { ...strict, default: {} },
 );
 
+const loginFields = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: false,
+      description: 'offer POST /v1/login, a password against a token; needs auth.mode secret',
+    }),
+    tokenLifetimeMs: Type.Integer({
+      default: 86_400_000,
+      minimum: 60_000,
+      description: 'how long a token counts that a login gives',
+    }),
+  },
+  { ...strict, default: {} },
+);
+
 const limitFields = Type.Object(
   {
     maxBodyBytes: Type.Integer({
@@ -110,6 +125,11 @@ export const gatewaySchema = Type.Object(
       description: 'port to listen at; 0 takes a free one',
     }),
     auth: authFields,
+    login: loginFields,
+    trustedProxies: Type.Array(Type.String(), {
+      default: [],
+      description: 'addresses or networks of proxies whose X-Forwarded-For tells who asks; others may not say',
+    }),
     accounts: Type.Union([Type.Literal('open'), Type.Literal('required')], {
       default: 'open',
       description: 'open: any user whose token is valid; required: who has an account',
