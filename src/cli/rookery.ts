@@ -9,6 +9,7 @@ import { registerConfig } from './config.ts';
 import { registerDead } from './dead.ts';
 import { registerDev } from './dev.ts';
 import { registerProcesses } from './processes.ts';
+import { registerReadModel } from './read-model.ts';
 import { registerStreams } from './streams.ts';
 import { registerToken } from './token.ts';
 
@@ -38,6 +39,7 @@ registerStreams(program);
 registerCluster(program);
 registerConfig(program);
 registerDead(program);
+registerReadModel(program);
 
 // A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
 let readerIsGone = false;

@@ -122,6 +122,8 @@ export interface ReadModel extends FanOutLookup, ReadQueries {
   write(changes: FanOutChanges, rows: ReadModelChanges, to: number, last: LogEvent | undefined): void;
   /** Forgets everything, the file included: it begins again at the log's start. */
   discard(): void;
+  /** Goes on with what was built anew beside it, if there is such: its position is that one's. */
+  takeRebuilt(): void;
   close(): void;
 }
 

@@ -3,19 +3,19 @@
  * application/read-model/read-model-lane.ts; here its parts are put together. A second worker, with a folder of its own, is a
  * replica: neither knows of the other.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, watch } from 'node:fs';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogFollower } from '../adapters/jetstream/log-follower.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamReadModelServer } from '../adapters/jetstream/read-models.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
+import { isRebuilt, rebuiltFolder } from '../adapters/sqlite/rebuilt-file.ts';
 import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import { ReadModelLane, type ReadModelStep } from '../application/read-model/read-model-lane.ts';
 import type { Log } from '../ports/log.ts';
-import { convStreamName } from '../protocol/subjects.ts';
 import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
+import { lanePlace } from './read-model-files.ts';
 
 export interface ReadModelWorker {
   /** Rejects when a lane ended by what following its log anew does not cure. */
@@ -31,10 +31,12 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   const lanes = await Promise.all(
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, lane, log)),
   );
+  const watcher = watchRebuilt(config.stateDir, lanes);
   const ended = Promise.race([nats.ended, Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined)]);
   ended.catch((error: unknown) => log.error({ what: 'cannot go on', reason: String(error) }));
   log.info({ what: 'read-model worker started', lanes: lanes.length });
   const drain = async (): Promise<void> => {
+    watcher.close();
     for (const { stopServing } of lanes) stopServing();
     await Promise.all(lanes.map(({ lane }) => lane.drain()));
     for (const { model } of lanes) model.close();
@@ -46,18 +48,27 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   return { ended, drain: () => (draining ??= drain()) };
 }
 
+/** `rookery read-model rebuild` puts finished files into a folder of their own, where nothing else happens. */
+function watchRebuilt(stateDir: string, lanes: readonly { readonly path: string; readonly lane: ReadModelLane }[]) {
+  const folder = rebuiltFolder(stateDir);
+  mkdirSync(folder, { recursive: true });
+  const take = (): void => {
+    for (const { path, lane } of lanes) if (isRebuilt(path)) lane.takeRebuilt();
+  };
+  const watcher = watch(folder, take);
+  // Of what came since the files were opened nobody was told.
+  take();
+  return watcher;
+}
+
 async function assemble(
   { stateDir, failpoint }: ReadModelWorkerConfig,
   { nc, js, jsm }: Nats,
   convStream: number,
   log: Log,
 ) {
-  const stream = convStreamName(convStream);
-  const { created } = await jsm.streams.info(stream);
-  const model = new SqliteReadModel({
-    path: join(stateDir, `lane-${convStream}.sqlite`),
-    log: `${stream} ${String(created)}`,
-  });
+  const place = await lanePlace(stateDir, { jsm }, convStream);
+  const model = new SqliteReadModel(place);
   const server = new JetstreamReadModelServer(nc, log);
   // A worker that is behind gives no stale answers: others, or nobody, answer until it has caught up.
   let serving: { stop(): void } | undefined;
@@ -74,5 +85,5 @@ async function assemble(
       log.info({ what: isCurrent ? 'lane current' : 'lane begins anew', lane: convStream });
     },
   });
-  return { lane, model, stopServing: () => serving?.stop() };
+  return { lane, model, path: place.path, stopServing: () => serving?.stop() };
 }

@@ -150,6 +150,11 @@ export class SqliteFanOutState implements FanOutState {
     this.#file.discard();
   }
 
+  /** As it is in the file, or in the one that was built beside it and takes its place. */
+  reopen(): void {
+    this.#file.reopen();
+  }
+
   close(): void {
     this.#file.close();
   }

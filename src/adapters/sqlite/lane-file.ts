@@ -4,10 +4,13 @@
  * WAL with `synchronous = NORMAL`: after a power loss the file may be some commits old, never torn. That is enough, since
  * what it lacks is folded again from the log.
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { removeDatabase, takeRebuilt } from './rebuilt-file.ts';
+
+const IN_MEMORY = ':memory:';
 
 export interface LaneFilePlace {
   /** Path of the SQLite file; `:memory:` keeps it out of the file system. */
@@ -81,6 +84,12 @@ export class LaneFile {
     this.#open();
   }
 
+  /** Opened anew: a file that was built beside it takes its place. */
+  reopen(): void {
+    this.#db.close();
+    this.#open();
+  }
+
   close(): void {
     this.#db.close();
   }
@@ -89,6 +98,7 @@ export class LaneFile {
     const { path, log } = this.#place;
     const version = this.#tables.map((tables) => tables.version).join('.');
     this.guarded(() => {
+      if (path !== IN_MEMORY) takeRebuilt(path);
       try {
         this.#use(path);
       } catch {
@@ -109,7 +119,7 @@ export class LaneFile {
   }
 
   #use(path: string): void {
-    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true });
     this.#db = new Database(path);
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma('synchronous = NORMAL');
@@ -121,6 +131,5 @@ export class LaneFile {
 }
 
 function removeFiles(path: string): void {
-  if (path === ':memory:') return;
-  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+  if (path !== IN_MEMORY) removeDatabase(path);
 }

@@ -62,6 +62,10 @@ export class SqliteReadModel implements ReadModel {
     });
   }
 
+  takeRebuilt(): void {
+    this.#fold.reopen();
+  }
+
   discard(): void {
     this.#fold.discard();
   }

@@ -18,6 +18,8 @@ import { asRookeryError } from '../../protocol/error-codes.ts';
 
 /** Events folded and written together at most: while they are written, some 20 ms, nobody is answered. */
 const MAX_WINDOW_EVENTS = 1_000;
+/** A rebuilt file that lacks more than these is answered from once it has them. */
+const MAX_STALE_EVENTS = 1_000;
 /** After trouble with the log it is followed anew after this pause. */
 const RETRY_MS = 500;
 
@@ -44,6 +46,9 @@ export class ReadModelLane {
   /** The log's end when it was opened; undefined once that was reached. */
   #awaitedEnd: number | undefined = Number.POSITIVE_INFINITY;
   #running: Promise<void> | undefined;
+  #isRebuiltWaiting = false;
+  /** Ends the following under way. */
+  #interrupt: (() => void) | undefined;
 
   constructor(parts: ReadModelLaneParts) {
     this.#parts = parts;
@@ -53,6 +58,12 @@ export class ReadModelLane {
   start(): Promise<void> {
     this.#running ??= this.#run();
     return this.#running;
+  }
+
+  /** A file was built beside the one in use: it takes its place between two windows, and the log is followed from its end. */
+  takeRebuilt(): void {
+    this.#isRebuiltWaiting = true;
+    this.#interrupt?.();
   }
 
   async drain(): Promise<void> {
@@ -65,6 +76,7 @@ export class ReadModelLane {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
+        if (this.#isRebuiltWaiting) this.#swap();
         await this.#verifyPosition();
         const reason = await this.#follow(signal);
         if (reason) log.warn({ what: 'log lost', lane, reason });
@@ -99,7 +111,20 @@ export class ReadModelLane {
     log.info({ what: 'log followed', lane, position: model.position, lastPos });
   }
 
-  /** Until `stop` (undefined), or until the log is lost (the reason). @throws what writing threw */
+  /** Answers go on: what the new file lacks of the log is what was written while it was put in place; unless that is much. */
+  #swap(): void {
+    const { lane, model, log } = this.#parts;
+    this.#isRebuiltWaiting = false;
+    const before = model.position;
+    model.takeRebuilt();
+    if (this.#awaitedEnd === undefined && before - model.position > MAX_STALE_EVENTS) {
+      this.#awaitedEnd = Number.POSITIVE_INFINITY;
+      this.#parts.onCurrent(false);
+    }
+    log.info({ what: 'rebuilt read model in use', lane, position: model.position });
+  }
+
+  /** Until `stop` or a rebuilt file (undefined), or until the log is lost (the reason). @throws what writing threw */
   async #follow(stop: AbortSignal): Promise<string | undefined> {
     const { follower, model } = this.#parts;
     const end = Promise.withResolvers<string | undefined>();
@@ -107,7 +132,7 @@ export class ReadModelLane {
     end.promise.catch(() => undefined);
     let isBroken = false;
     const onRecords = (records: readonly LogRecord[]): void => {
-      if (stop.aborted || isBroken) return;
+      if (stop.aborted || isBroken || this.#isRebuiltWaiting) return;
       try {
         for (let i = 0; i < records.length; i += MAX_WINDOW_EVENTS)
           this.#write(records.slice(i, i + MAX_WINDOW_EVENTS));
@@ -119,10 +144,12 @@ export class ReadModelLane {
     const following = await follower.follow(model.position + 1, onRecords, (reason) => end.resolve(reason));
     const onStop = (): void => end.resolve(undefined);
     stop.addEventListener('abort', onStop);
-    if (stop.aborted) onStop();
+    this.#interrupt = onStop;
+    if (stop.aborted || this.#isRebuiltWaiting) onStop();
     try {
       return await end.promise;
     } finally {
+      this.#interrupt = undefined;
       stop.removeEventListener('abort', onStop);
       await following.stop();
     }

@@ -1,0 +1,180 @@
+/** A read-model worker's files from outside the worker: what they are, whether they are right, and built anew while it runs. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import type { Nats } from '../adapters/jetstream/connect.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
+import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
+import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
+import { ReadModelSnapshot, type RowDifference, type TableDigest } from '../adapters/sqlite/read-model-digests.ts';
+import {
+  buildingFolder,
+  isRebuilt,
+  publishRebuilt,
+  rebuiltFolder,
+  removeDatabase,
+  takeRebuilt,
+} from '../adapters/sqlite/rebuilt-file.ts';
+import { foldLog } from '../application/read-model/rebuild.ts';
+import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
+import { convStreamName } from '../protocol/subjects.ts';
+import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
+
+/** A worker takes a rebuilt file between two windows; one that does not in this time takes it at its next start. */
+const TAKEN_WITHIN_MS = 30_000;
+
+export interface LaneParts {
+  readonly config: Pick<ReadModelWorkerConfig, 'stateDir'>;
+  readonly nats: Nats;
+  readonly lane: number;
+  /** In a status: read every row. */
+  readonly withDigest: boolean;
+  readonly onProgress: (position: number, end: number) => void;
+}
+
+/** @throws when the stream is not there, or cannot be asked */
+export async function lanePlace(stateDir: string, { jsm }: Pick<Nats, 'jsm'>, lane: number): Promise<LaneFilePlace> {
+  const stream = convStreamName(lane);
+  const { created } = await jsm.streams.info(stream);
+  return { path: join(stateDir, `lane-${lane}.sqlite`), log: `${stream} ${String(created)}` };
+}
+
+export async function statusOf({ config, nats, lane, withDigest }: LaneParts) {
+  const { path } = await lanePlace(config.stateDir, nats, lane);
+  const snapshot = opened(path);
+  try {
+    const { position, schema: version } = snapshot;
+    const lag = (await readerOf(nats, lane).lastPos()) - position;
+    const bytes = ['', '-wal'].reduce((sum, suffix) => sum + (sizeOf(path + suffix) ?? 0), 0);
+    const digest = withDigest ? digestOf(snapshot.digests()) : undefined;
+    return { lane, position, lag, bytes, version, ...(digest !== undefined && { digest }) };
+  } finally {
+    snapshot.close();
+  }
+}
+
+/** Beside a worker that goes on writing: what it holds is compared as it was at the start. */
+export async function verify({ config, nats, lane, onProgress }: LaneParts) {
+  const { path, log } = await lanePlace(config.stateDir, nats, lane);
+  const inUse = opened(path);
+  const folder = buildingFolder(config.stateDir);
+  mkdirSync(folder, { recursive: true });
+  const lock = lockFolder(folder);
+  const built = join(folder, `verify-${lane}.sqlite`);
+  try {
+    removeDatabase(built);
+    const model = new SqliteReadModel({ path: built, log });
+    try {
+      await foldLog(readerOf(nats, lane), model, inUse.position, ({ position, end }) => onProgress(position, end));
+    } finally {
+      model.close();
+    }
+    return { lane, ...compared(inUse, built) };
+  } finally {
+    inUse.close();
+    removeDatabase(built);
+    lock.release();
+  }
+}
+
+interface Comparison {
+  readonly position: number;
+  readonly same: boolean;
+  readonly tables: readonly TableDigest[];
+  readonly difference?: RowDifference;
+}
+
+function compared(inUse: ReadModelSnapshot, built: string): Comparison {
+  const anew = new ReadModelSnapshot(built);
+  try {
+    const [tables, others] = [inUse.digests(), anew.digests()];
+    const wrong = tables.find(({ digest }, i) => digest !== others[i]?.digest);
+    const difference = wrong && inUse.firstDifference(anew, wrong.table);
+    return { position: inUse.position, same: !wrong, tables, ...(difference && { difference }) };
+  } finally {
+    anew.close();
+  }
+}
+
+/**
+ * Builds beside the file in use, up to the log's end, and puts it in its place: by itself where no worker runs, else the worker
+ * does, between two windows. Killed at any moment it leaves the one file or the other.
+ * @throws RookeryError ALREADY_RUNNING when another rebuild is under way
+ */
+export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
+  const { stateDir } = config;
+  const { path, log } = await lanePlace(stateDir, nats, lane);
+  const folder = buildingFolder(stateDir);
+  mkdirSync(folder, { recursive: true });
+  const lock = lockFolder(folder);
+  const startedMs = performance.now();
+  try {
+    const built = join(folder, `lane-${lane}.sqlite`);
+    removeDatabase(built);
+    const model = new SqliteReadModel({ path: built, log });
+    try {
+      const reader = readerOf(nats, lane);
+      // What came while it was built is little, and what comes while that is read is next to nothing.
+      for (const _ of ['the past', 'what came meanwhile']) {
+        await foldLog(reader, model, await reader.lastPos(), ({ position, end }) => onProgress(position, end));
+      }
+    } finally {
+      model.close();
+    }
+    const seconds = (performance.now() - startedMs) / 1_000;
+    const { position } = sized(built);
+    publishRebuilt(built, path);
+    return { lane, position, seconds, inUse: await taken(stateDir, path) };
+  } finally {
+    lock.release();
+  }
+}
+
+function sized(built: string): { readonly position: number } {
+  const snapshot = new ReadModelSnapshot(built);
+  try {
+    return { position: snapshot.position };
+  } finally {
+    snapshot.close();
+  }
+}
+
+/** Whether the rebuilt file is in use now. */
+async function taken(stateDir: string, path: string): Promise<boolean> {
+  try {
+    const lock = lockFolder(stateDir);
+    takeRebuilt(path);
+    lock.release();
+    return true;
+  } catch (thrown) {
+    if (asRookeryError(thrown).code !== 'ALREADY_RUNNING') throw thrown;
+  }
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const settle = (): void => {
+    if (!isRebuilt(path)) resolve(true);
+  };
+  const watcher = watch(rebuiltFolder(stateDir), settle);
+  const timer = setTimeout(() => resolve(!isRebuilt(path)), TAKEN_WITHIN_MS);
+  settle();
+  return promise.finally(() => {
+    watcher.close();
+    clearTimeout(timer);
+  });
+}
+
+function opened(path: string): ReadModelSnapshot {
+  if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no read model at ${path}`);
+  return new ReadModelSnapshot(path);
+}
+
+const readerOf = ({ nc, js, jsm }: Nats, convStream: number): JetstreamLogReader =>
+  new JetstreamLogReader({ nc, js, jsm, convStream });
+
+const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
+
+/** Of all tables together. */
+const digestOf = (tables: readonly TableDigest[]): string =>
+  createHash('sha256')
+    .update(tables.map(({ table, digest }) => `${table} ${digest}`).join('\n'))
+    .digest('hex');
