@@ -1,7 +1,7 @@
 /** The files of `streams/` as JetStream configurations for one deployment. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ConsumerConfig, StreamConfig } from '@nats-io/jetstream';
+import { type ConsumerConfig, StorageType, type StreamConfig } from '@nats-io/jetstream';
 import { type Static, type TObject, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -79,7 +79,7 @@ export function loadDefinitions({ topology, replicas }: Deployment, dir = STREAM
   const templates = read(dir, streamTemplate);
   return {
     streams: templates.flatMap((template) =>
-      expand(template, topology).map((config) => ({ ...config, num_replicas: replicas }) as Partial<StreamConfig>),
+      expand(template, topology).map((config) => replicated(config as Partial<StreamConfig>, replicas)),
     ),
     consumers: read(join(dir, 'consumers'), consumerTemplate).flatMap((template) =>
       expand(template, topology).map(({ stream, ...config }) => ({
@@ -89,6 +89,16 @@ export function loadDefinitions({ topology, replicas }: Deployment, dir = STREAM
     ),
     families: templates.flatMap(({ name, range }) => (range ? [name.replace('<k>', '')] : [])),
   };
+}
+
+/**
+ * Buckets of a cluster live in the memory of its members. What they hold is made anew (a lease is taken again, a device says where
+ * it is), and after a power cut of all members at once nats-server 2.15 may find their files, which it writes over all the time,
+ * unreadable, and have no leader for them any more.
+ */
+function replicated(config: Partial<StreamConfig>, replicas: number): Partial<StreamConfig> {
+  const isBucket = config.name?.startsWith('KV_') === true;
+  return { ...config, num_replicas: replicas, ...(isBucket && replicas > 1 && { storage: StorageType.Memory }) };
 }
 
 function read<Schema extends TObject>(dir: string, schema: Schema): Static<Schema>[] {
