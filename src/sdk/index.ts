@@ -36,4 +36,5 @@ export {
 export { ClientError, type ClientErrorCode, clientErrorCodes } from './client-error.ts';
 export { IndexedDbStorage } from './indexed-db-storage.ts';
 export type { Gap, Status } from './inputs-and-effects.ts';
+export { changePassword, type LoggedIn, login } from './login.ts';
 export { type Mark, MemoryStorage, type Storage, type StoredState } from './storage.ts';
