@@ -7,6 +7,7 @@
  */
 import type { MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { Contact } from '../domain/roster.ts';
 import type { Entry } from '../protocol/frames.ts';
 import type { LogEvent } from './conversation-log.ts';
 import type { FanOutChanges, FanOutLookup } from './fan-out-state.ts';
@@ -88,6 +89,15 @@ export interface PreferenceChange {
   readonly at: number;
 }
 
+/** Where the two of a direct conversation stand with each other from then on. */
+export interface ContactChange {
+  readonly conversation: ConversationId;
+  readonly contact: Contact;
+  readonly blockers: ReadonlySet<UserId>;
+  /** Milliseconds since 1970, by the log. */
+  readonly at: number;
+}
+
 /** What a window of the log changes, to be written in this order of fields. */
 export interface ReadModelChanges {
   /** Conversations with a timeline that the window touched, as it left them. */
@@ -106,6 +116,8 @@ export interface ReadModelChanges {
   readonly receipts: readonly Receipt[];
   /** In the order of the log. */
   readonly preferences: readonly PreferenceChange[];
+  /** As the window left them. */
+  readonly contacts: readonly ContactChange[];
 }
 
 /** One lane's rows, with the fold's own state beside them: what is written together was folded together. */

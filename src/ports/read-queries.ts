@@ -2,6 +2,7 @@
 
 import type { Preferences, Role } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { ListedContact } from '../protocol/account-frames.ts';
 import type {
   ChangedConversation,
   ConversationPage,
@@ -49,6 +50,12 @@ export interface MembersPart extends Omit<MemberPage, 'cursor'> {
   readonly more: boolean;
 }
 
+/** By the conversation's UTF-8. */
+export interface ContactsPart {
+  readonly contacts: readonly ListedContact[];
+  readonly more: boolean;
+}
+
 export type Badge = NonNullable<ConversationPage['badge']>;
 
 /** What somebody searches for, and where. Times are the log's, milliseconds since 1970. */
@@ -88,6 +95,7 @@ export interface ReadQueries {
   changes(user: UserId, since: number, after: ConversationId | undefined, limit: number): ChangesPart;
   /** Of a conversation, or '' for what the user has set for all. */
   preferences(user: UserId, about: ConversationId | ''): Preferences;
+  contacts(user: UserId, after: ConversationId | undefined, limit: number): ContactsPart;
   /** Undefined: there is no such conversation for this user. */
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined;
   /** Of the message `n`, those before position `before`. Undefined: the user may not see it, or it is no message. */
@@ -119,6 +127,12 @@ export type ReadQuestion =
       readonly type: 'changes';
       readonly user: UserId;
       readonly since: number;
+      readonly after?: ConversationId | undefined;
+      readonly limit: number;
+    }
+  | {
+      readonly type: 'contacts';
+      readonly user: UserId;
       readonly after?: ConversationId | undefined;
       readonly limit: number;
     }
@@ -159,6 +173,7 @@ interface Answers {
   readonly badge: Badge;
   readonly changes: ChangesPart;
   readonly preferences: Preferences;
+  readonly contacts: ContactsPart;
   readonly history: HistoryPage | undefined;
   readonly edits: VersionPage | undefined;
   readonly members: MembersPart | undefined;

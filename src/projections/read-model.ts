@@ -8,6 +8,7 @@ import type { ConversationId, UserId } from '../domain/ids.ts';
 import type { LogEvent } from '../ports/conversation-log.ts';
 import {
   type Amendment,
+  type ContactChange,
   EVERYBODY,
   type MembershipChange,
   type Mentioned,
@@ -35,6 +36,7 @@ class Draft {
   /** By conversation and user: of several marks in a window the last one counts. */
   readonly #receipts = new Map<ConversationId, Map<UserId, Receipt>>();
   readonly #preferences: PreferenceChange[] = [];
+  readonly #contacts = new Map<ConversationId, ContactChange>();
 
   add(accepted: Accepted): void {
     const { event } = accepted.logged;
@@ -46,7 +48,13 @@ class Draft {
       const { by: user, about, preferences } = event;
       const { lastIndex } = accepted.after;
       this.#preferences.push({ about, user, preferences, lastIndex, at: accepted.logged.at });
-    }
+    } else if (accepted.after.roster.kind === 'direct') this.#relate(accepted);
+  }
+
+  #relate({ logged, after }: Accepted): void {
+    const { conversation, at } = logged;
+    const { contact, blockers } = after.roster;
+    this.#contacts.set(conversation, { conversation, contact, blockers, at });
   }
 
   changes(): ReadModelChanges {
@@ -58,6 +66,7 @@ class Draft {
       amendments: this.#amendments,
       receipts: [...this.#receipts.values()].flatMap((marks) => [...marks.values()]),
       preferences: this.#preferences,
+      contacts: [...this.#contacts.values()],
     };
   }
 

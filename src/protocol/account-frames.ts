@@ -1,6 +1,6 @@
 /** What frames say of accounts. Pinned with frames.ts. */
 import type { AccountKind, Profile, ProfileChanges, UserSettings } from '../domain/account.ts';
-import type { UserId } from '../domain/ids.ts';
+import type { ConversationId, UserId } from '../domain/ids.ts';
 
 /** About one's own account. What is left out stays. */
 export type OwnAccountCommand =
@@ -29,6 +29,28 @@ export interface PublicProfile extends Profile {
 
 export interface OwnAccount extends PublicProfile {
   readonly settings: UserSettings;
+}
+
+/** Whom one knows, or has blocked, or who has asked. */
+export interface ListedContact {
+  readonly user: UserId;
+  /** The direct conversation of the two. */
+  readonly conversation: ConversationId;
+  /** `requested`: one has asked; `asked`: the other has; `none`: blocked alone. */
+  readonly state: 'contacts' | 'requested' | 'asked' | 'none';
+  /** Since when it is so: the log's time in milliseconds since 1970. */
+  readonly at: number;
+  readonly blocked?: true;
+  /** One's own name and groups for them, as in the preferences. */
+  readonly remark?: string;
+  readonly labels?: readonly string[];
+}
+
+export interface ContactPage {
+  /** In the order of the conversations' UTF-8. */
+  readonly contacts: readonly ListedContact[];
+  /** Where the next page begins; absent: this is the last one. */
+  readonly cursor?: string;
 }
 
 export interface Profiles {

@@ -8,7 +8,7 @@
 
 import type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
-import type { OwnAccount, OwnAccountCommand, Profiles } from './account-frames.ts';
+import type { ContactPage, OwnAccount, OwnAccountCommand, Profiles } from './account-frames.ts';
 import type { ErrorCode } from './error-codes.ts';
 import type { Entry } from './inbox-entry.ts';
 import type {
@@ -158,6 +158,8 @@ export type Query =
       readonly cursor?: string;
       readonly limit?: number;
     }
+  /** Whom one knows, has blocked or been asked by. */
+  | { readonly type: 'contacts'; readonly cursor?: string; readonly limit?: number }
   /** One's own account. */
   | { readonly type: 'account' }
   /** What everybody may see of these users. */
@@ -257,6 +259,7 @@ export interface ConversationView {
 }
 
 export type QueryResult =
+  | ContactPage
   | OwnAccount
   | Profiles
   | ConversationView

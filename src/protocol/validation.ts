@@ -271,6 +271,8 @@ function queryOf(query: Fields): Query {
         ...placeOf(query),
         ...limitOf(query),
       };
+    case 'contacts':
+      return { type: 'contacts', ...cursorOf(query), ...limitOf(query) };
     case 'account':
       return { type: 'account' };
     case 'profiles':

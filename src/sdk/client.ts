@@ -16,6 +16,7 @@ import type { GroupSettings, MessageContent, Preferences, Role } from '../domain
 import {
   type ClientMsgId,
   type ConversationId,
+  directConversationId,
   parseClientMsgId,
   parseConversationId,
   parseDeviceId,
@@ -23,7 +24,7 @@ import {
   parseUserId,
   type UserId,
 } from '../domain/ids.ts';
-import type { OwnAccount, Profiles, PublicProfile } from '../protocol/account-frames.ts';
+import type { ContactPage, OwnAccount, Profiles, PublicProfile } from '../protocol/account-frames.ts';
 import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type {
@@ -319,6 +320,18 @@ export class Client {
     return this.#command({ type: 'removeContact', user: userId(user) });
   }
 
+  /** One's own name for somebody, and the groups of contacts they are in: what is absent stays, '' and [] take it away. */
+  setContact(user: string, about: Pick<Preferences, 'remark' | 'labels'>): Sending {
+    const { user: me } = this.#machine;
+    if (me === undefined)
+      throw new RookeryError('BAD_REQUEST', 'who this user is, is known from the first connection on');
+    return this.#command({
+      type: 'changePreferences',
+      about: directConversationId(me, userId(user)),
+      preferences: about,
+    });
+  }
+
   /**
    * Pins, drafts, quiet hours …: all devices of the user follow. What is absent stays.
    * @param about a conversation; '': everything
@@ -372,6 +385,14 @@ export class Client {
    */
   async changes(since: number, page: Omit<ListPart, 'archived'> = {}): Promise<ChangesPage> {
     return this.#query<ChangesPage>({ type: 'changes', since, ...page });
+  }
+
+  /**
+   * A page of those this user knows, has asked, has been asked by or has blocked, with one's own names and groups for them.
+   * @throws as `conversations`
+   */
+  async contacts(page: Omit<ListPart, 'archived'> = {}): Promise<ContactPage> {
+    return this.#query<ContactPage>({ type: 'contacts', ...page });
   }
 
   /** What this user has set about a conversation, or with '' about all. @throws as `conversations` */

@@ -2,7 +2,7 @@
 export type { ProfileChanges, QuietHours, UserSettings } from '../domain/account.ts';
 export type { MessageContent, Role } from '../domain/conversation.ts';
 export { type ClientMsgId, type ConversationId, directConversationId, directPair, type UserId } from '../domain/ids.ts';
-export type { OwnAccount, PublicProfile } from '../protocol/account-frames.ts';
+export type { ContactPage, ListedContact, OwnAccount, PublicProfile } from '../protocol/account-frames.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 export type {
   ChangedConversation,

@@ -65,6 +65,11 @@ export class Machine {
     return this.#phase;
   }
 
+  /** Known from the first welcome on. */
+  get user(): UserId | undefined {
+    return this.#user;
+  }
+
   get outboxSize(): number {
     return this.#outbox.size;
   }

@@ -1,10 +1,13 @@
 /** Accounts as an app and its backend have them: created over HTTP, logged in to, changed and seen through the SDK. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { startReadModelWorker } from '../../src/processes/read-model-worker.ts';
 import { type Client, changePassword, createClient, login, type Status } from '../../src/sdk/index.ts';
 import { codeOf } from '../support/code-of.ts';
 import { API_KEY, startTestGateway } from '../support/gateway.ts';
+import { quiet } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 
 const gateways = await startTestGateway({ accounts: 'required', login: { enabled: true } });
@@ -83,6 +86,38 @@ t.test('who writes to nobody is told so, and to whom wants contacts alone as wel
     async () => (await codeOf(bob.sendText({ to: 'alice' }, 'psst').durable)) === 'NOT_A_CONTACT',
     'refused',
   );
+});
+
+t.test('contacts with one’s own names and groups for them, page by page', async (t) => {
+  const worker = await startReadModelWorker(
+    {
+      nats: { servers: [gateways.nats.server.url], credentialsFile: gateways.nats.server.credentialsFile },
+      ...{ topology: gateways.nats.topology, logLevel: 'silent', stateDir: join(gateways.nats.dataDir, 'read-model') },
+    },
+    quiet,
+  );
+  t.teardown(() => worker.drain());
+  await signUp('dora', 'doras password');
+  const [bob, dora] = [
+    await connected(t, 'bob', { password: 'bobs password' }),
+    await connected(t, 'dora', { password: 'doras password' }),
+  ];
+  await eventually(() => isLive(bob.status) && isLive(dora.status), 'both are live');
+  await bob.requestContact('dora', 'hello').durable;
+  await dora.requestContact('bob').durable;
+  await bob.setContact('dora', { remark: 'Dodo', labels: ['rooks'] }).durable;
+  await bob.requestContact('alice').durable;
+  const page = await eventually(async () => {
+    const page = await bob.contacts().catch(() => undefined);
+    return page?.contacts.length === 2 ? page : undefined;
+  }, 'both are listed');
+  t.match(page.contacts, [
+    { user: 'alice', state: 'requested' },
+    { user: 'dora', conversation: 'direct:bob:dora', state: 'contacts', remark: 'Dodo', labels: ['rooks'] },
+  ]);
+  const first = await bob.contacts({ limit: 1 });
+  const second = await bob.contacts({ limit: 1, cursor: first.cursor as string });
+  t.same([...first.contacts, ...second.contacts], page.contacts);
 });
 
 t.test('what no server of ours has answered is an error all the same', async (t) => {

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '4a3faf6796cd7b2b52ea14e432242121d4da6a828a4bfecc896a93f3a8c5697a';
+const PINNED = 'df23d02cf3ee811189b3e5a3bfceee68bace1e159433c8c06468afdac4741452';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -98,6 +98,8 @@ function answerTo(question: ReadQuestion, queries: ReadQueries): ReadAnswer {
       return queries.changes(question.user, question.since, question.after, question.limit);
     case 'preferences':
       return queries.preferences(question.user, question.about);
+    case 'contacts':
+      return queries.contacts(question.user, question.after, question.limit);
     case 'history':
       return queries.history(question.user, question.conversation, question.range, question.limit);
     case 'search':

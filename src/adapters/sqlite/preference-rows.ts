@@ -91,7 +91,7 @@ export function preferencesOf(row: PreferenceColumns, lastIndex: number): Prefer
   };
 }
 
-const detailsOf = ({ details }: PreferenceColumns): Preferences =>
+export const detailsOf = ({ details }: Pick<PreferenceColumns, 'details'>): Preferences =>
   details ? (packr.unpack(details) as Preferences) : {};
 
 /** In one order of fields, so that the same preferences are the same bytes; what was emptied is as if it had never been set. */

@@ -11,6 +11,7 @@ import { type ReadModel, type ReadModelChanges, type Witness, witnessOf } from '
 import type {
   Badge,
   ChangesPart,
+  ContactsPart,
   HistoryRange,
   ListPage,
   ListPlace,
@@ -19,6 +20,7 @@ import type {
   SearchPart,
 } from '../../ports/read-queries.ts';
 import type { HistoryPage, Receipts, VersionPage } from '../../protocol/frames.ts';
+import { ContactRows } from './contact-rows.ts';
 import { SqliteFanOutState } from './fan-out-state.ts';
 import type { LaneFilePlace } from './lane-file.ts';
 import { PreferenceRows } from './preference-rows.ts';
@@ -34,6 +36,7 @@ export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
   readonly #rows = new ReadModelTables();
   readonly #preferences = new PreferenceRows();
+  readonly #contacts = new ContactRows();
   #list!: ReadModelList;
   #timeline!: ReadModelTimeline;
   #search!: ReadModelSearch;
@@ -41,7 +44,7 @@ export class SqliteReadModel implements ReadModel {
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace) {
     const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db) };
-    this.#fold = new SqliteFanOutState(place, [this.#rows, this.#preferences, queries]);
+    this.#fold = new SqliteFanOutState(place, [this.#rows, this.#preferences, this.#contacts, queries]);
   }
 
   get position(): number {
@@ -58,6 +61,7 @@ export class SqliteReadModel implements ReadModel {
     this.#fold.commit(to, () => {
       this.#rows.write(rows);
       for (const change of rows.preferences) this.#preferences.write(change);
+      for (const change of rows.contacts) this.#contacts.write(change);
       if (last) this.#fold.note('witness', JSON.stringify(witnessOf(last)));
     });
   }
@@ -101,6 +105,10 @@ export class SqliteReadModel implements ReadModel {
   preferences(user: UserId, about: ConversationId | ''): Preferences {
     const lastIndex = about === '' ? 0 : this.folded(about).conversation.lastIndex;
     return this.#preferences.of(user, about, lastIndex);
+  }
+
+  contacts(user: UserId, after: ConversationId | undefined, limit: number): ContactsPart {
+    return this.#contacts.contacts(user, after, limit);
   }
 
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined {

@@ -12,6 +12,7 @@ import {
   type ReadQuestion,
   type SearchPart,
 } from '../../ports/read-queries.ts';
+import type { ContactPage } from '../../protocol/account-frames.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type {
   ChangedConversation,
@@ -48,6 +49,7 @@ export type ReadQuery = Extract<
       | 'conversations'
       | 'changes'
       | 'preferences'
+      | 'contacts'
       | 'history'
       | 'edits'
       | 'members'
@@ -76,6 +78,8 @@ export class Reading {
         return this.changes(user, query);
       case 'preferences':
         return this.preferences(user, query);
+      case 'contacts':
+        return this.contacts(user, query);
       case 'history':
         return this.history(user, query);
       case 'edits':
@@ -118,6 +122,18 @@ export class Reading {
   preferences(user: UserId, { about }: Extract<Query, { type: 'preferences' }>): Promise<Preferences> {
     const lane = this.#laneOf(about || directConversationId(user, user));
     return this.#models.ask(lane, { type: 'preferences', user, about });
+  }
+
+  /** @throws RookeryError BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE */
+  async contacts(user: UserId, query: Extract<Query, { type: 'contacts' }>): Promise<ContactPage> {
+    const { limit = DEFAULT_PAGE_ENTRIES } = query;
+    const after = query.cursor === undefined ? undefined : decodeIdCursor(query.cursor);
+    const parts = await this.#ofAll({ type: 'contacts', user, after, limit });
+    const all = parts.flatMap(({ contacts }) => contacts).sort(byId);
+    const contacts = all.slice(0, limit);
+    const last = contacts.at(-1);
+    const isMore = all.length > limit || parts.some(({ more }) => more);
+    return { contacts, ...(isMore && last && { cursor: encodeIdCursor(last.conversation) }) };
   }
 
   /** @throws RookeryError NOT_A_MEMBER, READ_MODEL_UNAVAILABLE */
@@ -280,8 +296,10 @@ export const byPlace = (one: ListPlace, other: ListPlace): number =>
 
 const inList = (one: ListedConversation, other: ListedConversation): number => byPlace(placeOf(one), placeOf(other));
 
-const byId = (one: ChangedConversation, other: ChangedConversation): number =>
-  byUtf8(one.conversation, other.conversation);
+const byId = (
+  one: { readonly conversation: ConversationId },
+  other: { readonly conversation: ConversationId },
+): number => byUtf8(one.conversation, other.conversation);
 
 /** UTF-16 puts what is beyond the basic plane before U+E000 to U+FFFF, UTF-8 behind them. */
 function byUtf8(one: string, other: string): number {
