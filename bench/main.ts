@@ -17,6 +17,7 @@ import {
   type Run,
 } from './measure.ts';
 import { topFunctions } from './profile.ts';
+import { measureIngest, measureRebuild, READS } from './reads.ts';
 import { line, rounded, table } from './report.ts';
 import {
   CATCH_UP_ROWS,
@@ -26,6 +27,9 @@ import {
   LIVE_ROWS,
   type Must,
   PUBLISH_LIMITS,
+  READ_EVENTS,
+  READ_ROWS,
+  type ReadRow,
   type Row,
   verdict,
 } from './rows.ts';
@@ -52,7 +56,7 @@ const { values: flags } = parseArgs({
   },
 });
 const EXTRA_NAMES = [...EXTRA_LIVE_ROWS, ...EXTRA_CATCH_UP_ROWS].map(({ name }) => name);
-const NAMES = [...[...LIVE_ROWS, IDLE, ...CATCH_UP_ROWS].map(({ name }) => name), ...EXTRA_NAMES];
+const NAMES = [...[...LIVE_ROWS, IDLE, ...CATCH_UP_ROWS, ...READ_ROWS].map(({ name }) => name), ...EXTRA_NAMES];
 const ROWS_TEXT = `Rows: ${NAMES.join(', ')}\n(the last ${EXTRA_NAMES.length} only when asked for)`;
 
 const rows: Row[] = [];
@@ -105,6 +109,29 @@ async function measureAll(isWanted: (name: string) => boolean, timing: { warmupM
   for (const row of [...CATCH_UP_ROWS, ...EXTRA_CATCH_UP_ROWS].filter(({ name }) => isWanted(name))) {
     await attempt(row.name, timing, async (run) => add(await measureCatchUp(row, run), row.musts));
   }
+  const reads = READ_ROWS.filter(({ name }) => isWanted(name));
+  const [rebuild] = reads.filter(({ name }) => name === 'read-rebuild');
+  if (rebuild) await attempt(rebuild.name, timing, async () => add(await measureRebuild(), rebuild.musts));
+  if (reads.length > (rebuild ? 1 : 0)) await attempt('read-ingest', timing, async () => addReads(reads));
+}
+
+/** Whatever is asked for, a file is filled for it. */
+function addReads(reads: readonly ReadRow[]): void {
+  const { rows: taken, model, close } = measureIngest(flags.quick ? READ_EVENTS / 10 : READ_EVENTS);
+  try {
+    for (const one of taken) add(one, ...boundsOf(one.name));
+    for (const { name } of reads) {
+      const measure = READS[name];
+      if (measure) add(measure(model), ...boundsOf(name));
+    }
+  } finally {
+    close();
+  }
+}
+
+function boundsOf(name: string): [musts: readonly Must[], limit?: string] {
+  const found = READ_ROWS.find((one) => one.name === name);
+  return found?.limit === undefined ? [found?.musts ?? []] : [found.musts, found.limit];
 }
 
 /** A row that fails is told of; the others are measured all the same. */

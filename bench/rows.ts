@@ -188,6 +188,27 @@ export const EXTRA_CATCH_UP_ROWS: readonly CatchUpRow[] = [
   { name: 'catch-up-cold-inbox', ...AWAY, resumes: 3, limits: { ...NO_RING, maxColdEntries: 100_000 }, musts: [] },
 ];
 
+/** Bare rows into one table with one index: what SQLite itself takes. */
+export const SQLITE_INSERT = 'sqlite-insert';
+
+export interface ReadRow {
+  readonly name: string;
+  readonly musts: readonly Must[];
+  readonly limit?: string;
+}
+
+/** The read model of a user with 1,000 conversations; all but the last ask the same file. */
+export const READ_ROWS: readonly ReadRow[] = [
+  { name: 'read-ingest', limit: SQLITE_INSERT, musts: [{ of: 'value', least: 50_000 }] },
+  { name: 'read-list', musts: [{ of: 'p99Ms', most: 10 }] },
+  { name: 'read-history', musts: [{ of: 'p99Ms', most: 5 }] },
+  { name: 'read-first-sync', musts: [{ of: 'p99Ms', most: 300 }] },
+  { name: 'read-search', musts: [{ of: 'p99Ms', most: 200 }] },
+  { name: 'read-rebuild', musts: [{ of: 'value', least: 100_000 }] },
+];
+/** Messages behind the file that is asked; of a quick look a tenth. */
+export const READ_EVENTS = 1_100_000;
+
 /** Whether a row reaches what it must; undefined where nothing is asked of it. */
 export function verdict(row: Row, musts: readonly Must[]): { must: string; isMet: boolean } | undefined {
   if (musts.length === 0) return undefined;
