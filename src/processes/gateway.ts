@@ -8,8 +8,11 @@
 import type { FastifyRequest } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
+import { requireApiKey } from '../adapters/http/authorization.ts';
 import { registerLoginRoutes } from '../adapters/http/login-routes.ts';
-import { type HttpParts, registerRoutes, requireApiKey } from '../adapters/http/routes.ts';
+import { describeApi } from '../adapters/http/openapi.ts';
+import { type HttpParts, registerRoutes } from '../adapters/http/routes.ts';
+import { registerUserRoutes } from '../adapters/http/user-routes.ts';
 import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
@@ -32,6 +35,7 @@ import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backl
 import { Logins } from '../application/gateway/logins.ts';
 import { People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
+import { Requests } from '../application/gateway/requests.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import { AccountPolicy } from '../application/gateway/writing-policy.ts';
@@ -90,11 +94,13 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
   const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
   const onRefused = (code: string): void => refused.inc({ code });
-  const shared = { conversations, people, reading, delivery, sessions, identities, clock, frameOnWire, onRefused };
+  const requests = new Requests({ conversations, people, reading });
+  const shared = { conversations, requests, delivery, sessions, identities, clock, frameOnWire, onRefused };
   const server = await serve(shared, config);
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
-  registerHttp(server, config, {
-    tokens: identities,
+  await registerHttp(server, config, {
+    access: { apiKeys: config.auth.apiKeys, tokens: identities },
+    requests,
     conversations,
     accounts,
     accountLog,
@@ -154,24 +160,28 @@ function serve(shared: Omit<SessionParts, 'limits'>, { limits, trustedProxies }:
   });
 }
 
-interface HttpNeeds extends Pick<HttpParts, 'tokens' | 'isReady' | 'metrics'> {
+interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
   readonly conversations: Conversations;
   readonly accounts: Accounts;
   readonly accountLog: AccountLog;
+  readonly requests: Requests;
 }
 
-function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): void {
+async function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): Promise<void> {
   const { auth, limits, login } = config;
-  const { conversations, accounts, accountLog, ...parts } = needs;
+  const { conversations, accounts, accountLog, requests, ...parts } = needs;
+  const { access } = parts;
+  const { maxBodyBytes } = limits;
+  await describeApi(http);
   registerRoutes(http, {
     ...parts,
-    maxBodyBytes: limits.maxBodyBytes,
-    apiKeys: auth.apiKeys,
+    maxBodyBytes,
     send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
     ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
   });
-  const requireBackend = (request: FastifyRequest): void => requireApiKey(request, auth.apiKeys);
+  const requireBackend = (request: FastifyRequest): void => requireApiKey(request, access.apiKeys);
   registerAccountRoutes(http, { requireBackend, accounts: new AccountAdministration(accounts, clock) });
+  await registerUserRoutes(http, { access, maxBodyBytes, requests });
   if (!login.enabled) return;
   const logins = new Logins({
     ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs: () => performance.now() },

@@ -46,7 +46,7 @@ export function parseClientFrame(value: unknown, maxBodyBytes: number): ClientFr
         command: parseCommand(objectFields(fields.command), maxBodyBytes),
       };
     case 'query':
-      return parseQuery(fields);
+      return { t: 'query', id: requestId(fields), query: parseQuery(objectFields(fields.query)) };
     case 'hello':
       return parseHello(fields);
     default:
@@ -243,11 +243,8 @@ function inviteOf(value: unknown): string {
   return value;
 }
 
-function parseQuery(fields: Fields): ClientFrame {
-  return { t: 'query', id: requestId(fields), query: queryOf(objectFields(fields.query)) };
-}
-
-function queryOf(query: Fields): Query {
+/** @throws RookeryError BAD_REQUEST, BAD_ID */
+export function parseQuery(query: Fields): Query {
   switch (query.type) {
     case 'conversation':
       return { type: 'conversation', conversation: conversationId(query.conversation) };

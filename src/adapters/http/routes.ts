@@ -4,14 +4,13 @@ import { Type } from 'typebox';
 import type { MessageContent } from '../../domain/conversation.ts';
 import type { ClientMsgId, ConversationId } from '../../domain/ids.ts';
 import { parseClientMsgId, parseConversationId, parseUserId, type UserId } from '../../domain/ids.ts';
-import type { Tokens } from '../../ports/tokens.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { parseContent } from '../../protocol/validation.ts';
+import { type Access, tokenHolder } from './authorization.ts';
 
 export interface HttpParts {
   readonly maxBodyBytes: number;
-  readonly apiKeys: readonly string[];
-  readonly tokens: Tokens;
+  readonly access: Access;
   readonly isReady: () => boolean;
   readonly metrics: () => Promise<string>;
   /** Absent outside development: then there is no such route. */
@@ -55,6 +54,8 @@ interface MessageBody extends Record<string, unknown> {
   readonly base64?: string;
 }
 
+const sending = { summary: 'Send a message as a user', tags: ['messages'], body: messageBody };
+
 export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
   http.get('/healthz', async () => ({ status: 'ok' }));
   http.get('/readyz', async (_request, reply) => {
@@ -65,9 +66,9 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
     if (!LOOPBACK.test(request.socket.remoteAddress ?? '')) throw new RookeryError('NOT_FOUND', 'no such path');
     return reply.type('text/plain; version=0.0.4').send(await parts.metrics());
   });
-  http.post('/v1/messages', { schema: { body: messageBody } }, async (request) => {
+  http.post('/v1/messages', { schema: sending }, async (request) => {
     const body = request.body as MessageBody;
-    const by = await senderOf(request, body, parts);
+    const by = await senderOf(request, body, parts.access);
     const { conversation, pos, at, duplicate } = await parts.send(
       by,
       idOf(body),
@@ -85,43 +86,14 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
   });
 }
 
-/** @throws RookeryError TOKEN_INVALID unless a backend asks, with its key */
-export function requireApiKey({ headers }: FastifyRequest, apiKeys: readonly string[]): void {
-  const credential = bearerOf(headers.authorization);
-  if (!apiKeys.some((key) => sameText(key, credential))) throw new RookeryError('TOKEN_INVALID', 'no API key of ours');
-}
-
-function bearerOf(authorization: string | undefined): string {
-  const [scheme, credential = ''] = (authorization ?? '').split(' ');
-  if (scheme !== 'Bearer')
-    throw new RookeryError('TOKEN_INVALID', 'an Authorization header with a Bearer token is needed');
-  return credential;
-}
-
 /** An API key may speak for anybody, a user's token for that user alone. */
-async function senderOf(
-  request: FastifyRequest,
-  { from }: MessageBody,
-  { apiKeys, tokens }: HttpParts,
-): Promise<UserId> {
-  const credential = bearerOf(request.headers.authorization);
-  if (apiKeys.some((key) => sameText(key, credential))) {
-    const user = parseUserId(from);
-    if (!user) throw new RookeryError('BAD_ID', '`from` must be an id');
-    return user;
-  }
-  const { user } = await tokens.verify(credential);
-  if (from !== undefined && from !== user)
+async function senderOf(request: FastifyRequest, { from }: MessageBody, access: Access): Promise<UserId> {
+  const holder = await tokenHolder(request, access);
+  if (holder !== undefined && from !== undefined && from !== holder)
     throw new RookeryError('FORBIDDEN', 'a user token sends for its own user only');
+  const user = holder ?? parseUserId(from);
+  if (!user) throw new RookeryError('BAD_ID', '`from` must be an id');
   return user;
-}
-
-/** Takes the same time wherever two texts of one length differ. */
-function sameText(a: string, b: string): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return difference === 0;
 }
 
 function idOf({ clientMsgId }: MessageBody): ClientMsgId {

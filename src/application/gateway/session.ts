@@ -5,18 +5,14 @@
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { Appended } from '../../ports/conversation-log.ts';
 import type { Identity } from '../../ports/tokens.ts';
-import { isOwnAccountCommand } from '../../protocol/account-frames.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
 import type {
   ClientFrame,
   CommandFrame,
   HelloFrame,
-  Query,
   QueryFrame,
-  QueryResult,
   SendFrame,
   ServerFrame,
 } from '../../protocol/frames.ts';
@@ -25,8 +21,7 @@ import type { Delivery } from '../delivery/delivery.ts';
 import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
 import type { Identities } from './identities.ts';
-import type { People } from './people.ts';
-import type { Reading } from './reading.ts';
+import type { Requests } from './requests.ts';
 import { conversationOf, SendOrder } from './send-order.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
 
@@ -48,8 +43,7 @@ export interface SessionLimits {
 /** What all sessions of a gateway share. */
 export interface SessionParts {
   readonly conversations: Conversations;
-  readonly people: People;
-  readonly reading: Reading;
+  readonly requests: Requests;
   readonly delivery: Delivery;
   readonly sessions: Sessions;
   readonly identities: Identities;
@@ -178,7 +172,7 @@ export class Session implements RegisteredSession {
 
   #answer(frame: SendFrame | CommandFrame | QueryFrame): Promise<ServerFrame> {
     const user = this.user as UserId;
-    const { conversations } = this.#parts;
+    const { conversations, requests } = this.#parts;
     switch (frame.t) {
       case 'send': {
         const { t: _t, id, conversation, to, clientMsgId, ...content } = frame;
@@ -192,31 +186,13 @@ export class Session implements RegisteredSession {
           );
       }
       case 'command':
-        return this.#command(user, frame).then(({ pos, duplicate }) =>
-          duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
-        );
+        return requests
+          .command(user, frame.clientMsgId, frame.command)
+          .then(({ pos, duplicate }) =>
+            duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
+          );
       case 'query':
-        return this.#result(user, frame.query).then((result) => ({ t: 'result', id: frame.id, result }));
-    }
-  }
-
-  #command(user: UserId, { clientMsgId, command }: CommandFrame): Promise<Appended> {
-    const { conversations, people } = this.#parts;
-    if (isOwnAccountCommand(command)) return people.command(user, clientMsgId, command);
-    return conversations.command(user, clientMsgId, command);
-  }
-
-  #result(user: UserId, query: Query): Promise<QueryResult> {
-    const { conversations, people, reading } = this.#parts;
-    switch (query.type) {
-      case 'account':
-        return people.own(user);
-      case 'profiles':
-        return people.profiles(query.users);
-      case 'conversation':
-        return conversations.view(user, query.conversation);
-      default:
-        return reading.answer(user, query);
+        return requests.answer(user, frame.query).then((result) => ({ t: 'result', id: frame.id, result }));
     }
   }
 

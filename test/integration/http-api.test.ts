@@ -1,0 +1,160 @@
+/** The HTTP API over real servers: what the WebSocket's queries and commands do, for a backend, and what describes it. */
+import { Validator } from '@seriousme/openapi-schema-validator';
+import t from 'tap';
+import { startReadModelWorker } from '../../src/processes/read-model-worker.ts';
+import { API_KEY, startTestGateway, tokenFor } from '../support/gateway.ts';
+import { quiet } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
+
+const { gateway, nats, stop } = await startTestGateway();
+t.teardown(stop);
+const { credentialsFile, url } = nats.server;
+const readModel = await startReadModelWorker(
+  {
+    ...{ nats: { servers: [url], credentialsFile }, topology: nats.topology, logLevel: 'silent' },
+    stateDir: `${nats.dataDir}/read-model`,
+  },
+  quiet,
+);
+t.teardown(() => readModel.drain());
+
+interface Answer {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: JSON as it came
+  readonly body: any;
+}
+
+async function ask(path: string, credential?: string, init: RequestInit = {}): Promise<Answer> {
+  const headers = { 'content-type': 'application/json', ...(credential && { authorization: `Bearer ${credential}` }) };
+  const response = await fetch(gateway.address + path, { ...init, headers });
+  const text = await response.text();
+  return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };
+}
+
+const get = (path: string, credential = API_KEY): Promise<Answer> => ask(path, credential);
+const command = (user: string, clientMsgId: string, order: object, credential = API_KEY): Promise<Answer> =>
+  ask(`/v1/users/${encodeURIComponent(user)}/commands`, credential, {
+    method: 'POST',
+    body: JSON.stringify({ clientMsgId, command: order }),
+  });
+const say = (from: string, conversation: string, clientMsgId: string, text: string): Promise<Answer> =>
+  ask('/v1/messages', API_KEY, {
+    method: 'POST',
+    body: JSON.stringify({ from, conversation, clientMsgId, contentType: 'text/plain', text }),
+  });
+
+t.test('a backend leads a group and reads it as its members do', async (t) => {
+  const made = { type: 'createGroup', conversation: 'crew 🐦', name: 'Crew', members: ['bob', '鸦'] };
+  t.match(await command('alice', 'make', made), { status: 200, body: { pos: Number } });
+  t.match(
+    await command('alice', 'make', made),
+    { status: 200, body: { duplicate: true } },
+    'the same id, the same command',
+  );
+  t.match(await say('alice', 'crew 🐦', 'm1', 'ravens tomorrow'), { status: 200 });
+  const path = `/v1/users/${encodeURIComponent('鸦')}/conversations`;
+  const list = await eventually(async () => {
+    const { body } = await get(path);
+    return body.conversations?.[0]?.unread === 1 ? body : undefined;
+  }, 'the list shows it');
+  t.equal(list.conversations[0].conversation, 'crew 🐦');
+  const crew = `${path}/${encodeURIComponent('crew 🐦')}`;
+  t.match(await get(crew), { status: 200, body: { name: 'Crew' } });
+  const { body: page } = await get(`${crew}/messages?limit=10`);
+  t.match(page.entries.at(-1), { type: 'message', by: 'alice', text: 'ravens tomorrow' });
+  t.equal((await get(`${crew}/members?limit=2`)).body.members.length, 2);
+  const { n, id, pos } = page.entries.at(-1);
+  t.ok(n > 0 && id && pos, 'an entry is told whole');
+  t.match(await get(`${crew}/messages/${n}/receipts`), { status: 200 });
+  t.match(await get(`/v1/users/bob/search?words=ravens`), { status: 200, body: { hits: [{}] } });
+  const edited = {
+    type: 'editMessage',
+    conversation: 'crew 🐦',
+    target: 'm1',
+    contentType: 'text/plain',
+    text: 'today',
+  };
+  t.match(await command('alice', 'edit', edited), { status: 200 });
+  await eventually(
+    async () => (await get(`${crew}/messages/${n}/edits`)).body.versions?.length > 0,
+    'what it said before',
+  );
+});
+
+t.test("a user's own token asks for that user alone; what is not one's own is as what is not there", async (t) => {
+  const token = await tokenFor('mallory');
+  t.match(await get('/v1/users/mallory/conversations', token), { status: 200, body: { conversations: [] } });
+  t.match(await get('/v1/users/alice/conversations', token), { status: 403, body: { code: 'FORBIDDEN' } });
+  t.match(await command('alice', 'x', { type: 'leaveGroup', conversation: 'c' }, token), { status: 403 });
+  const theirs = await get(`/v1/users/mallory/conversations/${encodeURIComponent('crew 🐦')}/messages`, token);
+  const nobodys = await get('/v1/users/mallory/conversations/nowhere/messages', token);
+  t.match(theirs, { status: 403, body: { code: 'NOT_A_MEMBER' } });
+  t.same(theirs, nobodys);
+});
+
+t.test('what is wrong gets its code, and never a 500', async (t) => {
+  const long = 'x'.repeat(200);
+  const cases: readonly [number, string, Promise<Answer>][] = [
+    [401, 'TOKEN_INVALID', ask('/v1/users/alice/conversations')],
+    [401, 'TOKEN_INVALID', get('/v1/users/alice/conversations', `${API_KEY}x`)],
+    [400, 'BAD_ID', get(`/v1/users/${long}/conversations`)],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/conversations?limit=many')],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/conversations?limit=100000')],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/conversations?colour=red')],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/conversations?cursor=nonsense')],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/conversations/c/messages?before=1&after=2')],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/conversations/c/messages/first/receipts')],
+    [400, 'BAD_REQUEST', get('/v1/users/alice/search')],
+    [400, 'BAD_REQUEST', command('alice', 'c1', { type: 'flyAway' })],
+    [400, 'BAD_ID', command('alice', '', { type: 'leaveGroup', conversation: 'c' })],
+    [400, 'BAD_FRAME', ask('/v1/users/alice/commands', API_KEY, { method: 'POST', body: '{"clientMsgId":' })],
+    [400, 'BAD_REQUEST', ask('/v1/users/alice/commands', API_KEY, { method: 'POST', body: '[]' })],
+    [404, 'NOT_FOUND', get('/v1/users/alice/nothing')],
+  ];
+  for (const [status, code, answer] of cases) t.match(await answer, { status, body: { code } }, code);
+  let seed = 7;
+  const random = (): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
+  const pieces = [
+    '{',
+    '}',
+    '"',
+    ':',
+    ',',
+    '[',
+    ']',
+    'null',
+    '1e999',
+    '-1',
+    '\\u0000',
+    '"command"',
+    '"type"',
+    'x',
+    '💥',
+  ];
+  for (let i = 0; i < 200; i++) {
+    const body = Array.from({ length: 1 + random() * 12 }, () => pieces[Math.floor(random() * pieces.length)]).join('');
+    const { status } = await ask('/v1/users/alice/commands', API_KEY, { method: 'POST', body });
+    if (status < 400 || status >= 500) t.fail(`${status} for ${body}`);
+  }
+});
+
+t.test('the API describes itself: valid OpenAPI, every route in it, and a page to browse it', async (t) => {
+  const { body: description } = await ask('/openapi.json');
+  const { valid, errors } = await new Validator().validate(description);
+  t.ok(valid, JSON.stringify(errors)?.slice(0, 400));
+  t.equal(description.openapi, '3.1.0');
+  for (const path of [
+    '/v1/messages',
+    '/v1/accounts',
+    '/v1/users/{user}/conversations',
+    '/v1/users/{user}/conversations/{conversation}/messages',
+    '/v1/users/{user}/search',
+    '/v1/users/{user}/commands',
+  ])
+    t.ok(description.paths[path], path);
+  for (const [path, operations] of Object.entries(description.paths as Record<string, Record<string, object>>))
+    for (const operation of Object.values(operations)) t.match(operation, { responses: { '4XX': {} } }, path);
+  const page = await fetch(`${gateway.address}/docs/`);
+  t.match([page.status, page.headers.get('content-type')], [200, /html/]);
+  t.notMatch(await page.text(), /https?:\/\/(?!127\.0\.0\.1)[a-z.]*(cdn|unpkg|jsdelivr)/, 'nothing from elsewhere');
+});
