@@ -3,8 +3,10 @@ import t, { type Test } from 'tap';
 import { JetstreamReadModelServer, JetstreamReadModels } from '../../src/adapters/jetstream/read-models.ts';
 import type { ListPlace, ReadQueries, ReadQuestion } from '../../src/ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
+import { querySubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { quiet, startNats } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
 
 const nats = await startNats();
 t.teardown(() => nats.stop());
@@ -121,6 +123,37 @@ t.test('workers share the questions, and who stops gets none', async (t) => {
   const before = leaving.length;
   await ask(20);
   t.equal(leaving.length, before);
+});
+
+t.test('what one keeps silent about, as it was killed, or cannot answer is asked again', async (t) => {
+  const question: ReadQuestion = { type: 'badge', user: alice, now: 8 };
+  const { nc } = await nats.connect('read-model-worker');
+  let unanswered = 0;
+  const dying = nc.subscribe(querySubject(4), {
+    queue: 'read-model',
+    callback: () => {
+      unanswered += 1;
+      dying.unsubscribe();
+    },
+  });
+  await nc.flush();
+  const answer = models.ask(4, question);
+  await eventually(() => unanswered > 0, 'a question under way');
+  const asked = await worker(t, 4);
+  t.same(await answer, badge);
+  t.same([unanswered, asked.length], [1, 1]);
+  const inTrouble = {
+    ...queriesOf([]),
+    badge: () => {
+      unanswered += 1;
+      if (unanswered === 2) throw new Error('the disk is gone');
+      return badge;
+    },
+  };
+  new JetstreamReadModelServer(nc, quiet).serve(5, inTrouble);
+  await nc.flush();
+  t.same(await models.ask(5, question), badge);
+  t.equal(unanswered, 3);
 });
 
 t.test('nobody there, or in trouble: it may be asked again', async (t) => {

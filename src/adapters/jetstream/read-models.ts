@@ -1,14 +1,16 @@
-/** Questions to read models over core NATS: workers that have a lane share them as a queue group, so each is asked in turn. */
+/**
+ * Questions to read models over core NATS: workers that have a lane share them as a queue group. What one of them does not answer, as it
+ * was killed, another is asked.
+ */
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import type { Log } from '../../ports/log.ts';
 import type { ReadAnswer, ReadModelServer, ReadModels, ReadQueries, ReadQuestion } from '../../ports/read-queries.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import { querySubject } from '../../protocol/subjects.ts';
+import { FirstAnswer } from './first-answer.ts';
 
 const QUEUE_GROUP = 'read-model';
-/** A worker that writes a window, or was killed, is given so long; then who asks is told to ask again. */
-const ANSWER_WITHIN_MS = 2_000;
 const RETRY_AFTER_MS = 500;
 /** A gateway's clock may be so far behind ours before its questions count as late. */
 const MAX_CLOCK_SKEW_MS = 5_000;
@@ -23,32 +25,32 @@ interface Request {
 type Response = { readonly answer: ReadAnswer | null } | { readonly failed: true };
 
 export class JetstreamReadModels implements ReadModels {
-  readonly #nc: NatsConnection;
+  readonly #firstAnswer: FirstAnswer;
 
   constructor(nc: NatsConnection) {
-    this.#nc = nc;
+    this.#firstAnswer = new FirstAnswer(nc);
   }
 
   async ask<Question extends ReadQuestion>(lane: number, question: Question): Promise<ReadAnswer<Question['type']>> {
-    const request: Request = { question, until: Date.now() + ANSWER_WITHIN_MS };
-    const response = await this.#request(querySubject(lane), packr.pack(request));
-    if ('failed' in response) throw unavailable(lane, 'the worker could not answer');
-    return (response.answer ?? undefined) as ReadAnswer<Question['type']>;
-  }
-
-  async #request(subject: string, data: Uint8Array): Promise<Response> {
+    const encode = (until: number): Uint8Array => packr.pack({ question, until } satisfies Request);
     try {
-      const { data: answer } = await this.#nc.request(subject, data, { timeout: ANSWER_WITHIN_MS });
-      // Bodies are views of what is unpacked, and that one of a buffer that is not ours: a list waits for other lanes.
-      return packr.unpack(new Uint8Array(answer)) as Response;
+      const answer = await this.#firstAnswer.to({ subject: querySubject(lane), encode, decode });
+      return (answer ?? undefined) as ReadAnswer<Question['type']>;
     } catch (cause) {
-      throw unavailable(subject, String(cause), cause);
+      throw unavailable(lane, cause);
     }
   }
 }
 
-const unavailable = (what: string | number, reason: string, cause?: unknown): RookeryError =>
-  new RookeryError('READ_MODEL_UNAVAILABLE', `no answer about ${what}: ${reason}`, {
+function decode(data: Uint8Array): ReadAnswer | null {
+  // Bodies are views of what is unpacked, and that one of a buffer that is not ours: a list waits for other lanes.
+  const response = packr.unpack(new Uint8Array(data)) as Response;
+  if ('failed' in response) throw new Error('the worker could not answer');
+  return response.answer;
+}
+
+const unavailable = (lane: number, cause: unknown): RookeryError =>
+  new RookeryError('READ_MODEL_UNAVAILABLE', `no answer about lane ${lane}: ${String(cause)}`, {
     cause,
     retryAfterMs: RETRY_AFTER_MS,
   });
