@@ -1,38 +1,21 @@
-/**
- * What stands in the conversation log: MessagePack maps with a schema version. Logs are read for ever, so an old version
- * is upcast on reading and never rewritten.
- */
+/** What stands in the conversation log. */
 
 import type { ConversationEvent } from '../domain/conversation.ts';
 import { parseClientMsgId, parseUserId, type UserId } from '../domain/ids.ts';
-import { RookeryError } from './error-codes.ts';
-import { packr } from './messagepack.ts';
-
-export const LOG_SCHEMA_VERSION = 1;
+import { opened, sealed, unreadable } from './log-envelope.ts';
 
 /** Beyond this a body is not ours: the fold reads no event that a gateway could not have written. */
 const MAX_MEMBERS = 1_000;
 
-export const encodeLogEvent = (event: ConversationEvent): Uint8Array => packr.pack({ v: LOG_SCHEMA_VERSION, ...event });
+export const encodeLogEvent = (event: ConversationEvent): Uint8Array => sealed(event);
 
 /** @throws RookeryError EVENT_UNREADABLE with the reason */
 export function decodeLogEvent(data: Uint8Array): ConversationEvent {
-  let value: unknown;
-  try {
-    value = packr.unpack(data);
-  } catch (cause) {
-    throw unreadable('not MessagePack', cause);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable('not a map');
-  const { v, ...fields } = value as Record<string, unknown>;
-  if (v !== LOG_SCHEMA_VERSION) throw unreadable(`schema version ${String(v)} is not known`);
+  const fields = opened(data);
   if (!parseUserId(fields.by) || !parseClientMsgId(fields.id)) throw unreadable('`by` or `id` is no id');
   if (!hasShape(fields)) throw unreadable(`not a known event: ${String(fields.type).slice(0, 64)}`);
   return fields as unknown as ConversationEvent;
 }
-
-const unreadable = (reason: string, cause?: unknown): RookeryError =>
-  new RookeryError('EVENT_UNREADABLE', reason, { cause });
 
 /** Fields beyond those checked pass through: a newer writer of the same version may add optional ones. */
 function hasShape(fields: Record<string, unknown>): boolean {
@@ -118,8 +101,7 @@ export const encodeBlockEvent = (event: {
   readonly user: UserId;
   readonly blocked: boolean;
 }): Uint8Array =>
-  packr.pack({
-    v: LOG_SCHEMA_VERSION,
+  sealed({
     type: event.blocked ? 'userBlocked' : 'userUnblocked',
     by: event.by,
     id: event.id,
