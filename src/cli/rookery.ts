@@ -11,6 +11,7 @@ import { registerDev } from './dev.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
 import { registerStreams } from './streams.ts';
+import { registerTail } from './tail.ts';
 import { registerToken } from './token.ts';
 
 const EXAMPLES = `
@@ -40,6 +41,7 @@ registerCluster(program);
 registerConfig(program);
 registerDead(program);
 registerReadModel(program);
+registerTail(program);
 
 // A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
 let readerIsGone = false;

@@ -181,6 +181,9 @@ const COMMAND_TO_EVENT = {
 
 type CommandType = keyof typeof COMMAND_TO_EVENT;
 
+/** Every type an event may have. */
+export const EVENT_TYPES: readonly ConversationEvent['type'][] = Object.values(COMMAND_TO_EVENT);
+
 /** A command is an event somebody wants to happen: same fields, imperative name. */
 export type ConversationCommand = {
   [Type in CommandType]: Extract<ConversationEvent, { type: (typeof COMMAND_TO_EVENT)[Type] }> extends infer Event

@@ -59,6 +59,8 @@ export interface LogEvent {
 /** What stands at a position and cannot be decoded: for the dead letters. */
 export interface UnreadableEvent {
   readonly pos: number;
+  /** As of an event, where the log itself was read. */
+  readonly at?: number;
   readonly subject: string;
   readonly reason: string;
   readonly data: Uint8Array;

@@ -15,6 +15,6 @@ export function logRecordOf(subject: string, pos: number, at: number, data: Uint
     return { pos, at, conversation, event: decodeLogEvent(owned) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { pos, subject, reason, data: owned };
+    return { pos, at, subject, reason, data: owned };
   }
 }

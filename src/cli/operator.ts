@@ -1,0 +1,102 @@
+/** What all commands of an operator have in common: where the deployment is, how an answer is written, and Ctrl-C. */
+import type { Command } from 'commander';
+import type { Nats } from '../adapters/jetstream/connect.ts';
+import type { Log } from '../ports/log.ts';
+import { RookeryError } from '../protocol/error-codes.ts';
+import type { Topology } from '../protocol/subjects.ts';
+
+/** As a shell has it for a program that SIGINT ended. */
+export const INTERRUPTED_EXIT_CODE = 130;
+const TERMINATED_EXIT_CODE = 143;
+/** Something was looked for and is not as it should be; also of an error. */
+export const DIFFERS_EXIT_CODE = 1;
+
+export const EXIT_CODES = `
+Exit codes: 0 done · 1 an error, told as its code, or a difference that was found · 130 interrupted`;
+
+export interface OperatorOptions {
+  readonly config?: string;
+  /** Undefined: not said. */
+  readonly json?: boolean;
+}
+
+export interface Operator {
+  readonly nats: Nats;
+  readonly topology: Topology;
+  readonly log: Log;
+  /** Aborted by Ctrl-C; a second one ends the process at once. */
+  readonly stop: AbortSignal;
+}
+
+/** A command with the options that all have. */
+export function operatorCommand(parent: Command, usage: string, description: string, examples: string): Command {
+  return parent
+    .command(usage)
+    .description(description)
+    .option('--config <file>', 'JSON file with `nats` and `topology`: that of any process')
+    .option('--json', 'JSON, one object a line')
+    .addHelpText('after', `\nExamples:\n${examples}\n${EXIT_CODES}`);
+}
+
+/**
+ * @param goOn what to type, or what to know, after Ctrl-C
+ * @throws RookeryError CONFIGURATION_INVALID, LOG_UNAVAILABLE
+ */
+export async function withOperator(
+  { config: file }: OperatorOptions,
+  name: string,
+  goOn: string,
+  work: (operator: Operator) => Promise<void>,
+): Promise<void> {
+  const { loadConfiguration } = await import('../processes/configuration/load.ts');
+  const { operatorSchema } = await import('../processes/configuration/operator.ts');
+  const { connectNats } = await import('../adapters/jetstream/connect.ts');
+  const { createLog } = await import('../adapters/system/log.ts');
+  const { config } = loadConfiguration(operatorSchema, { file });
+  const log = createLog('cli', 'silent');
+  const stop = interruptible(goOn);
+  const nats = await connectNats(config.nats, 'operator', `rookery ${name}`, log);
+  try {
+    await work({ nats, topology: config.topology, log, stop });
+  } finally {
+    await nats.nc.close();
+  }
+}
+
+/**
+ * Aborts at the first Ctrl-C, which then says how to go on; the second one ends the process where it is. So does SIGTERM, which is
+ * also what a reader of stdout that went away makes of it (rookery.ts): that one is no error.
+ */
+export function interruptible(goOn: string): AbortSignal {
+  const interrupted = new AbortController();
+  const onSignal = (exitCode: number): void => {
+    if (interrupted.signal.aborted) process.exit(exitCode);
+    process.exitCode = exitCode;
+    if (goOn && exitCode !== 0) process.stderr.write(`\n${goOn}\n`);
+    interrupted.abort();
+  };
+  process.on('SIGINT', () => onSignal(INTERRUPTED_EXIT_CODE));
+  process.on('SIGTERM', () => onSignal(process.stdout.errored ? 0 : TERMINATED_EXIT_CODE));
+  return interrupted.signal;
+}
+
+/** Written when whoever reads is ready for more: nothing piles up here. */
+export async function print(text: string): Promise<void> {
+  const { stdout } = process;
+  if (stdout.errored || stdout.write(`${text}\n`)) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      stdout.off('drain', done).off('close', done);
+      resolve();
+    };
+    stdout.on('drain', done).on('close', done);
+  });
+}
+
+/** An id from the command line. @throws RookeryError BAD_ID */
+export function idFrom<Id>(text: string | undefined, parse: (value: unknown) => Id | undefined, what: string) {
+  if (text === undefined) return undefined;
+  const id = parse(text);
+  if (id === undefined) throw new RookeryError('BAD_ID', `${what} ${JSON.stringify(text.slice(0, 64))} is none`);
+  return id;
+}

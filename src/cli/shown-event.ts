@@ -1,0 +1,115 @@
+/** An event of the log for people, and for programs. */
+import { textOf } from '../adapters/sqlite/search-text.ts';
+import type { ConversationEvent, MessageContent } from '../domain/conversation.ts';
+import { directPair, type UserId } from '../domain/ids.ts';
+import { isUnreadable, type LogRecord } from '../ports/conversation-log.ts';
+import { convStreamName } from '../protocol/subjects.ts';
+import { shownTime } from './places.ts';
+import { type Colour, columns, cut, onOneLine, padded, painted, widthOf } from './terminal.ts';
+
+/** One JSON value; bytes as base64, and beside them the text where it is one. */
+export function eventJson(record: LogRecord, convStream: number): Record<string, unknown> {
+  const stream = convStreamName(convStream);
+  const at = record.at === undefined ? undefined : new Date(record.at).toISOString();
+  if (isUnreadable(record)) {
+    const { pos, subject, reason, data } = record;
+    return { stream, pos, at, type: 'unreadable', subject, reason, data: Buffer.from(data).toString('base64') };
+  }
+  const { pos, conversation, event } = record;
+  return { stream, pos, at, conversation, ...jsonFields(event) };
+}
+
+/** The fields of an event or an entry, bytes as base64. */
+export function jsonFields(fields: object): Record<string, unknown> {
+  const { body } = fields as { readonly body?: unknown };
+  if (!(body instanceof Uint8Array)) return { ...fields };
+  const text = textOf(fields as MessageContent);
+  return { ...fields, body: Buffer.from(body).toString('base64'), ...(text !== undefined && { text }) };
+}
+
+const KIND_COLOURS: Partial<Record<ConversationEvent['type'], Colour>> = {
+  messageSent: 'green',
+  messageEdited: 'cyan',
+  messageRecalled: 'magenta',
+  conversationRead: 'dim',
+  preferencesChanged: 'dim',
+};
+
+/** Widest a column grows. */
+const MAX_COLUMN = { place: 14, conversation: 28, by: 16, kind: 18 };
+
+/** Lines that line up with those before: a column is as wide as the widest cell so far, up to its bound. */
+export class EventLines {
+  readonly #width = { place: 6, conversation: 12, by: 5, kind: 11 };
+  readonly #topologyHasOne: boolean;
+  #day = '';
+
+  /** @param convStreams of several the position names its own */
+  constructor(convStreams: number) {
+    this.#topologyHasOne = convStreams === 1;
+  }
+
+  lineOf(record: LogRecord, convStream: number): string {
+    const time = record.at === undefined ? '' : shownTime(record.at);
+    const day = time.slice(0, 10);
+    const head = day === this.#day || day === '' ? '' : `${painted(`— ${day} —`, 'dim')}\n`;
+    if (day !== '') this.#day = day;
+    const place = this.#topologyHasOne ? String(record.pos) : `${convStream}@${record.pos}`;
+    const left = [painted(padded(time.slice(11), 12), 'dim'), painted(this.#cell('place', place), 'blue')];
+    if (isUnreadable(record)) {
+      const { subject, reason, data } = record;
+      const text = `unreadable  ${onOneLine(subject)}  ${data.length} bytes: ${onOneLine(reason)}`;
+      return head + [...left, painted(text, 'red')].join('  ');
+    }
+    const { conversation, event } = record;
+    const cells = [this.#cell('conversation', conversation), this.#cell('by', event.by)];
+    const kind = painted(this.#cell('kind', event.type), KIND_COLOURS[event.type] ?? 'yellow');
+    const used = 12 + this.#width.place + this.#width.conversation + this.#width.by + this.#width.kind + 10;
+    const room = Math.max(20, columns() - used);
+    const details = process.stdout.isTTY ? cut(detailsOf(event), room) : detailsOf(event);
+    return head + [...left, ...cells, kind, details].join('  ').trimEnd();
+  }
+
+  #cell(column: keyof typeof MAX_COLUMN, text: string): string {
+    const shown = cut(onOneLine(text), MAX_COLUMN[column]);
+    this.#width[column] = Math.max(this.#width[column], widthOf(shown));
+    return padded(shown, this.#width[column]);
+  }
+}
+
+/** What an event says beyond who did what where; on one line. */
+export function detailsOf(event: ConversationEvent): string {
+  const { type: _type, by: _by, id: _id, ...fields } = event as ConversationEvent & Partial<MessageContent>;
+  if ('body' in fields && fields.body) {
+    const { contentType, body, ...more } = fields as MessageContent;
+    const shown = textOf(fields as MessageContent);
+    const what = more.keyId === undefined ? contentType : `${contentType}, encrypted`;
+    const text = shown === undefined ? `(${what}, ${body.length} bytes)` : JSON.stringify(shown).slice(1, -1);
+    return onOneLine([text, ...named(more)].join('  '));
+  }
+  return onOneLine(named(fields).join('  '));
+}
+
+const named = (fields: object): string[] =>
+  Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+
+/** Whether a user wrote it, is named in it, or is one of the two whose conversation it is. */
+export function concerns(user: UserId, record: LogRecord): boolean {
+  if (isUnreadable(record)) return false;
+  const { event, conversation } = record;
+  const { by, member, members, mentions, target } = event as {
+    readonly by: UserId;
+    readonly member?: UserId;
+    readonly members?: readonly UserId[];
+    readonly mentions?: readonly UserId[];
+    readonly target?: { readonly by: UserId };
+  };
+  return (
+    by === user ||
+    member === user ||
+    target?.by === user ||
+    members?.includes(user) === true ||
+    mentions?.includes(user) === true ||
+    directPair(conversation)?.includes(user) === true
+  );
+}

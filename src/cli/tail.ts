@@ -1,0 +1,173 @@
+/** `rookery tail`: the log as it grows, or a part of it, for people and for programs. */
+import type { Command } from 'commander';
+import type { LogFollower, LogReader, LogRecord } from '../ports/conversation-log.ts';
+import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
+
+interface Options extends OperatorOptions {
+  readonly conversation?: string;
+  readonly user?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly kind?: string;
+  readonly grep?: string;
+  readonly lines: string;
+  readonly follow: boolean;
+}
+
+const EXAMPLES = `  rookery tail                                     the newest ten events, then what comes
+  rookery tail --conversation team-7 --since 2h    one conversation, from two hours ago on
+  rookery tail --user alice --kind messageSent     what alice writes, and what is written to her in direct ones
+  rookery tail --since CONV_0@1 --until 1d --json  the log up to yesterday, one object a line
+  rookery tail --grep 'invoice|发票'               a regular expression, over what an event says`;
+
+export function registerTail(program: Command): void {
+  operatorCommand(program, 'tail', 'follow the log, decoded: in colour on a terminal, JSON in a pipe', EXAMPLES)
+    .option('--conversation <id>', 'of this conversation')
+    .option('--user <id>', 'written by this user, naming them, or in a direct conversation of theirs')
+    .option('--since <place>', 'from a time or position on, instead of the newest lines')
+    .option('--until <place>', 'up to a time or position, and end there')
+    .option(
+      '--kind <types>',
+      'of these types, with commas: messageSent,membersAdded; `unreadable` for what no code can read',
+    )
+    .option(
+      '--grep <pattern>',
+      'whose text, names or ids match a JavaScript regular expression; without regard to case',
+    )
+    .option('-n, --lines <count>', 'newest events shown at first', '10')
+    .option('--no-follow', 'end at the end of the log')
+    .option('--no-json', 'lines for people, also in a pipe')
+    .action(async (options: Options) => {
+      const { parseConversationId } = await import('../domain/ids.ts');
+      const { idFrom } = await import('./operator.ts');
+      const conversation = idFrom(options.conversation, parseConversationId, 'the conversation');
+      const isWanted = await filterOf(options);
+      await withOperator(options, 'tail', '', async (operator) => {
+        const { convStreamOf } = await import('../protocol/subjects.ts');
+        const only = conversation === undefined ? undefined : convStreamOf(conversation, operator.topology);
+        const streams = await streamsOf(operator, options, only);
+        await show(streams, operator, options, isWanted);
+      });
+    });
+}
+
+interface Stream {
+  readonly convStream: number;
+  readonly reader: LogReader;
+  readonly follower: LogFollower;
+  /** The first position shown. */
+  readonly from: number;
+  /** The end of the log, or the last position wanted. */
+  readonly end: number;
+}
+
+/** @throws RookeryError BAD_REQUEST, NOT_FOUND where a position is beyond the end */
+async function streamsOf(operator: Operator, options: Options, only: number | undefined): Promise<Stream[]> {
+  const { JetstreamLogReader } = await import('../adapters/jetstream/log-reader.ts');
+  const { JetstreamLogFollower } = await import('../adapters/jetstream/log-follower.ts');
+  const { logBounds } = await import('../adapters/jetstream/log-places.ts');
+  const { momentOf } = await import('./moments.ts');
+  const { nats, log, topology } = operator;
+  const lines = countOf(options.lines);
+  const since = options.since === undefined ? undefined : await momentOf(operator, options.since, only);
+  const until = options.until === undefined ? undefined : await momentOf(operator, options.until, only);
+  const streams: Stream[] = [];
+  for (let convStream = 0; convStream < topology.convStreams; convStream++) {
+    if (only !== undefined && convStream !== only) continue;
+    const parts = { nc: nats.nc, js: nats.js, jsm: nats.jsm, convStream };
+    const { last } = await logBounds(nats.jsm, convStream);
+    const newest = Math.max(1, last - lines + 1);
+    streams.push({
+      convStream,
+      reader: new JetstreamLogReader(parts),
+      follower: new JetstreamLogFollower({ ...parts, log }),
+      from: since ? since.from(convStream) : until ? 1 : newest,
+      end: until ? until.to(convStream) : last,
+    });
+  }
+  return streams;
+}
+
+function countOf(text: string): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+}
+
+async function show(
+  streams: readonly Stream[],
+  { topology, stop }: Operator,
+  { json, until, follow, since, lines }: Options,
+  isWanted: (record: LogRecord) => boolean,
+): Promise<void> {
+  const { followLog, readOn } = await import('../application/replay/followed-log.ts');
+  const { mergedByTime } = await import('../application/replay/merged-log.ts');
+  const { EventLines, eventJson } = await import('./shown-event.ts');
+  const isJson = json ?? !process.stdout.isTTY;
+  const pretty = new EventLines(topology.convStreams);
+  const tell = async (record: LogRecord, convStream: number): Promise<void> => {
+    if (!isWanted(record)) return;
+    await print(isJson ? JSON.stringify(eventJson(record, convStream)) : pretty.lineOf(record, convStream));
+  };
+  const past = streams.map(({ convStream, reader, from, end }) => ({
+    convStream,
+    records: readOn(reader, from, end, stop),
+  }));
+  // Of several streams the newest lines of all: each has brought as many.
+  const isNewestOnly = since === undefined && until === undefined && streams.length > 1;
+  const shown: (readonly [LogRecord, number])[] = [];
+  for await (const { record, convStream } of mergedByTime(past)) {
+    if (!isNewestOnly) await tell(record, convStream);
+    else if (shown.push([record, convStream]) > Number(lines)) shown.shift();
+  }
+  for (const [record, convStream] of shown) await tell(record, convStream);
+  if (!follow || until !== undefined) return;
+  await Promise.all(
+    streams.map(async ({ convStream, follower, end, from }) => {
+      for await (const records of followLog(follower, Math.max(from, end + 1), stop)) {
+        for (const record of records) await tell(record, convStream);
+      }
+    }),
+  );
+}
+
+/** @throws RookeryError BAD_REQUEST, BAD_ID */
+async function filterOf(options: Options): Promise<(record: LogRecord) => boolean> {
+  const { isUnreadable } = await import('../ports/conversation-log.ts');
+  const { EVENT_TYPES } = await import('../domain/conversation-events.ts');
+  const { parseUserId } = await import('../domain/ids.ts');
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  const { concerns, eventJson } = await import('./shown-event.ts');
+  const { idFrom } = await import('./operator.ts');
+  if (Number.isNaN(countOf(options.lines)))
+    throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: no number`);
+  const kinds = options.kind?.split(',').map((kind) => kind.trim());
+  const known: readonly string[] = [...EVENT_TYPES, 'unreadable'];
+  for (const kind of kinds ?? []) {
+    if (known.includes(kind)) continue;
+    throw new RookeryError(
+      'BAD_REQUEST',
+      `--kind ${kind}: there is no such type of event; there are ${known.join(', ')}`,
+    );
+  }
+  const user = idFrom(options.user, parseUserId, 'the user');
+  const pattern = patternOf(options.grep, RookeryError);
+  const { conversation } = options;
+  return (record) => {
+    if (kinds && !kinds.includes(isUnreadable(record) ? 'unreadable' : record.event.type)) return false;
+    if (conversation !== undefined && (isUnreadable(record) || record.conversation !== conversation)) return false;
+    if (user !== undefined && !concerns(user, record)) return false;
+    if (!pattern) return true;
+    const { body: _body, data: _data, ...words } = eventJson(record, 0);
+    return pattern.test(JSON.stringify(words));
+  };
+}
+
+function patternOf(
+  text: string | undefined,
+  Refusal: typeof import('../protocol/error-codes.ts').RookeryError,
+): RegExp | undefined {
+  try {
+    return text === undefined ? undefined : new RegExp(text, 'iu');
+  } catch (cause) {
+    throw new Refusal('BAD_REQUEST', `--grep: ${(cause as Error).message}`, { cause });
+  }
+}

@@ -1,0 +1,88 @@
+/** `rookery tail` on a real log: what it shows, what it follows, and what it refuses. */
+import t from 'tap';
+import { directConversationId } from '../../src/domain/ids.ts';
+import { conversationSubject } from '../../src/protocol/subjects.ts';
+import { conversation, users } from '../support/given.ts';
+import { says, startOperated } from '../support/operated.ts';
+import { eventually } from '../support/waiting.ts';
+
+const [alice, bob] = users('alice', 'bob') as [never, never];
+const direct = directConversationId(alice, bob);
+const group = conversation('rooks');
+const scene = await startOperated({ convStreams: 2, inboxStreams: 1 });
+t.teardown(() => scene.stop());
+const { append, run, json } = scene;
+
+await append(group, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] });
+await append(direct, says(alice, 'the first\u001b[2J 乌鸦'));
+await append(direct, says(bob, 'the invoice'));
+for (let i = 0; i < 20; i++) await append(group, says(bob, `caw ${i}`));
+await scene.operator.js.publish(conversationSubject(direct, 'm'), new Uint8Array([0xc1]));
+
+t.test('in a pipe it is one JSON a line, the newest ten first', async (t) => {
+  const { code, stdout } = await run('tail', '--no-follow');
+  const lines = stdout.trimEnd().split('\n');
+  t.equal(code, 0);
+  t.equal(lines.length, 10);
+  t.match(lines.map((line) => JSON.parse(line)).slice(-2), [
+    { conversation: group, type: 'messageSent', by: bob, text: 'caw 19', body: String, pos: Number, at: String },
+    { type: 'unreadable', reason: /is not known/, data: 'wQ==' },
+  ]);
+});
+
+t.test('what is asked for and nothing else', async (t) => {
+  const texts = async (...args: string[]) =>
+    (await json('tail', '--since', '1d', '--no-follow', ...args)).map(({ text, type }) => text ?? type);
+  t.same(await texts('--conversation', direct), ['the first\u001b[2J 乌鸦', 'the invoice']);
+  t.same(await texts('--grep', 'INVOICE|鸦'), ['the first\u001b[2J 乌鸦', 'the invoice']);
+  t.same(await texts('--kind', 'groupCreated,unreadable'), ['groupCreated', 'unreadable']);
+  t.equal((await texts('--user', alice)).length, 3, 'hers, and what bob wrote to her');
+  const [{ stream, pos } = {}] = await json('tail', '--since', '1d', '--no-follow', '--grep', 'invoice');
+  t.same(await texts('--since', `${stream}@${pos}`, '--until', `${stream}@${pos}`, '--conversation', direct), [
+    'the invoice',
+  ]);
+  t.same(await texts('--until', '2001-01-01', '--conversation', direct).catch(() => 'nothing'), 'nothing');
+});
+
+t.test('lines for people line up, and nothing in a message steers the terminal', async (t) => {
+  const { stdout } = await run('tail', '--since', '1d', '--no-follow', '--no-json', '--conversation', direct);
+  t.notMatch(stdout, '\u001b');
+  const [, first = '', second = ''] = stdout.split('\n');
+  t.match(first, /alice +messageSent +the first\\u001b\[2J 乌鸦$/);
+  t.equal(first.indexOf('messageSent'), second.indexOf('messageSent'));
+});
+
+t.test('it follows, and Ctrl-C ends it', async (t) => {
+  const { child, said, ended } = scene.start('tail', '--conversation', direct, '-n', '0');
+  let sent = 0;
+  await eventually(async () => {
+    await append(direct, says(bob, `live ${sent++}`));
+    return said.stdout.includes('live ');
+  }, 'an event comes');
+  child.kill('SIGINT');
+  t.match(await ended, { code: 130, stderr: '' });
+});
+
+t.test('a reader that goes away ends it', async (t) => {
+  const { child, ended } = scene.start('tail', '--since', '1d');
+  child.stdout?.once('data', () => child.stdout?.destroy());
+  t.match(await ended, { code: 0, stderr: '' });
+});
+
+t.test('bad input is refused with a code', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['--kind', 'messageSend'], /^BAD_REQUEST: --kind messageSend: .*messageSent/],
+    [['--since', 'yesterday'], /^BAD_REQUEST: yesterday: this is neither a position/],
+    [['--since', '2026-13-01'], /^BAD_REQUEST: 2026-13-01/],
+    [['--since', '7'], /^BAD_REQUEST: 7: there are 2 CONV streams/],
+    [['--since', 'CONV_7@1'], /^BAD_REQUEST: CONV_7@1: the topology has no such stream/],
+    [['--since', 'CONV_0@0'], /^BAD_REQUEST: CONV_0@0/],
+    [['--until', 'CONV_0@99999'], /^NOT_FOUND: CONV_0@99999 is beyond the end of the log, which is at \d+/],
+    [['--grep', '('], /^BAD_REQUEST: --grep: /],
+    [['--conversation', 'direct:b:a'], /^BAD_ID: the conversation/],
+    [['-n', 'many'], /^BAD_REQUEST: --lines many/],
+  ];
+  for (const [args, stderr] of cases) {
+    t.match(await run('tail', ...args), { code: 1, stdout: '', stderr }, args.join(' '));
+  }
+});
