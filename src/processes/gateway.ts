@@ -6,7 +6,6 @@
  * through application/delivery, to every connected device of every recipient.
  */
 import type { FastifyRequest } from 'fastify';
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
 import { requireApiKey } from '../adapters/http/authorization.ts';
 import { registerLoginRoutes } from '../adapters/http/login-routes.ts';
@@ -22,6 +21,7 @@ import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamReadModels } from '../adapters/jetstream/read-models.ts';
 import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
+import { JetstreamTypingNews } from '../adapters/jetstream/typing-news.ts';
 import { JwtTokens, signDevToken, signToken } from '../adapters/jwt/tokens.ts';
 import { ScryptPasswords } from '../adapters/system/scrypt-passwords.ts';
 import { frameOnWire } from '../adapters/websocket/framing.ts';
@@ -33,17 +33,20 @@ import { Conversations } from '../application/gateway/conversations.ts';
 import { Identities } from '../application/gateway/identities.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import { Logins } from '../application/gateway/logins.ts';
-import { People } from '../application/gateway/people.ts';
+import { ownAccountOf, People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
 import { Requests } from '../application/gateway/requests.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
+import { Telling } from '../application/gateway/telling.ts';
+import { Typing } from '../application/gateway/typing.ts';
 import { AccountPolicy } from '../application/gateway/writing-policy.ts';
 import type { AccountLog } from '../ports/account-log.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
-import type { GatewayConfig } from './configuration/gateway.ts';
+import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
+import { gatewayMetrics } from './gateway-metrics.ts';
 
 const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** How long a drain waits for unanswered requests before the sockets are closed. */
@@ -92,25 +95,22 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
-  const { registry, refused } = metricsOf(sessions, appender, delivery, backlog, () => server.bufferedBytes);
-  const onRefused = (code: string): void => refused.inc({ code });
+  const unsentBytes = (): number => server.bufferedBytes;
+  const { registry, onRefused, onUntold } = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes });
   const requests = new Requests({ conversations, people, reading });
-  const shared = { conversations, requests, delivery, sessions, identities, clock, frameOnWire, onRefused };
+  const telling = tellingOf(sessions, limits, onUntold);
+  const news = new JetstreamTypingNews(nc, () => appender.connected);
+  const typing = new Typing({ conversations, news, telling, monotonicMs, onDropped: onUntold });
+  const shared = { conversations, requests, delivery, typing, sessions, identities, clock, frameOnWire, onRefused };
   const server = await serve(shared, config);
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
     access: { apiKeys: config.auth.apiKeys, tokens: identities },
-    requests,
-    conversations,
-    accounts,
-    accountLog,
-    isReady,
+    ...{ requests, conversations, accounts, accountLog, isReady },
     metrics: () => registry.metrics(),
   });
 
-  accounts.onChange((user, account) => {
-    sessions.review(user, (identity) => identities.refusalBy(account(), identity));
-  });
+  followAccounts({ accounts, identities, sessions, telling });
   await accounts.start();
   await delivery.start();
   const address = await server.http.listen({ host: config.host, port: config.port });
@@ -143,6 +143,27 @@ function peopleOf(
   const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger });
   const identities = new Identities(tokens, accounts, clock);
   return { accounts, people: new People(accounts, clock), identities, accountLog };
+}
+
+function tellingOf(sessions: Sessions, limits: GatewayLimits, onUntold: (why: string) => void): Telling {
+  const { maxBufferedBytes } = limits;
+  return new Telling({ sessions, frameOnWire, maxBufferedBytes, onSlow: () => onUntold('slow') });
+}
+
+interface Followers {
+  readonly accounts: Accounts;
+  readonly identities: Identities;
+  readonly sessions: Sessions;
+  readonly telling: Telling;
+}
+
+/** Who may not stay goes; who stays hears what their account is now. */
+function followAccounts({ accounts, identities, sessions, telling }: Followers): void {
+  accounts.onChange((user, account, pos) => {
+    if (!sessions.has(user)) return;
+    sessions.review(user, (identity) => identities.refusalBy(account(), identity));
+    telling.tell([user], { t: 'account', pos, account: ownAccountOf(account()) });
+  });
 }
 
 /** Sockets in front of sessions, as many as the limit says. */
@@ -214,40 +235,6 @@ async function endSessions({ http }: Server, sessions: Sessions): Promise<void> 
   while (sessions.inFlight > 0 && clock.nowMs() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
   sessions.endAll('SHUTTING_DOWN', 'the gateway shuts down');
   await http.close();
-}
-
-function metricsOf(
-  sessions: Sessions,
-  appender: JetstreamConversationLog,
-  delivery: Delivery,
-  backlog: LaneBacklog,
-  unsentBytes: () => number,
-) {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  gauge('rookery_sessions', 'open sessions', () => sessions.count);
-  gauge('rookery_appends_in_flight', 'appends not yet answered by the log', () => appender.inFlight);
-  gauge('rookery_lane_backlog', 'events in the log and not yet in the inboxes, of the last lane', () => backlog.events);
-  gauge('rookery_unsent_bytes', 'bytes written to sockets and not yet taken by them', unsentBytes);
-  gauge('rookery_requests_in_flight', 'requests not yet answered to their session', () => sessions.inFlight);
-  gauge('rookery_ring_bytes', 'inbox entries kept in memory', () => delivery.ringBytes);
-  const refused = new Counter({
-    name: 'rookery_refused_total',
-    help: 'requests answered with an error',
-    labelNames: ['code'],
-    registers: [registry],
-  });
-  return { registry, refused };
 }
 
 const range = <T>(count: number, make: (k: number) => T): T[] => Array.from({ length: count }, (_, k) => make(k));

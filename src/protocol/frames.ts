@@ -9,6 +9,7 @@
 import type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import type { ContactPage, OwnAccount, OwnAccountCommand, Profiles } from './account-frames.ts';
+import type { AccountFrame, TypingFrame, WritingFrame } from './ephemeral-frames.ts';
 import type { ErrorCode } from './error-codes.ts';
 import type { Entry } from './inbox-entry.ts';
 import type {
@@ -21,6 +22,7 @@ import type {
   VersionPage,
 } from './read-frames.ts';
 
+export type * from './ephemeral-frames.ts';
 export type * from './inbox-entry.ts';
 export type * from './read-frames.ts';
 
@@ -198,7 +200,7 @@ export interface PingFrame {
   readonly t: 'ping';
 }
 
-export type ClientFrame = HelloFrame | SendFrame | CommandFrame | QueryFrame | ConfirmFrame | PingFrame;
+export type ClientFrame = HelloFrame | SendFrame | CommandFrame | QueryFrame | ConfirmFrame | WritingFrame | PingFrame;
 
 // ---- server → client ----
 
@@ -311,5 +313,7 @@ export type ServerFrame =
   | ResultFrame
   | DeliverFrame
   | CursorFrame
+  | TypingFrame
+  | AccountFrame
   | ErrorFrame
   | PongFrame;

@@ -107,3 +107,5 @@ export const deadSubject = (worker: string, stream: string, pos: number): string
 /** Core NATS: a device has connected at a gateway; the payload is the session's id. */
 export const sessionSubject = (user: UserId, device: DeviceId): string => `session.${tokenOf(user)}.${tokenOf(device)}`;
 export const SESSION_WILDCARD = 'session.*.*';
+/** Core NATS: who is writing, and who is to see it. */
+export const TYPING_SUBJECT = 'typing';

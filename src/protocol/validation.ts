@@ -36,6 +36,8 @@ export function parseClientFrame(value: unknown, maxBodyBytes: number): ClientFr
       return parseSend(fields, maxBodyBytes);
     case 'confirm':
       return { t: 'confirm', seq: wholeNumber(fields.seq, 'seq') };
+    case 'typing':
+      return { t: 'typing', ...addressOf(fields) };
     case 'ping':
       return { t: 'ping' };
     case 'command':
@@ -83,16 +85,19 @@ function parseResume(value: unknown): Resume {
 }
 
 function parseSend(fields: Fields, maxBodyBytes: number): SendFrame {
-  const address =
-    fields.to === undefined ? { conversation: conversationId(fields.conversation) } : { to: userId(fields.to, 'to') };
-  if (fields.to !== undefined && fields.conversation !== undefined) throw bad('give `conversation` or `to`, not both');
   return {
     t: 'send',
     id: requestId(fields),
-    ...address,
+    ...addressOf(fields),
     clientMsgId: clientMsgId(fields.clientMsgId),
     ...parseContent(fields, maxBodyBytes),
   };
+}
+
+function addressOf({ conversation, to }: Fields): { readonly conversation: ConversationId } | { readonly to: UserId } {
+  if (to === undefined) return { conversation: conversationId(conversation) };
+  if (conversation !== undefined) throw bad('give `conversation` or `to`, not both');
+  return { to: userId(to, 'to') };
 }
 
 /** @throws RookeryError BAD_REQUEST, BAD_ID, BODY_TOO_LARGE */

@@ -94,6 +94,10 @@ export interface ClientEvents {
    */
   entry(conversation: ConversationId, entry: Entry): void | Promise<void>;
   status(status: Status): void;
+  /** A member is writing: to be shown for `forMs`, unless a message of theirs comes before. */
+  typing(conversation: ConversationId, writing: { readonly user: UserId; readonly forMs: number }): void;
+  /** This user's account has changed, here or on another device. What has changed while there was no connection `account()` tells. */
+  account(account: OwnAccount): void;
   /** The cursor meant nothing any more; what is not known yet comes from the log. */
   resync(reason: ResyncReason): void;
   /**
@@ -147,6 +151,8 @@ export class Client {
   readonly #handlers: { [Name in keyof ClientEvents]: Set<ClientEvents[Name]> } = {
     entry: new Set(),
     status: new Set(),
+    typing: new Set(),
+    account: new Set(),
     resync: new Set(),
     rejected: new Set(),
     duplicate: new Set(),
@@ -209,6 +215,14 @@ export class Client {
   /** As `send`, `text/plain`. */
   sendText(target: Target, text: string): Sending {
     return this.send(target, { contentType: 'text/plain', body: new TextEncoder().encode(text) });
+  }
+
+  /**
+   * Tells the others that this user is writing; may be called with each key, it is thinned out. Without a connection nothing
+   * happens. @throws RookeryError BAD_ID
+   */
+  typing(target: Target): void {
+    this.#runtime.input({ type: 'typing', address: addressOf(target) });
   }
 
   // Commands: stored and sent as messages are, each throws RookeryError BAD_ID for what is no id.
@@ -537,6 +551,8 @@ export class Client {
       case 'status':
         this.#status = effect.status;
         return this.#emit('status', effect.status);
+      case 'told':
+        return this.#told(effect.frame);
       case 'resync':
         return this.#emit('resync', effect.reason);
       case 'gap': {
@@ -544,6 +560,14 @@ export class Client {
         return this.#emit('gap', conversation, { after, found, lost });
       }
     }
+  }
+
+  #told(frame: Extract<Effect, { type: 'told' }>['frame']): void {
+    if (frame.t === 'typing') {
+      const { conversation, user, forMs } = frame;
+      return this.#emit('typing', conversation, { user, forMs });
+    }
+    this.#emit('account', frame.account);
   }
 
   #resolveFlushed(): void {

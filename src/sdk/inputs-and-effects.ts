@@ -1,9 +1,19 @@
 /** What the machine is told, and what it wants done. */
 import type { ClientMsgId, ConversationId } from '../domain/ids.ts';
 import type { RookeryError } from '../protocol/error-codes.ts';
-import type { ClientFrame, Cursor, Entry, Query, QueryResult, ResyncReason, ServerFrame } from '../protocol/frames.ts';
+import type {
+  AccountFrame,
+  ClientFrame,
+  Cursor,
+  Entry,
+  Query,
+  QueryResult,
+  ResyncReason,
+  ServerFrame,
+  TypingFrame,
+} from '../protocol/frames.ts';
 import type { ClientError } from './client-error.ts';
-import type { OutboxEntry, Request } from './requests.ts';
+import type { Address, OutboxEntry, Request } from './requests.ts';
 import type { Mark } from './storage.ts';
 
 export type Status =
@@ -25,6 +35,8 @@ export type Input =
   /** `ticket` names the call whose promise is to be settled. */
   | { readonly type: 'request'; readonly ticket: number; readonly clientMsgId: ClientMsgId; readonly request: Request }
   | { readonly type: 'query'; readonly ticket: number; readonly query: Query }
+  /** The user is writing. */
+  | { readonly type: 'typing'; readonly address: Address }
   /** For the hello; undefined where the app has none. */
   | { readonly type: 'token'; readonly token: string | undefined }
   | { readonly type: 'opened' }
@@ -77,6 +89,8 @@ export type Effect =
       readonly marks: readonly (readonly [ConversationId, Mark])[];
     }
   | { readonly type: 'status'; readonly status: Status }
+  /** What the server tells and nobody keeps. */
+  | { readonly type: 'told'; readonly frame: TypingFrame | AccountFrame }
   | { readonly type: 'resync'; readonly reason: ResyncReason }
   | ({ readonly type: 'gap'; readonly conversation: ConversationId } & Gap);
 

@@ -31,5 +31,8 @@ export const MAX_RETRY_MS = 20_000;
 export const COMMIT_EVERY_MS = 250;
 export const COMMIT_EVERY_ENTRIES = 1_000;
 
+/** That the user is writing is told once in this time, a conversation; it holds for twice as long. */
+export const TYPING_EVERY_MS = 3_000;
+
 /** How long `close` waits for the outbox of a live connection, and for the handler that is at work. */
 export const DRAIN_WITHIN_MS = 5_000;

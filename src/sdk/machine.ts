@@ -16,7 +16,9 @@ import type { Effect, Input, Moment, Outcome, TimerName } from './inputs-and-eff
 import * as limits from './limits.ts';
 import { Outbox, type Unanswered } from './outbox.ts';
 import { Queries } from './queries.ts';
+import type { Address } from './requests.ts';
 import type { StoredState } from './storage.ts';
+import { TypingTold } from './typing.ts';
 
 export interface MachineOptions {
   readonly device: DeviceId;
@@ -34,6 +36,7 @@ export class Machine {
   readonly #inbox: Inbox;
   readonly #commits: Commits;
   readonly #queries = new Queries();
+  readonly #typing = new TypingTold();
   #phase: Phase = 'idle';
   #stopReason = '';
   #user: UserId | undefined;
@@ -82,6 +85,8 @@ export class Machine {
         return this.#request(input, moment);
       case 'query':
         return this.#query(input, moment);
+      case 'typing':
+        return this.#type(input.address, moment);
       case 'token':
         return this.#authenticated(input.token);
       case 'opened':
@@ -238,6 +243,12 @@ export class Machine {
     return [{ type: 'answer', ticket, result: new ClientError('OUTBOX_FULL', 'too many queries wait') }];
   }
 
+  /** Of no use later: without a connection it is dropped. */
+  #type(address: Address, { nowMs }: Moment): Effect[] {
+    if (this.#phase !== 'online') return [];
+    return this.#typing.next(address, this.#user as UserId, nowMs).map((frame) => ({ type: 'write', frame }));
+  }
+
   #send({ nowMs }: Moment): Effect[] {
     if (this.#phase !== 'online') return [];
     const room = (): number => this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay;
@@ -299,6 +310,9 @@ export class Machine {
         return this.#delivered(frame.conversation, frame.entries, moment);
       case 'cursor':
         return this.#reached({ epoch: frame.epoch, seq: frame.seq }, moment);
+      case 'typing':
+      case 'account':
+        return [{ type: 'told', frame }];
       case 'resync':
         this.#inbox.resynced();
         return [{ type: 'resync', reason: frame.reason }];

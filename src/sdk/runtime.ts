@@ -17,7 +17,9 @@ export interface RuntimePorts {
   token(): Promise<string>;
   /** One entry, handled when it resolves. */
   handle(conversation: ConversationId, entry: Entry): void | Promise<void>;
-  perform(effect: Extract<Effect, { type: 'settle' | 'refused' | 'answer' | 'status' | 'resync' | 'gap' }>): void;
+  perform(
+    effect: Extract<Effect, { type: 'settle' | 'refused' | 'answer' | 'told' | 'status' | 'resync' | 'gap' }>,
+  ): void;
   /** All that the inputs so far have caused is done. */
   settled(): void;
   /** The storage or a handler failed; the machine has been stopped. */

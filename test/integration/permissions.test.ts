@@ -91,9 +91,10 @@ t.test('a gateway appends and reads, and writes no inbox', (t) =>
         'query.1',
         'tailed.1',
         'session.u.d',
+        'typing',
         '$JS.API.DIRECT.GET.INBOX_1',
       ],
-      subscribe: ['notice.*', 'session.*.*', '_INBOX_gateway.>'],
+      subscribe: ['notice.*', 'session.*.*', 'typing', '_INBOX_gateway.>'],
     },
     {
       publish: [
@@ -129,7 +130,7 @@ t.test('a fan-out worker reads the log and writes inboxes, and appends nothing',
         'session.u.d',
         ...administration,
       ],
-      subscribe: ['>', 'conv.>', 'inbox.>', '_INBOX_gateway.>', 'session.*.*'],
+      subscribe: ['>', 'conv.>', 'inbox.>', '_INBOX_gateway.>', 'session.*.*', 'typing'],
     },
   ),
 );

@@ -12,11 +12,11 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'df23d02cf3ee811189b3e5a3bfceee68bace1e159433c8c06468afdac4741452';
+const PINNED = 'bc40629f90be38eeb4dd2830bd77fcd81fa891f9684443eee37ed3d759e1631a';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
-const FRAMES = ['frames', 'account-frames', 'inbox-entry', 'read-frames'];
+const FRAMES = ['frames', 'account-frames', 'ephemeral-frames', 'inbox-entry', 'read-frames'];
 const frames = FRAMES.map((name) => read(`src/protocol/${name}.ts`)).join('');
 const [, normative = ''] = /<!-- normative: begin -->(.*)<!-- normative: end -->/s.exec(read('docs/PROTOCOL.md')) ?? [];
 

@@ -437,6 +437,30 @@ t.test('17: what the log refused, and whose ack was lost, is refused and not sen
   t.equal(scene.machine.outboxSize, 0);
 });
 
+t.test('18: writing is told on a connection alone, thinned out; that of others is told to the app', async (t) => {
+  const writes = (to: string): Input => ({ type: 'typing', address: { to: user(to) } });
+  const scene = new Scene().when(writes('bob'));
+  t.same(scene.types, [], 'without a connection it is dropped');
+  scene.online().when(writes('bob'), writes('bob'), writes('carol'));
+  t.same(
+    scene.of('write').map(({ frame }) => frame),
+    [
+      { t: 'typing', to: 'bob' },
+      { t: 'typing', to: 'carol' },
+    ],
+  );
+  t.equal(
+    scene
+      .later(limits.TYPING_EVERY_MS - 1)
+      .when(writes('bob'))
+      .of('write').length,
+    0,
+  );
+  t.equal(scene.later(1).when(writes('bob')).of('write').length, 1);
+  const told = { t: 'typing', conversation: room, user: user('bob'), forMs: 6_000 } as const;
+  t.same(scene.when(frame(told)).of('told'), [{ type: 'told', frame: told }]);
+});
+
 t.test('every invariant of SPEC.md has its test', async (t) => {
   const spec = readFileSync(new URL('../../src/sdk/SPEC.md', import.meta.url), 'utf8').split('## Invariants')[1] ?? '';
   const tests = readFileSync(new URL(import.meta.url), 'utf8');

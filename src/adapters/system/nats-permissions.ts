@@ -28,7 +28,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
       return {
         publish: {
           allow: [
-            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*'],
+            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*', 'typing'],
             ...[...conv, ...inbox, USER_STREAM].flatMap(reading),
             // Of the leader: an account, the newest change of a conversation, before a command is refused; and what a replica
             // lacks, which may only be behind.
@@ -37,7 +37,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           ],
           deny: onFanOut,
         },
-        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*'] },
+        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*', 'typing'] },
       };
     case 'fan-out-worker':
       return {

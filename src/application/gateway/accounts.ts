@@ -64,7 +64,7 @@ export class Accounts {
   });
   readonly #reads = new Slots(MAX_READS);
   readonly #loading = new Map<UserId, Loading>();
-  #listener: ((user: UserId, account: () => Account) => void) | undefined;
+  #listener: ((user: UserId, account: () => Account, pos: number) => void) | undefined;
   #following: { stop(): Promise<void> } | undefined;
   #stopped = false;
 
@@ -95,7 +95,7 @@ export class Accounts {
   }
 
   /** One listener: each change of an account, made here or elsewhere. The account is decoded when asked for. */
-  onChange(listener: (user: UserId, account: () => Account) => void): void {
+  onChange(listener: (user: UserId, account: () => Account, pos: number) => void): void {
     this.#listener = listener;
   }
 
@@ -174,7 +174,7 @@ export class Accounts {
       const loading = this.#loading.get(user);
       if (loading) loading.heard = news.read();
       if (this.#known.has(user)) this.#learn(news.read());
-      this.#listener?.(user, () => news.read().account);
+      this.#listener?.(user, () => news.read().account, news.pos);
     } catch (error) {
       // Nobody of ours has written it: who asks for the account is told so.
       this.#known.delete(news.user);

@@ -44,6 +44,11 @@ export interface Sent extends Appended {
   readonly at: number;
 }
 
+export interface Hearers {
+  readonly memberCount: number;
+  readonly others: readonly UserId[];
+}
+
 export interface ConversationsParts {
   readonly log: ConversationLog & UserLog;
   readonly views: ConversationViews;
@@ -167,6 +172,18 @@ export class Conversations {
     };
   }
 
+  /**
+   * Who else would get what `by` said there now, of a large group not all; undefined where they may not speak, or nobody can tell.
+   * @throws as WritingPolicy
+   */
+  async hearersOf(by: UserId, target: ConversationId): Promise<Hearers | undefined> {
+    const event = await this.#policy.stamped(target, { ...SILENCE, by });
+    const view = this.#cache.get(target, by) ?? (await this.#fetch(target, by));
+    if (!view || this.#refusal(view, event)) return undefined;
+    const { conversation, memberCount } = view;
+    return { memberCount, others: [...conversation.roster.members.keys()].filter((user) => user !== by) };
+  }
+
   /** @returns where it stands already, if it does: then it is a retry, and its first answer stands. @throws its refusal */
   async #decide(target: ConversationId, event: ConversationEvent): Promise<Appended | undefined> {
     const view = this.#cache.get(target, event.by) ?? (await this.#fetch(target, event.by));
@@ -265,6 +282,9 @@ export class Conversations {
     return once(this.#fetching, keyOf(id, by), fetch);
   }
 }
+
+/** A message by nobody, to ask whether there could be one. */
+const SILENCE = { type: 'messageSent', id: '' as ClientMsgId, contentType: '', body: new Uint8Array() } as const;
 
 /**
  * Resolves when it is over; with the error where it failed for a passing reason. Its sender will try again, so what waits

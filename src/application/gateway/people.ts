@@ -22,8 +22,7 @@ export class People {
 
   /** @throws RookeryError LOG_UNAVAILABLE */
   async own(user: UserId): Promise<OwnAccount> {
-    const account = await this.#accounts.get(user);
-    return { ...publicProfileOf(account), settings: account.settings };
+    return ownAccountOf(await this.#accounts.get(user));
   }
 
   /** @throws RookeryError LOG_UNAVAILABLE */
@@ -44,6 +43,11 @@ export class People {
     }
   }
 }
+
+export const ownAccountOf = (account: Account): OwnAccount => ({
+  ...publicProfileOf(account),
+  settings: account.settings,
+});
 
 export const publicProfileOf = ({ user, kind, state, profile }: Account): PublicProfile => ({
   user,

@@ -24,6 +24,7 @@ import type { Identities } from './identities.ts';
 import type { Requests } from './requests.ts';
 import { conversationOf, SendOrder } from './send-order.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
+import type { Typing, Typist } from './typing.ts';
 
 /** A client that sends more frames than this that cannot be read is not ours. A request that is refused does not count. */
 const MAX_BAD_FRAMES = 16;
@@ -45,6 +46,7 @@ export interface SessionParts {
   readonly conversations: Conversations;
   readonly requests: Requests;
   readonly delivery: Delivery;
+  readonly typing: Typing;
   readonly sessions: Sessions;
   readonly identities: Identities;
   readonly clock: Clock;
@@ -65,6 +67,8 @@ export class Session implements RegisteredSession {
   readonly #parts: SessionParts;
   #state: 'new' | 'greeting' | 'open' | 'ended' = 'new';
   readonly #order = new SendOrder();
+  /** Only of who has ever written something. */
+  #typist: Typist | undefined;
   #attachment: Attachment | undefined;
   #inFlight = 0;
   #badFrames = 0;
@@ -126,6 +130,10 @@ export class Session implements RegisteredSession {
       throw new RookeryError('HELLO_EXPECTED', 'the first frame must be a hello, and its welcome be awaited');
     }
     if (frame.t === 'confirm') return this.#attachment?.confirm(frame.seq);
+    if (frame.t === 'typing') {
+      this.#typist ??= this.#parts.typing.typist(this.user as UserId);
+      return this.#typist.writes(frame);
+    }
     if (frame.t === 'query') {
       this.#admit();
       return this.#ask(frame, () => undefined);

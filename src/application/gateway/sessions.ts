@@ -3,6 +3,7 @@
  * on every other. One sweep looks after all of them; nothing is set up per session.
  */
 import type { DeviceId, UserId } from '../../domain/ids.ts';
+import type { ClientConnection } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { SessionNews } from '../../ports/session-news.ts';
 import type { Identity } from '../../ports/tokens.ts';
@@ -16,6 +17,7 @@ const MAX_ANNOUNCED = 10_000;
 
 export interface RegisteredSession {
   readonly id: string;
+  readonly connection: ClientConnection;
   /** Milliseconds since 1970: when the socket was opened; from the hello on, when that was. */
   readonly openedAt: number;
   /** Undefined before the hello. */
@@ -86,6 +88,15 @@ export class Sessions {
     if (devices?.get(device) !== session) return;
     devices.delete(device);
     if (devices.size === 0) this.#byDevice.delete(user);
+  }
+
+  has(user: UserId): boolean {
+    return this.#byDevice.has(user);
+  }
+
+  /** Those of a user that have been greeted. */
+  of(user: UserId): Iterable<RegisteredSession> {
+    return this.#byDevice.get(user)?.values() ?? [];
   }
 
   /** Ends those of a user that may not stay. */

@@ -1,0 +1,52 @@
+/** What a gateway tells of itself at `/metrics`. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
+import type { Delivery } from '../application/delivery/delivery.ts';
+import type { LaneBacklog } from '../application/gateway/lane-backlog.ts';
+import type { Sessions } from '../application/gateway/sessions.ts';
+
+export interface Measured {
+  readonly sessions: Sessions;
+  readonly appender: JetstreamConversationLog;
+  readonly delivery: Delivery;
+  readonly backlog: LaneBacklog;
+  readonly unsentBytes: () => number;
+}
+
+export function gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes }: Measured) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  };
+  gauge('rookery_sessions', 'open sessions', () => sessions.count);
+  gauge('rookery_appends_in_flight', 'appends not yet answered by the log', () => appender.inFlight);
+  gauge('rookery_lane_backlog', 'events in the log and not yet in the inboxes, of the last lane', () => backlog.events);
+  gauge('rookery_unsent_bytes', 'bytes written to sockets and not yet taken by them', unsentBytes);
+  gauge('rookery_requests_in_flight', 'requests not yet answered to their session', () => sessions.inFlight);
+  gauge('rookery_ring_bytes', 'inbox entries kept in memory', () => delivery.ringBytes);
+  const refused = new Counter({
+    name: 'rookery_refused_total',
+    help: 'requests answered with an error',
+    labelNames: ['code'],
+    registers: [registry],
+  });
+  const untold = new Counter({
+    name: 'rookery_untold_total',
+    help: 'what is told to connected devices alone and was not: too often, too large a group, nobody to be told, a slow reader',
+    labelNames: ['why'],
+    registers: [registry],
+  });
+  return {
+    registry,
+    onRefused: (code: string): void => refused.inc({ code }),
+    onUntold: (why: string): void => untold.inc({ why }),
+  };
+}
