@@ -29,6 +29,7 @@ import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
 import { AccountAdministration } from '../application/gateway/account-administration.ts';
 import { Accounts } from '../application/gateway/accounts.ts';
+import { ContactRequests } from '../application/gateway/contact-requests.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
 import { Identities } from '../application/gateway/identities.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
@@ -78,7 +79,8 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { accounts, people, identities, accountLog } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
   const policy = new AccountPolicy(accounts, config.messaging);
   const pressed = new BackpressuredLog(appender, backlog, topology);
-  const conversations = new Conversations({ log: pressed, views, clock, policy });
+  const contactRequests = new ContactRequests(limits.maxContactRequestsPerHour, monotonicMs);
+  const conversations = new Conversations({ log: pressed, views, clock, policy, contactRequests });
 
   // The past: asked of the read-model workers.
   const reading = new Reading(new JetstreamReadModels(nc), topology, clock);

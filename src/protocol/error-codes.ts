@@ -23,6 +23,8 @@ export const errorCodes = {
   NOT_A_GROUP: { status: 409, retry: false },
   NOT_A_DIRECT_CONVERSATION: { status: 409, retry: false },
   INDEX_BEYOND_END: { status: 409, retry: false },
+  // What the gateway alone can know.
+  TOO_MANY_CONTACT_REQUESTS: { status: 429, retry: false },
   // What an account refuses (domain/account.ts).
   ACCOUNT_EXISTS: { status: 409, retry: false },
   ACCOUNT_UNKNOWN: { status: 404, retry: false },

@@ -1,5 +1,6 @@
 /** What waits for a decision, when the decision before it fails: against a log and views whose answers the test gives. */
 import t from 'tap';
+import { ContactRequests } from '../../src/application/gateway/contact-requests.ts';
 import { Conversations } from '../../src/application/gateway/conversations.ts';
 import { type ConversationEvent, evolve, initialConversation } from '../../src/domain/conversation.ts';
 import type { ConversationId } from '../../src/domain/ids.ts';
@@ -27,6 +28,7 @@ function scene() {
   };
   const conversations = new Conversations({
     clock: { nowMs: () => Date.now() },
+    contactRequests: new ContactRequests(60, () => 0),
     policy: { stampedNow: (_target, event) => event, stamped: async (_target, event) => event },
     views: {
       fetch: async () => {

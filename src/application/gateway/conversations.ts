@@ -20,6 +20,7 @@ import { isExpired } from '../../projections/fan-out.ts';
 import type { OwnAccountCommand } from '../../protocol/account-frames.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
+import type { ContactRequests } from './contact-requests.ts';
 import { keyOf, ViewCache } from './view-cache.ts';
 import type { WritingPolicy } from './writing-policy.ts';
 
@@ -54,6 +55,7 @@ export interface ConversationsParts {
   readonly views: ConversationViews;
   readonly clock: Clock;
   readonly policy: WritingPolicy;
+  readonly contactRequests: ContactRequests;
 }
 
 export class Conversations {
@@ -61,6 +63,7 @@ export class Conversations {
   readonly #views: ConversationViews;
   readonly #clock: Clock;
   readonly #policy: WritingPolicy;
+  readonly #contactRequests: ContactRequests;
   readonly #cache = new ViewCache();
   /** Fetches under way, by conversation and sender: what that one sends there meanwhile shares the view. */
   readonly #fetching = new Map<string, Promise<View | undefined>>();
@@ -75,11 +78,12 @@ export class Conversations {
   /** Queries under way: who asks the same meanwhile shares the next answer. */
   readonly #asking = new Map<string, Asking<View | undefined>>();
 
-  constructor({ log, views, clock, policy }: ConversationsParts) {
+  constructor({ log, views, clock, policy, contactRequests }: ConversationsParts) {
     this.#log = log;
     this.#views = views;
     this.#clock = clock;
     this.#policy = policy;
+    this.#contactRequests = contactRequests;
     views.onChange((id) => this.#cache.delete(id));
   }
 
@@ -239,6 +243,7 @@ export class Conversations {
       if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
       const refusal = view && this.#refusal(view, event);
       if (refusal) throw refused(refusal);
+      if (attempt === 1) this.#contactRequests.count(event, view?.conversation);
       this.#cache.delete(target);
       try {
         // Without a view the fold decides alone.

@@ -72,6 +72,11 @@ const limitFields = Type.Object(
       minimum: 1,
       description: 'events of a lane in the log and not yet in the inboxes; beyond: OVERLOADED',
     }),
+    maxContactRequestsPerHour: Type.Integer({
+      default: 60,
+      minimum: 1,
+      description: 'of one user to others, as this gateway counts them; beyond: TOO_MANY_CONTACT_REQUESTS',
+    }),
     appendDeadlineMs: Type.Integer({
       default: 10_000,
       minimum: 100,
