@@ -69,6 +69,7 @@ export async function withOperator(
  */
 export function interruptible(goOn: string): AbortSignal {
   const interrupted = new AbortController();
+  process.stdout.on('error', () => (isReaderGone = true));
   const onSignal = (exitCode: number): void => {
     if (interrupted.signal.aborted) process.exit(exitCode);
     process.exitCode = exitCode;
@@ -76,20 +77,22 @@ export function interruptible(goOn: string): AbortSignal {
     interrupted.abort();
   };
   process.on('SIGINT', () => onSignal(INTERRUPTED_EXIT_CODE));
-  process.on('SIGTERM', () => onSignal(process.stdout.errored ? 0 : TERMINATED_EXIT_CODE));
+  process.on('SIGTERM', () => onSignal(isReaderGone ? 0 : TERMINATED_EXIT_CODE));
   return interrupted.signal;
 }
+
+let isReaderGone = false;
 
 /** Written when whoever reads is ready for more: nothing piles up here. */
 export async function print(text: string): Promise<void> {
   const { stdout } = process;
-  if (stdout.errored || stdout.write(`${text}\n`)) return;
+  if (isReaderGone || stdout.write(`${text}\n`)) return;
   await new Promise<void>((resolve) => {
     const done = (): void => {
-      stdout.off('drain', done).off('close', done);
+      stdout.off('drain', done).off('error', done);
       resolve();
     };
-    stdout.on('drain', done).on('close', done);
+    stdout.on('drain', done).on('error', done);
   });
 }
 

@@ -26,7 +26,7 @@ t.test('in a pipe it is one JSON a line, the newest ten first', async (t) => {
   t.equal(lines.length, 10);
   t.match(lines.map((line) => JSON.parse(line)).slice(-2), [
     { conversation: group, type: 'messageSent', by: bob, text: 'caw 19', body: String, pos: Number, at: String },
-    { type: 'unreadable', reason: /is not known/, data: 'wQ==' },
+    { type: 'unreadable', reason: /schema version/, data: 'wQ==' },
   ]);
 });
 
