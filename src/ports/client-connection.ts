@@ -22,5 +22,7 @@ export interface ClientConnection {
 
 /**
  * A payload in one codec as the bytes of a WebSocket frame: server to client, so unmasked, final, uncompressed.
+ *
+ * @param memory where the frame shall stand, for who keeps it; else in memory for what is soon let go
  */
-export type FrameOnWire = (codec: Codec, payload: Uint8Array) => Uint8Array;
+export type FrameOnWire = (codec: Codec, payload: Uint8Array, memory?: (bytes: number) => Buffer) => Uint8Array;

@@ -4,10 +4,10 @@ import type { FrameOnWire } from '../../ports/client-connection.ts';
 const FINAL_TEXT = 0x81;
 const FINAL_BINARY = 0x82;
 
-export const frameOnWire: FrameOnWire = (codec, payload) => {
+export const frameOnWire: FrameOnWire = (codec, payload, memory = Buffer.allocUnsafe) => {
   const { length } = payload;
   const headerBytes = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const wire = Buffer.allocUnsafe(headerBytes + length);
+  const wire = memory(headerBytes + length);
   wire[0] = codec.binary ? FINAL_BINARY : FINAL_TEXT;
   if (headerBytes === 2) {
     wire[1] = length;

@@ -10,6 +10,7 @@ import { LaneTerms } from '../../projections/lane-terms.ts';
 import { Lineage } from '../../projections/lineage.ts';
 import { bodyOf, decodeOrigin, type Origin, packKey, packOffsetOf, RecordKind } from '../../protocol/inbox-record.ts';
 import { Run } from './run.ts';
+import { Slabs } from './slabs.ts';
 
 /** Packs kept for the pointers behind them, in bytes: they come within the same window, or a restarted worker's next. */
 const MAX_PACK_BYTES = 32 * 1_024 * 1_024;
@@ -28,6 +29,7 @@ export class InboxDecoder {
   readonly #frameOnWire: FrameOnWire;
   readonly #log: Log;
   readonly #onCheckpoint: (origin: Origin) => void;
+  readonly #slabs = new Slabs();
   readonly #packs = new LRUCache<string, Run>({ maxSize: MAX_PACK_BYTES, sizeCalculation: (run) => run.bytes });
   #lastRun: Run | undefined;
   #lastPack: { readonly origin: Origin; readonly offset: number; readonly run: Run } | undefined;
@@ -51,7 +53,7 @@ export class InboxDecoder {
         this.terms.observeMarker(origin, seq);
         this.lineage.observe(seq, origin.from);
       } else if (this.terms.judge(origin, seq) === 'valid') {
-        this.#packs.set(packKey(origin, origin.offset), new Run(bodyOf(data), this.#frameOnWire));
+        this.#packs.set(packKey(origin, origin.offset), this.#run(bodyOf(data)));
       }
     } catch (error) {
       this.#log.error({ what: 'inbox record unreadable', kind, seq, reason: String(error) });
@@ -75,8 +77,12 @@ export class InboxDecoder {
     if (verdict !== 'valid') return verdict === 'void' ? undefined : BEYOND_RETENTION;
     if (origin.kind === RecordKind.pointer) return this.#resolve(origin, data);
     const body = bodyOf(data);
-    if (!this.#lastRun?.hasBody(body)) this.#lastRun = new Run(body, this.#frameOnWire);
+    if (!this.#lastRun?.hasBody(body)) this.#lastRun = this.#run(body);
     return this.#lastRun;
+  }
+
+  #run(body: Uint8Array): Run {
+    return new Run(body, this.#frameOnWire, this.#slabs.take);
   }
 
   #resolve(origin: Origin, data: Uint8Array): Run | Unresolved {

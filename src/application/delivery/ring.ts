@@ -11,8 +11,9 @@ export interface RingLimits {
   readonly maxBytes: number;
 }
 
-/** What an entry weighs beside the bytes of its run. */
+/** What an entry weighs here, and a run beside its bytes (measured: the objects that hold it). */
 const ENTRY_BYTES = 40;
+const RUN_BYTES = 200;
 const NONE = -1;
 
 /** Some of a user's entries, in order. */
@@ -85,7 +86,7 @@ export class Ring {
     this.#seqs[slot] = seq;
     this.#runs[slot] = run;
     this.#newest.set(user, position);
-    this.#bytes += ENTRY_BYTES + (run.lastRingPosition < this.#tail ? run.bytes : 0);
+    this.#bytes += ENTRY_BYTES + (run.lastRingPosition < this.#tail ? RUN_BYTES + run.bytes : 0);
     run.lastRingPosition = position;
     while (this.#bytes > this.#maxBytes && this.#tail < this.#head) this.#evict();
   }
@@ -147,7 +148,7 @@ export class Ring {
     const run = this.#runs[slot] as Run;
     const user = this.#users[slot] as string;
     this.#coveredFrom = (this.#seqs[slot] as number) + 1;
-    this.#bytes -= ENTRY_BYTES + (run.lastRingPosition === position ? run.bytes : 0);
+    this.#bytes -= ENTRY_BYTES + (run.lastRingPosition === position ? RUN_BYTES + run.bytes : 0);
     this.#runs[slot] = undefined;
     if (this.#newest.get(user) === position) this.#newest.delete(user);
   }

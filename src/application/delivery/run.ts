@@ -12,10 +12,13 @@ export class Run {
   /** Position in the ring of the newest entry that refers to it; the ring's own. */
   lastRingPosition = -1;
 
-  /** @param body a `deliver` frame in MessagePack; may be a view, it is copied */
-  constructor(body: Uint8Array, frameOnWire: FrameOnWire) {
+  /**
+   * @param body a `deliver` frame in MessagePack; may be a view, it is copied
+   * @param memory where the copy shall stand, for a run that is kept
+   */
+  constructor(body: Uint8Array, frameOnWire: FrameOnWire, memory?: (bytes: number) => Buffer) {
     this.#frameOnWire = frameOnWire;
-    this.#msgpackWire = frameOnWire(msgpackCodec, body);
+    this.#msgpackWire = frameOnWire(msgpackCodec, body, memory);
     this.#bodyAt = this.#msgpackWire.length - body.length;
   }
 
