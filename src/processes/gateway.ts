@@ -37,6 +37,7 @@ import { Logins } from '../application/gateway/logins.ts';
 import { ownAccountOf, People } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
 import { Requests } from '../application/gateway/requests.ts';
+import { RetryPace } from '../application/gateway/retry-pace.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import { Telling } from '../application/gateway/telling.ts';
@@ -62,6 +63,7 @@ export interface Gateway {
 }
 
 const clock: Clock = { nowMs: () => Date.now() };
+const monotonicMs = (): number => performance.now();
 
 export async function startGateway(config: GatewayConfig, log: Log): Promise<Gateway> {
   const { limits, topology, auth } = config;
@@ -74,7 +76,6 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
   const views = new JetstreamConversationViews(nc, topology);
   const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
-  const monotonicMs = (): number => performance.now();
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
   const { accounts, people, identities, accountLog } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
   const policy = new AccountPolicy(accounts, config.messaging);
@@ -169,9 +170,13 @@ function followAccounts({ accounts, identities, sessions, telling }: Followers):
 }
 
 /** Sockets in front of sessions, as many as the limit says. */
-function serve(shared: Omit<SessionParts, 'limits'>, { limits, trustedProxies }: GatewayConfig): Promise<Server> {
+function serve(
+  shared: Omit<SessionParts, 'limits' | 'pace'>,
+  { limits, trustedProxies }: GatewayConfig,
+): Promise<Server> {
   const { maxBodyBytes, maxInFlight, maxBufferedBytes, heartbeatMs } = limits;
-  const parts: SessionParts = { ...shared, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
+  const pace = new RetryPace(monotonicMs);
+  const parts: SessionParts = { ...shared, pace, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
   return createServer({
     ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused: shared.onRefused, trustedProxies },
     open(connection) {
@@ -207,7 +212,7 @@ async function registerHttp({ http }: Server, config: GatewayConfig, needs: Http
   await registerUserRoutes(http, { access, maxBodyBytes, requests });
   if (!login.enabled) return;
   const logins = new Logins({
-    ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs: () => performance.now() },
+    ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs },
     issue: (user, expiresAt) => signToken(auth, user, expiresAt),
     tokenLifetimeMs: login.tokenLifetimeMs,
   });

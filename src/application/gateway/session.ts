@@ -22,6 +22,7 @@ import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
 import type { Identities } from './identities.ts';
 import type { Requests } from './requests.ts';
+import type { RetryPace } from './retry-pace.ts';
 import { conversationOf, SendOrder } from './send-order.ts';
 import type { RegisteredSession, Sessions } from './sessions.ts';
 import type { Typing, Typist } from './typing.ts';
@@ -49,6 +50,7 @@ export interface SessionParts {
   readonly typing: Typing;
   readonly sessions: Sessions;
   readonly identities: Identities;
+  readonly pace: RetryPace;
   readonly clock: Clock;
   readonly frameOnWire: FrameOnWire;
   readonly limits: SessionLimits;
@@ -69,6 +71,7 @@ export class Session implements RegisteredSession {
   readonly #order = new SendOrder();
   /** Only of who has ever written something. */
   #typist: Typist | undefined;
+  readonly #spread: number;
   #attachment: Attachment | undefined;
   #inFlight = 0;
   #badFrames = 0;
@@ -77,6 +80,7 @@ export class Session implements RegisteredSession {
     this.connection = connection;
     this.#parts = parts;
     this.openedAt = parts.clock.nowMs();
+    this.#spread = parts.pace.spread();
   }
 
   get isOpen(): boolean {
@@ -175,6 +179,7 @@ export class Session implements RegisteredSession {
 
   #answered(answer: ServerFrame): void {
     this.#inFlight -= 1;
+    this.#parts.pace.taken();
     this.#write(answer);
   }
 
@@ -251,12 +256,13 @@ export class Session implements RegisteredSession {
 
   #refuse(id: number | undefined, { code, message, retryable, retryAfterMs }: RookeryError): void {
     this.#parts.onRefused(code);
+    const isPassing = retryable && retryAfterMs !== undefined;
     this.#write({
       t: 'error',
       ...(id !== undefined && { id }),
       code,
       message,
-      ...(retryable && retryAfterMs !== undefined && { retryAfterMs }),
+      ...(isPassing && { retryAfterMs: this.#parts.pace.refused(retryAfterMs, this.#spread) }),
     });
   }
 
