@@ -11,6 +11,7 @@ import { JetstreamInboxWriter } from '../adapters/jetstream/inbox-writer.ts';
 import { JetstreamLaneSource } from '../adapters/jetstream/lane-source.ts';
 import { JetstreamLeases } from '../adapters/jetstream/leases.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { infoOf } from '../adapters/jetstream/stream-info.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import type { FanOutStep } from '../application/fan-out/lane.ts';
@@ -57,7 +58,7 @@ async function assemble(
   lane: number,
   log: Log,
 ) {
-  const { created } = await jsm.streams.info(convStreamName(lane));
+  const { created } = await infoOf(jsm, convStreamName(lane));
   const state = new SqliteFanOutState({
     path: join(stateDir, `lane-${lane}.sqlite`),
     log: `${convStreamName(lane)} ${String(created)}`,

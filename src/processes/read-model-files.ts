@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { infoOf } from '../adapters/jetstream/stream-info.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
@@ -36,7 +37,7 @@ export interface LaneParts {
 /** @throws when the stream is not there, or cannot be asked */
 export async function lanePlace(stateDir: string, { jsm }: Pick<Nats, 'jsm'>, lane: number): Promise<LaneFilePlace> {
   const stream = convStreamName(lane);
-  const { created } = await jsm.streams.info(stream);
+  const { created } = await infoOf(jsm, stream);
   return { path: join(stateDir, `lane-${lane}.sqlite`), log: `${stream} ${String(created)}` };
 }
 
