@@ -58,7 +58,7 @@ async function run(count: number, loadMs: number): Promise<boolean> {
   let ok = true;
   for (const profile of ['sync', 'default'] as const) {
     const deployment = await startOneNode({
-      ...{ profile, topology: { convStreams: 2, inboxStreams: 2 }, duplicateWindowMs: 120_000 },
+      ...{ profile, topology: { convStreams: 2, inboxStreams: 2 } },
       ...{ links: false, disk: true, limits: {} },
     });
     try {

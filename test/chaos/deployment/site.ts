@@ -33,8 +33,8 @@ const STARTED_WITHIN_MS = 60_000;
 
 export interface SiteOptions {
   readonly topology: Topology;
-  /** So short that retries come in after it. */
-  readonly duplicateWindowMs: number;
+  /** So short that retries come in after it; the one of `streams/` where it is left out. */
+  readonly duplicateWindowMs?: number;
   /** Whether links stand between the parts. */
   readonly links: boolean;
   /** Whether log, inboxes and state files lie on a disk that can be filled and lose its power. */
@@ -201,6 +201,7 @@ export class Site {
   #definitions(replicas: number): Definitions {
     const { topology, duplicateWindowMs } = this.options;
     const { streams, ...rest } = loadDefinitions({ topology, replicas });
+    if (duplicateWindowMs === undefined) return { ...rest, streams };
     const shortened = streams.map((stream) =>
       stream.name?.startsWith('CONV_') ? { ...stream, duplicate_window: duplicateWindowMs * 1e6 } : stream,
     );

@@ -1,7 +1,8 @@
 /**
  * The load of the overload run, in a process of its own. In an open loop it writes at its rate whatever comes back, as a
  * world of clients does that know nothing of each other. Each client keeps what was refused, and what is written after it, and
- * sends all of it again in its order once the time it was told has passed; when it has too much of it, its user waits.
+ * sends it again in its order once the time it was told has passed; when it has too much of it, its user waits. One half sends
+ * all of it at once; the other half one message, and more as they are acked.
  */
 import { connectDevice, type Device } from '../../../bench/load/device.ts';
 import { bodyOf, decode, encode, numberIn } from '../../../bench/load/frames.ts';
@@ -10,6 +11,8 @@ import type { Balance, FromLoad, Load, Second, Stage, ToLoad } from './job.ts';
 
 /** Of each pair in the closed loop. */
 const CLOSED_WINDOW = 8;
+/** What a client has unanswered at most: as much as a session may. */
+const MAX_IN_FLIGHT = 512;
 /** What one client keeps to send again. */
 const MAX_OUTBOX = 64;
 /** What the open loop owes is sent so often. */
@@ -27,6 +30,10 @@ interface Pair {
   /** What was refused or waits behind it, by its numbers, ascending. */
   readonly outbox: number[];
   isWaiting: boolean;
+  readonly isCareful: boolean;
+  /** What it may have unanswered now. */
+  window: number;
+  inFlight: number;
 }
 
 interface Counted {
@@ -73,7 +80,7 @@ class OverloadGenerator {
         });
       this.#pairs.push({
         ...{ index, sender: await device('sender'), receiver: await device('receiver') },
-        ...{ outbox: [], isWaiting: false },
+        ...{ outbox: [], isWaiting: false, isCareful: index % 2 === 0, window: MAX_IN_FLIGHT, inFlight: 0 },
       });
     }
     setInterval(() => this.#tick(), TICK_MS);
@@ -127,11 +134,19 @@ class OverloadGenerator {
     this.#pairOf.push(pair.index);
     this.#state.push(State.open);
     this.#deliveries.push(0);
-    if (pair.isWaiting) pair.outbox.push(number);
-    else this.#send(pair, number);
+    pair.outbox.push(number);
+    this.#sendOn(pair);
   }
 
-  #send({ sender, receiver }: Pair, number: number): void {
+  #sendOn(pair: Pair): void {
+    while (!pair.isWaiting && pair.outbox.length > 0 && pair.inFlight < pair.window) {
+      this.#send(pair, pair.outbox.shift() as number);
+    }
+  }
+
+  #send(pair: Pair, number: number): void {
+    const { sender, receiver } = pair;
+    pair.inFlight += 1;
     this.#sentAt[number] = performance.now();
     this.#counted.sent += 1;
     const message = { clientMsgId: `m${String(number).padStart(9, '0')}`, contentType: 'text/plain' };
@@ -148,6 +163,7 @@ class OverloadGenerator {
     } else if (frame.t === 'sent') {
       this.#counted.acks.add((this.#receivedAt - (this.#sentAt[frame.id] as number)) * 1_000);
       this.#counted.acked += 1;
+      this.#answered(frame.id, ({ window }) => Math.min(2 * window, MAX_IN_FLIGHT));
       this.#end(frame.id, State.acked);
     } else if (frame.t === 'error') {
       this.#refused(frame);
@@ -172,6 +188,14 @@ class OverloadGenerator {
     if (id === undefined) return;
     if (code === 'OVERLOADED') this.#sendAgain(id, retryAfterMs ?? 0);
     else this.#end(id, State.failed);
+    this.#answered(id, ({ isCareful, window }) => (isCareful ? 1 : window));
+  }
+
+  #answered(number: number, windowOf: (pair: Pair) => number): void {
+    const pair = this.#pairs[this.#pairOf[number] as number] as Pair;
+    pair.inFlight -= 1;
+    pair.window = windowOf(pair);
+    this.#sendOn(pair);
   }
 
   #sendAgain(number: number, afterMs: number): void {
@@ -181,7 +205,7 @@ class OverloadGenerator {
     pair.isWaiting = true;
     setTimeout(() => {
       pair.isWaiting = false;
-      for (const each of pair.outbox.splice(0)) this.#send(pair, each);
+      this.#sendOn(pair);
     }, afterMs);
   }
 

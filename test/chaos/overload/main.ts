@@ -35,7 +35,7 @@ const MAX_RESIDENT_MIB = { gateway: 768, 'fan-out-worker': 512, 'nats-server': 1
 
 async function run(overloadS: number): Promise<boolean> {
   const deployment = await startOneNode({
-    ...{ profile: 'default', topology: { convStreams: 1, inboxStreams: 1 }, duplicateWindowMs: 120_000 },
+    ...{ profile: 'default', topology: { convStreams: 1, inboxStreams: 1 } },
     ...{ links: false, disk: false, limits: {} },
   });
   const memory = new MemoryWatch(deployment);
