@@ -44,7 +44,7 @@ const inbox = new LiveInbox(0, 'epoch', 1, parts, () => undefined);
 const names = Array.from({ length: members }, (_, i) => `user-${i}`);
 for (const name of names) {
   const whose = { user: name as UserId, device: 'd' as DeviceId, connection: connection() };
-  const device = new Device(whose, name, 'latest', parts);
+  const device = new Device(whose, name, 'latest', 'replay', parts);
   device.moveTo('epoch', 0);
   inbox.goLive(device);
 }

@@ -27,6 +27,8 @@ export interface InboxReader {
   info(known?: number): Promise<InboxStreamInfo>;
   /** The markers of all lanes that the stream keeps, in the order of the stream. There are few. */
   markers(): Promise<readonly InboxMessage[]>;
+  /** The newest checkpoint of a lane; undefined where the stream keeps none. */
+  checkpoint(lane: number): Promise<InboxMessage | undefined>;
   /**
    * Every message from `fromSeq` on, in order and without a gap, across reconnects, until `stop`. `onMessages` gets what
    * one read of the socket brought (at least one) and must not block. When the stream was deleted and made anew, or has

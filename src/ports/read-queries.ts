@@ -182,14 +182,26 @@ interface Answers {
 }
 export type ReadAnswer<Type extends ReadQuestion['type'] = ReadQuestion['type']> = Answers[Type];
 
-/** The gateway's side: any worker that has read the lane up to its end answers. */
+/** The gateway's side: any worker answers that has read the lane up to the end it had when the worker began. */
 export interface ReadModels {
-  /** @throws RookeryError READ_MODEL_UNAVAILABLE when no worker answers in time */
-  ask<Question extends ReadQuestion>(lane: number, question: Question): Promise<ReadAnswer<Question['type']>>;
+  /**
+   * @param reached position up to which whoever answers must have read the lane, if it takes them a moment
+   * @throws RookeryError READ_MODEL_UNAVAILABLE when no worker answers in time
+   */
+  ask<Question extends ReadQuestion>(
+    lane: number,
+    question: Question,
+    reached?: number,
+  ): Promise<ReadAnswer<Question['type']>>;
+}
+
+/** One lane's rows as of a position in the log. */
+export interface ServedQueries extends ReadQueries {
+  readonly position: number;
 }
 
 /** The worker's side. */
 export interface ReadModelServer {
   /** Answers questions about the lane until `stop`, together with all other workers that do. */
-  serve(lane: number, queries: ReadQueries): { stop(): void };
+  serve(lane: number, queries: ServedQueries): { stop(): void };
 }

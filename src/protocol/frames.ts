@@ -38,6 +38,12 @@ export interface Cursor {
 /** Where a device wants to go on: after a cursor, from now on, or from the beginning of what the inbox keeps. */
 export type Resume = Cursor | 'latest' | 'everything';
 
+/**
+ * How a device is brought up that has nothing, or whose cursor cannot be resumed: the past is replayed from the log, or the
+ * device asks what has changed. Default: `replay`, and nothing for a device that begins with `latest`.
+ */
+export type OnGap = 'replay' | 'changes';
+
 // ---- client → server ----
 
 export interface HelloFrame {
@@ -46,6 +52,7 @@ export interface HelloFrame {
   readonly token: string;
   readonly device: DeviceId;
   readonly resume: Resume;
+  readonly onGap?: OnGap;
   /** Name and version of the client, for the operator's logs. At most 128 bytes. */
   readonly agent?: string;
 }
@@ -188,6 +195,8 @@ export interface QueryFrame {
   readonly t: 'query';
   readonly id: number;
   readonly query: Query;
+  /** As a `resync` gave it: the answer is not older than what stood in the log then. Of read models alone. */
+  readonly reached?: string;
 }
 
 /** Confirms a cursor frame: the device has stored all up to it. No answer. */
@@ -206,9 +215,9 @@ export type ClientFrame = HelloFrame | SendFrame | CommandFrame | QueryFrame | C
 
 /**
  * Why the cursor could not be resumed: the inbox stream is another one, has dropped what lies between, or the cursor lies
- * beyond its end. What follows is replayed from the log; the device drops what it knew of positions and takes them anew.
+ * beyond its end. `NOTHING_KEPT`: there was no cursor; only to a device that wants to ask for changes.
  */
-export type ResyncReason = 'EPOCH_CHANGED' | 'CURSOR_TOO_OLD' | 'CURSOR_UNKNOWN' | 'TOO_FAR_BEHIND';
+export type ResyncReason = 'EPOCH_CHANGED' | 'CURSOR_TOO_OLD' | 'CURSOR_UNKNOWN' | 'TOO_FAR_BEHIND' | 'NOTHING_KEPT';
 
 export interface WelcomeFrame {
   readonly t: 'welcome';
@@ -222,12 +231,16 @@ export interface WelcomeFrame {
 }
 
 /**
- * Comes before the entries it announces, at connect or later (a slow device that fell behind the retention): the past once
- * more, in each conversation from its first entry that the user may see.
+ * At connect or later (a slow device that fell behind the retention). Without `by` it comes before the entries it announces:
+ * the past once more, in each conversation from its first entry that the user may see. With it nothing is replayed: what lies
+ * between the device's place and the next cursor it asks for.
  */
 export interface ResyncFrame {
   readonly t: 'resync';
   readonly reason: ResyncReason;
+  readonly by?: 'changes';
+  /** With `by`: for queries, so that their answers have all that comes as entries no more. Opaque. */
+  readonly reached?: string;
 }
 
 /** The message is durable at this position in the log. Not yet: that every member may see it (the fold decides that). */
@@ -290,6 +303,11 @@ export interface DeliverFrame {
 /** All of this user's inbox up to `seq` has been written to this socket before this frame. */
 export interface CursorFrame extends Cursor {
   readonly t: 'cursor';
+  /**
+   * Milliseconds since 1970, where it is known: all that the log had stored before this time has been written, too. Whoever
+   * cannot resume this cursor any more asks for `changes` since then.
+   */
+  readonly asOf?: number;
 }
 
 export interface ErrorFrame {

@@ -65,13 +65,31 @@ function fromBase64(text: string): string {
   }
 }
 
-/** How far each lane has been searched, from its end down: positions, by lane. */
-export const encodeSearchCursor = (positions: readonly number[]): string =>
-  positions.map((pos) => pos.toString(36)).join('.');
+/** A position in each lane. */
+const encodePositions = (positions: readonly number[]): string => positions.map((pos) => pos.toString(36)).join('.');
+
+function decodePositions(encoded: string, lanes: number): number[] | undefined {
+  const positions = encoded.split('.').map((text) => (/^[0-9a-z]{1,11}$/.test(text) ? Number.parseInt(text, 36) : -1));
+  const isWhole = positions.length === lanes && positions.every((pos) => Number.isSafeInteger(pos) && pos >= 0);
+  return isWhole ? positions : undefined;
+}
+
+/** How far each lane has been searched, from its end down. */
+export const encodeSearchCursor = encodePositions;
 
 /** @throws RookeryError BAD_REQUEST */
 export function decodeSearchCursor(cursor: string, lanes: number): number[] {
-  const positions = cursor.split('.').map((text) => (/^[0-9a-z]{1,11}$/.test(text) ? Number.parseInt(text, 36) : -1));
-  if (positions.length === lanes && positions.every((pos) => Number.isSafeInteger(pos) && pos >= 0)) return positions;
-  throw new RookeryError('BAD_REQUEST', '`cursor` is none that a search has given');
+  const positions = decodePositions(cursor, lanes);
+  if (!positions) throw new RookeryError('BAD_REQUEST', '`cursor` is none that a search has given');
+  return positions;
+}
+
+/** How far each lane must have been read before an answer counts. */
+export const encodeReached = encodePositions;
+
+/** @throws RookeryError BAD_REQUEST */
+export function decodeReached(reached: string, lanes: number): number[] {
+  const positions = decodePositions(reached, lanes);
+  if (!positions) throw new RookeryError('BAD_REQUEST', '`reached` is none that a resync has given');
+  return positions;
 }

@@ -48,7 +48,7 @@ export function parseClientFrame(value: unknown, maxBodyBytes: number): ClientFr
         command: parseCommand(objectFields(fields.command), maxBodyBytes),
       };
     case 'query':
-      return { t: 'query', id: requestId(fields), query: parseQuery(objectFields(fields.query)) };
+      return { t: 'query', id: requestId(fields), query: parseQuery(objectFields(fields.query)), ...reachedOf(fields) };
     case 'hello':
       return parseHello(fields);
     default:
@@ -63,18 +63,19 @@ export function requestIdOf(value: unknown): number | undefined {
 }
 
 function parseHello(fields: Fields): ClientFrame {
-  const { token, device, agent } = fields;
+  const { token, device, agent, onGap } = fields;
   if (typeof token !== 'string' || token.length > limits.MAX_TOKEN_CHARS) throw bad('`token` must be a JWT');
   const parsedDevice: DeviceId | undefined = parseDeviceId(device);
   if (!parsedDevice) throw new RookeryError('BAD_ID', '`device` must be 1 to 128 bytes of UTF-8');
-  const hello = {
+  return {
     t: 'hello',
     id: requestId(fields),
     token,
     device: parsedDevice,
     resume: parseResume(fields.resume),
-  } as const;
-  return agent === undefined ? hello : { ...hello, agent: text(agent, 'agent', limits.MAX_AGENT_CHARS) };
+    ...(agent !== undefined && { agent: text(agent, 'agent', limits.MAX_AGENT_CHARS) }),
+    ...(onGap !== undefined && { onGap: oneOf(onGap, 'onGap', ['replay', 'changes']) }),
+  };
 }
 
 function parseResume(value: unknown): Resume {
@@ -323,6 +324,9 @@ function filtersOf(query: Fields): Omit<Extract<Query, { type: 'search' }>, 'typ
 
 const cursorOf = ({ cursor }: Fields): { readonly cursor?: string } =>
   cursor === undefined ? {} : { cursor: text(cursor, 'cursor', MAX_CURSOR_CHARS) };
+
+const reachedOf = ({ reached }: Fields): { readonly reached?: string } =>
+  reached === undefined ? {} : { reached: text(reached, 'reached', MAX_CURSOR_CHARS) };
 
 function limitOf({ limit }: Fields): { readonly limit?: number } {
   if (limit === undefined) return {};

@@ -26,7 +26,7 @@ function scene() {
   inbox.receive([{ seq: 1, kind: 'term', key: '0', data: marker() }]);
   const live = (name: string) => {
     const connection = new TestConnection();
-    const each = new Device({ user: user(name), device: device('d'), connection }, name, 'latest', parts);
+    const each = new Device({ user: user(name), device: device('d'), connection }, name, 'latest', 'replay', parts);
     each.moveTo('e', inbox.seq);
     inbox.goLive(each);
     return { connection, device: each };

@@ -120,3 +120,26 @@ t.test('a cursor that is none of ours is bad input', async (t) => {
     t.equal(await codeOf(reading.changes(alice, { type: 'changes', since: 0, cursor })), 'BAD_REQUEST', cursor);
   }
 });
+
+t.test('an answer that must have reached a place asks each lane for its own', async (t) => {
+  const asked: (readonly [lane: number, reached: number | undefined])[] = [];
+  const models: ReadModels = {
+    async ask(lane: number, question: ReadQuestion, reached?: number) {
+      if (question.type === 'changes') asked.push([lane, reached]);
+      return { conversations: [], more: false } as never;
+    },
+  };
+  const reading = new Reading(models, { convStreams: 2, inboxStreams: 1 }, clock);
+  const query = { type: 'changes', since: 0 } as const;
+  await reading.answer(alice, query, '10.0');
+  await reading.answer(alice, query);
+  t.same(asked, [
+    [0, 36],
+    [1, 0],
+    [0, undefined],
+    [1, undefined],
+  ]);
+  for (const wrong of ['', '1', '1.2.3', '1.-2', '1.x y', `1.${'z'.repeat(12)}`]) {
+    t.equal(await codeOf(reading.answer(alice, query, wrong)), 'BAD_REQUEST', wrong);
+  }
+});

@@ -1,7 +1,7 @@
 /** Questions and answers between a gateway and read-model workers, over a real server with the rights of production. */
 import t, { type Test } from 'tap';
 import { JetstreamReadModelServer, JetstreamReadModels } from '../../src/adapters/jetstream/read-models.ts';
-import type { ListPlace, ReadQueries, ReadQuestion } from '../../src/ports/read-queries.ts';
+import type { ListPlace, ReadQuestion, ServedQueries } from '../../src/ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
 import { querySubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
@@ -29,8 +29,9 @@ const page: HistoryPage = { entries: [message], older: true, newer: false };
 const badge = { unread: 3, conversations: 1, mutedUnread: 1, mutedConversations: 1 };
 
 /** Knows one conversation, and remembers what it was asked. */
-function queriesOf(asked: unknown[][]): ReadQueries {
+function queriesOf(asked: unknown[][], position = 9): ServedQueries {
   return {
+    position,
     conversations(user, archived, after, limit) {
       asked.push([user, archived, after, limit]);
       return { conversations: [], more: false };
@@ -105,6 +106,28 @@ t.test('each question is answered with what the read model says, nothing include
     [alice, false, undefined, 7],
   ]);
   t.same(asked.at(-1), [alice, other, range, 2]);
+});
+
+t.test('a question that needs more of the log waits until the worker has read it', async (t) => {
+  const asked: unknown[][] = [];
+  const queries = { ...queriesOf(asked), position: 9 };
+  const { nc } = await nats.connect('read-model-worker');
+  const serving = new JetstreamReadModelServer(nc, quiet).serve(4, queries);
+  await nc.flush();
+  t.teardown(() => serving.stop());
+  const ask = (reached: number) => models.ask(4, { type: 'badge', user: user(String(reached)), now: 8 }, reached);
+  const early = [ask(11), ask(10)];
+  t.same(await ask(9), badge);
+  t.same(asked, [[user('9'), 8]], 'the others are asked of nothing yet');
+  queries.position = 10;
+  t.same(await early[1], badge);
+  queries.position = 12;
+  t.same(await early[0], badge);
+  t.same(
+    asked.map(([who]) => who),
+    [user('9'), user('10'), user('11')],
+  );
+  await t.rejects(ask(13), { code: 'READ_MODEL_UNAVAILABLE', retryable: true }, 'nobody waits for ever');
 });
 
 t.test('workers share the questions, and who stops gets none', async (t) => {

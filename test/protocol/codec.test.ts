@@ -53,17 +53,31 @@ const command = fc.record({
     fc.record({ type: fc.constantFrom('blockUser', 'unblockUser'), user: id }),
   ),
 });
-const hello = fc.record({
-  t: fc.constant('hello'),
-  id: requestId,
-  token: line(200),
-  device: id,
-  resume: fc.oneof(fc.constantFrom('latest', 'everything'), fc.record({ epoch: line(64), seq: whole })),
-});
+const hello = fc.record(
+  {
+    t: fc.constant('hello'),
+    id: requestId,
+    token: line(200),
+    device: id,
+    resume: fc.oneof(fc.constantFrom('latest', 'everything'), fc.record({ epoch: line(64), seq: whole })),
+    onGap: fc.constantFrom('replay', 'changes'),
+  },
+  { requiredKeys: ['t', 'id', 'token', 'device', 'resume'] },
+);
+const query = fc.record(
+  {
+    t: fc.constant('query'),
+    id: requestId,
+    query: fc.record({ type: fc.constant('changes'), since: whole }),
+    reached: line(64),
+  },
+  { requiredKeys: ['t', 'id', 'query'] },
+);
 const clientFrame: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   send,
   command,
   hello,
+  query,
   fc.record({ t: fc.constant('confirm'), seq: whole }),
 );
 

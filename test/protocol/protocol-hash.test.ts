@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'bc40629f90be38eeb4dd2830bd77fcd81fa891f9684443eee37ed3d759e1631a';
+const PINNED = '9194933dfff529ad9ca68cd283973cf2e1df2fd061b0c9b537923fd0e72022b5';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

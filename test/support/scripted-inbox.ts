@@ -82,6 +82,10 @@ export class ScriptedInbox implements InboxReader {
     return this.messages.filter(({ kind }) => kind === 'term');
   }
 
+  async checkpoint(lane: number): Promise<InboxMessage | undefined> {
+    return this.messages.findLast(({ kind, key }) => kind === 'cp' && key === String(lane));
+  }
+
   async nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined> {
     await this.#gate;
     return this.messages.find(({ seq, kind, key }) => kind === 'inbox' && key === userToken && seq >= fromSeq);

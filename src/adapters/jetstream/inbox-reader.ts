@@ -4,7 +4,8 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import type { InboxMessage, InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
 import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
-import { inboxStreamName, inboxSubjectOfToken, tailedSubject } from '../../protocol/subjects.ts';
+import { checkpointSubject, inboxStreamName, inboxSubjectOfToken, tailedSubject } from '../../protocol/subjects.ts';
+import { answered } from './answered.ts';
 import { infoOf, isReplicated } from './stream-info.ts';
 import { StreamTail } from './stream-tail.ts';
 
@@ -49,6 +50,14 @@ export class JetstreamInboxReader implements InboxReader {
       found.push(message);
       seq = message.seq + 1;
     }
+  }
+
+  async checkpoint(lane: number): Promise<InboxMessage | undefined> {
+    const { jsm, stream } = this.#parts;
+    // Not a direct get: with replicas that may be answered by a follower that is behind.
+    const asked = jsm.streams.getMessage(this.#name, { last_by_subj: checkpointSubject(lane, stream) });
+    const message = await answered(this.#name, asked);
+    return message ? toInboxMessage(message.subject, message.seq, message.data) : undefined;
   }
 
   async nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined> {

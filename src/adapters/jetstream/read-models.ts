@@ -4,10 +4,18 @@
  */
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import type { Log } from '../../ports/log.ts';
-import type { ReadAnswer, ReadModelServer, ReadModels, ReadQueries, ReadQuestion } from '../../ports/read-queries.ts';
+import type {
+  ReadAnswer,
+  ReadModelServer,
+  ReadModels,
+  ReadQueries,
+  ReadQuestion,
+  ServedQueries,
+} from '../../ports/read-queries.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import { querySubject } from '../../protocol/subjects.ts';
+import { EarlyQuestions } from './early-questions.ts';
 import { FirstAnswer } from './first-answer.ts';
 
 const QUEUE_GROUP = 'read-model';
@@ -19,6 +27,8 @@ interface Request {
   readonly question: ReadQuestion;
   /** Milliseconds since 1970: nobody waits for the answer any more. */
   readonly until: number;
+  /** The lane must have been read up to here. */
+  readonly reached?: number | undefined;
 }
 
 /** Nothing in `answer`: there is no such thing for this user. */
@@ -31,8 +41,13 @@ export class JetstreamReadModels implements ReadModels {
     this.#firstAnswer = new FirstAnswer(nc);
   }
 
-  async ask<Question extends ReadQuestion>(lane: number, question: Question): Promise<ReadAnswer<Question['type']>> {
-    const encode = (until: number): Uint8Array => packr.pack({ question, until } satisfies Request);
+  async ask<Question extends ReadQuestion>(
+    lane: number,
+    question: Question,
+    reached?: number,
+  ): Promise<ReadAnswer<Question['type']>> {
+    const encode = (until: number): Uint8Array =>
+      packr.pack({ question, until, ...(reached && { reached }) } satisfies Request);
     try {
       const answer = await this.#firstAnswer.to({ subject: querySubject(lane), encode, decode });
       return (answer ?? undefined) as ReadAnswer<Question['type']>;
@@ -64,29 +79,46 @@ export class JetstreamReadModelServer implements ReadModelServer {
     this.#log = log;
   }
 
-  serve(lane: number, queries: ReadQueries): { stop(): void } {
+  serve(lane: number, queries: ServedQueries): { stop(): void } {
+    const early = new EarlyQuestions(queries);
     const subscription = this.#nc.subscribe(querySubject(lane), {
       queue: QUEUE_GROUP,
       callback: (error, message) => {
-        if (!error) this.#answer(message, queries);
+        if (!error) this.#take(message, queries, early);
       },
     });
-    return { stop: () => subscription.unsubscribe() };
+    const stop = (): void => {
+      subscription.unsubscribe();
+      early.stop();
+    };
+    return { stop };
   }
 
   /** What a callback throws would end the connection's reader. */
-  #answer(message: Msg, queries: ReadQueries): void {
-    let response: Response;
+  #take(message: Msg, queries: ServedQueries, early: EarlyQuestions): void {
     try {
-      const { question, until } = packr.unpack(message.data) as Request;
+      const { question, until, reached = 0 } = packr.unpack(message.data) as Request;
       // Under load questions pile up that nobody waits for any more: answering them would make it worse.
       if (until < Date.now() - MAX_CLOCK_SKEW_MS) return;
+      const { reply } = message;
+      const answer = (): void => this.#answer(reply, question, queries);
+      if (reached <= queries.position) answer();
+      else early.add({ reached, until: until + MAX_CLOCK_SKEW_MS, answer });
+    } catch (error) {
+      this.#log.error({ what: 'question not read', reason: String(error) });
+      message.respond(packr.pack({ failed: true } satisfies Response));
+    }
+  }
+
+  #answer(to: string | undefined, question: ReadQuestion, queries: ReadQueries): void {
+    let response: Response;
+    try {
       response = { answer: answerTo(question, queries) ?? null };
     } catch (error) {
       this.#log.error({ what: 'question not answered', reason: String(error) });
       response = { failed: true };
     }
-    message.respond(packr.pack(response));
+    if (to) this.#nc.publish(to, packr.pack(response));
   }
 }
 

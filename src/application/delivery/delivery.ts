@@ -1,6 +1,7 @@
 /** How inbox entries reach connected devices: one `StreamDelivery` for each INBOX stream, a device belongs to one of them. */
-import type { Resume } from '../../protocol/frames.ts';
+import type { OnGap, Resume } from '../../protocol/frames.ts';
 import { inboxStreamOfToken, tokenOf } from '../../protocol/subjects.ts';
+import { LogEndReader } from './log-ends.ts';
 import type { Attachment, ConnectedDevice, DeliveryParts } from './parts.ts';
 import { Replay } from './replay.ts';
 import { StreamDelivery } from './stream-delivery.ts';
@@ -12,7 +13,8 @@ export class Delivery {
   constructor(parts: DeliveryParts) {
     this.#parts = parts;
     const replay = new Replay(parts);
-    this.#streams = parts.readers.map((reader) => new StreamDelivery(reader, replay, parts));
+    const ends = new LogEndReader(parts.logs);
+    this.#streams = parts.readers.map((reader) => new StreamDelivery(reader, replay, ends, parts));
   }
 
   /** Warms the rings and begins to tail. */
@@ -31,10 +33,10 @@ export class Delivery {
   }
 
   /** Backfill, cutover, live: from here on the device is written to until `detach`. */
-  attach(device: ConnectedDevice, resume: Resume): Attachment {
+  attach(device: ConnectedDevice, resume: Resume, onGap: OnGap = 'replay'): Attachment {
     const token = tokenOf(device.user);
     const stream = this.#streams[inboxStreamOfToken(token, this.#parts.topology)] as StreamDelivery;
-    return stream.attach(device, token, resume);
+    return stream.attach(device, token, resume, onGap);
   }
 
   async drain(): Promise<void> {

@@ -1,7 +1,7 @@
 /** A connected device and its place in its inbox. */
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
-import type { Cursor, Resume, ServerFrame } from '../../protocol/frames.ts';
+import type { Cursor, OnGap, Resume, ServerFrame } from '../../protocol/frames.ts';
 import type { ConnectedDevice } from './parts.ts';
 import type { Run } from './run.ts';
 
@@ -22,6 +22,7 @@ export class Device {
   readonly token: string;
   /** Where it is to begin, until it has found its place. */
   resume: Resume;
+  readonly onGap: OnGap;
   state: DeviceState = 'waiting';
   /** Identity of the inbox stream that `at` is a sequence of; empty until the device has found its place. */
   stream = '';
@@ -43,6 +44,7 @@ export class Device {
     { user, device, connection }: ConnectedDevice,
     token: string,
     resume: Resume,
+    onGap: OnGap,
     { frameOnWire, limits }: { frameOnWire: FrameOnWire; limits: { maxBufferedBytes: number } },
   ) {
     this.user = user;
@@ -50,6 +52,7 @@ export class Device {
     this.connection = connection;
     this.token = token;
     this.resume = resume;
+    this.onGap = onGap;
     this.#frameOnWire = frameOnWire;
     this.#maxBufferedBytes = limits.maxBufferedBytes;
   }
@@ -87,10 +90,5 @@ export class Device {
   seqToTell(epoch: string): number {
     const { resume } = this;
     return typeof resume !== 'string' && resume.epoch === epoch ? Math.max(this.at, resume.seq) : this.at;
-  }
-
-  writeCursor(epoch: string): void {
-    this.cursorAt = Date.now();
-    this.write({ t: 'cursor', epoch, seq: this.seqToTell(epoch) });
   }
 }

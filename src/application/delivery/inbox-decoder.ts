@@ -28,13 +28,13 @@ export class InboxDecoder {
   readonly lineage = new Lineage();
   readonly #frameOnWire: FrameOnWire;
   readonly #log: Log;
-  readonly #onCheckpoint: (origin: Origin) => void;
+  readonly #onCheckpoint: (origin: Origin, seq: number) => void;
   readonly #slabs = new Slabs();
   readonly #packs = new LRUCache<string, Run>({ maxSize: MAX_PACK_BYTES, sizeCalculation: (run) => run.bytes });
   #lastRun: Run | undefined;
   #lastPack: { readonly origin: Origin; readonly offset: number; readonly run: Run } | undefined;
 
-  constructor(frameOnWire: FrameOnWire, log: Log, onCheckpoint: (origin: Origin) => void) {
+  constructor(frameOnWire: FrameOnWire, log: Log, onCheckpoint: (origin: Origin, seq: number) => void) {
     this.#frameOnWire = frameOnWire;
     this.#log = log;
     this.#onCheckpoint = onCheckpoint;
@@ -48,7 +48,7 @@ export class InboxDecoder {
     try {
       const origin = decodeOrigin(data);
       if (kind === 'inbox') return this.#forUser(origin, seq, data);
-      if (kind === 'cp') this.#onCheckpoint(origin);
+      if (kind === 'cp') this.#onCheckpoint(origin, seq);
       else if (kind === 'term') {
         this.terms.observeMarker(origin, seq);
         this.lineage.observe(seq, origin.from);

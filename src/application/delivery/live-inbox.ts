@@ -7,6 +7,7 @@ import type { Codec } from '../../protocol/codec.ts';
 import type { ServerFrame } from '../../protocol/frames.ts';
 import type { Device } from './device.ts';
 import { epochOf } from './epoch.ts';
+import { Horizon } from './horizon.ts';
 import { InboxDecoder } from './inbox-decoder.ts';
 import { joinRuns, sameRuns } from './joined-runs.ts';
 import type { DeliveryParts } from './parts.ts';
@@ -18,6 +19,7 @@ export class LiveInbox {
   readonly stream: string;
   readonly ring: Ring;
   readonly decoder: InboxDecoder;
+  readonly horizon = new Horizon();
   readonly #parts: DeliveryParts;
   readonly #onLeft: (device: Device) => void;
   readonly #live = new Map<string, Device[]>();
@@ -32,9 +34,10 @@ export class LiveInbox {
     const { ringMaxEntries, ringMaxBytes } = parts.limits;
     this.stream = stream;
     this.ring = new Ring({ maxEntries: ringMaxEntries, maxBytes: ringMaxBytes }, from);
-    this.decoder = new InboxDecoder(parts.frameOnWire, parts.log, ({ lane, to }) =>
-      parts.onConfirmed(number, lane, to),
-    );
+    this.decoder = new InboxDecoder(parts.frameOnWire, parts.log, ({ lane, to }, seq) => {
+      this.horizon.checkpoint(lane, to, seq);
+      parts.onConfirmed(number, lane, to);
+    });
     this.#parts = parts;
     this.#onLeft = onLeft;
     this.#seq = from - 1;
@@ -96,17 +99,20 @@ export class LiveInbox {
   }
 
   writeCursor(device: Device): void {
-    device.writeCursor(this.epochAt(device.at));
+    device.cursorAt = Date.now();
+    device.connection.write(this.cursorWireFor(device));
   }
 
   /** The cursor frame for a device that has caught up to `device.at`. */
   cursorWireFor(device: Device): Uint8Array {
     const epoch = this.epochAt(device.at);
-    return this.#cursorWire(device.connection.codec, epoch, device.seqToTell(epoch));
+    return this.#cursorWire(device.connection.codec, epoch, device.seqToTell(epoch), device.at);
   }
 
-  #cursorWire(codec: Codec, epoch: string, seq: number): Uint8Array {
-    const cursor: ServerFrame = { t: 'cursor', epoch, seq };
+  /** @param at the place it means: `seq`, unless the stream has lost its end */
+  #cursorWire(codec: Codec, epoch: string, seq: number, at = seq): Uint8Array {
+    const asOf = this.horizon.at(at);
+    const cursor: ServerFrame = { t: 'cursor', epoch, seq, ...(asOf !== undefined && { asOf }) };
     return this.#parts.frameOnWire(codec, codec.encode(cursor));
   }
 

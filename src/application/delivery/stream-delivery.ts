@@ -11,13 +11,15 @@ import type { InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reade
 import { Lineage } from '../../projections/lineage.ts';
 import { closeCodes } from '../../protocol/close-codes.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
-import type { Cursor, Resume, ResyncReason } from '../../protocol/frames.ts';
+import type { Cursor, OnGap, Resume, ResyncReason } from '../../protocol/frames.ts';
 import { decodeOrigin } from '../../protocol/inbox-record.ts';
+import { encodeReached } from '../../protocol/query-cursors.ts';
 import { type ColdOutcome, ColdReader } from './cold-reader.ts';
 import { Device } from './device.ts';
 import { partsOf } from './epoch.ts';
 import { joinRuns } from './joined-runs.ts';
 import { LiveInbox } from './live-inbox.ts';
+import type { LogEndReader } from './log-ends.ts';
 import type { Attachment, ConnectedDevice, DeliveryParts } from './parts.ts';
 import type { Replay } from './replay.ts';
 
@@ -43,6 +45,7 @@ export class StreamDelivery {
   readonly #reader: InboxReader;
   readonly #replay: Replay;
   readonly #cold: ColdReader;
+  readonly #ends: LogEndReader;
   readonly #parts: DeliveryParts;
   readonly #devices = new Set<Device>();
   /** Devices that wait for their next portion out of the ring, first come, first served. */
@@ -63,9 +66,10 @@ export class StreamDelivery {
   #reporter: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
 
-  constructor(reader: InboxReader, replay: Replay, parts: DeliveryParts) {
+  constructor(reader: InboxReader, replay: Replay, ends: LogEndReader, parts: DeliveryParts) {
     this.#reader = reader;
     this.#replay = replay;
+    this.#ends = ends;
     this.#parts = parts;
     this.#cold = new ColdReader(reader, parts);
   }
@@ -92,8 +96,8 @@ export class StreamDelivery {
     await Promise.all(this.#jobs);
   }
 
-  attach(whose: ConnectedDevice, token: string, resume: Resume): Attachment {
-    const device = new Device(whose, token, resume, this.#parts);
+  attach(whose: ConnectedDevice, token: string, resume: Resume, onGap: OnGap): Attachment {
+    const device = new Device(whose, token, resume, onGap, this.#parts);
     this.#devices.add(device);
     device.connection.onDrain(() => this.#drained(device));
     this.#goOn(device);
@@ -137,6 +141,7 @@ export class StreamDelivery {
     this.#tail = tail;
     this.#inbox = inbox;
     for (const device of this.#devices) this.#goOn(device);
+    this.#own(this.#lookAtEnds(inbox).catch(() => undefined));
   }
 
   /** The tail is lost for good: everything anew. Devices keep their places, and see what these mean then. */
@@ -182,7 +187,9 @@ export class StreamDelivery {
       this.#displaced.delete(device);
       device.displace(displaced);
     }
-    if (device.stream === '' && !findPlace(device, inbox)) this.#work(device, () => this.#findUnknown(device));
+    if (device.stream === '' && device.resume === 'latest' && device.onGap === 'changes') {
+      this.#work(device, async () => 'NOTHING_KEPT');
+    } else if (device.stream === '' && !findPlace(device, inbox)) this.#work(device, () => this.#findUnknown(device));
     else if (device.stream !== inbox.stream) this.#work(device, async () => 'EPOCH_CHANGED');
     else if (!inbox.ring.covers(device.at)) {
       const isDropped = device.at + 1 < this.#info.firstSeq;
@@ -254,20 +261,31 @@ export class StreamDelivery {
     return 'reached';
   }
 
-  /** The past from the log, then on from where the inbox was when that began: what overlaps the device drops. */
+  /**
+   * The past from the log, or what has changed, for which the device asks itself; then on from where the inbox was when that
+   * began: what overlaps the device drops.
+   */
   async #resync(device: Device, reason: ResyncReason): Promise<'reached' | 'gone'> {
     device.resyncs += 1;
     if (device.resyncs > MAX_RESYNCS) {
       device.connection.close(closeCodes.TOO_FAR_BEHIND, 'the inbox moves on faster than the log can be replayed');
       return 'gone';
     }
-    device.write({ t: 'resync', reason });
+    if (device.onGap === 'replay') device.write({ t: 'resync', reason });
     const { epoch, lastSeq } = await this.#look();
     this.#displaced.delete(device);
     device.moveTo(epoch, lastSeq);
-    if ((await this.#replay.run(device)) === 'gone') return 'gone';
+    if (device.onGap === 'replay') {
+      if ((await this.#replay.run(device)) === 'gone') return 'gone';
+    } else {
+      // What the inbox has up to there came from the log before this look at its end.
+      const { positions } = await this.#ends.look();
+      if (device.isGone) return 'gone';
+      device.write({ t: 'resync', reason, by: 'changes', reached: encodeReached(positions) });
+    }
     device.coldEntries = 0;
-    this.#inbox?.writeCursor(device);
+    const inbox = this.#inbox;
+    if (device.stream === inbox?.stream) inbox.writeCursor(device);
     return 'reached';
   }
 
@@ -331,7 +349,17 @@ export class StreamDelivery {
     if (!isTimeToLook) return;
     const look = this.#look().then(({ firstSeq }) => inbox.decoder.dropBelow(firstSeq));
     // The tail has the same trouble and deals with it.
-    this.#own(look.catch(() => undefined));
+    for (const looking of [look, this.#lookAtEnds(inbox)]) this.#own(looking.catch(() => undefined));
+  }
+
+  /** Of a lane that is idle the tail may never bring a checkpoint. */
+  async #lookAtEnds({ horizon, decoder }: LiveInbox): Promise<void> {
+    const ends = await this.#ends.look();
+    for (const lane of horizon.unknown(ends)) {
+      const checkpoint = await this.#reader.checkpoint(lane);
+      if (checkpoint) decoder.decode(checkpoint);
+    }
+    horizon.expect(ends);
   }
 
   /** Some at a time, so that thousands of idle devices are never all written to at once. */

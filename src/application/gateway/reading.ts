@@ -31,6 +31,7 @@ import {
   decodeIdCursor,
   decodeListCursor,
   decodeMemberCursor,
+  decodeReached,
   decodeSearchCursor,
   encodeIdCursor,
   encodeListCursor,
@@ -69,8 +70,15 @@ export class Reading {
     this.#clock = clock;
   }
 
-  /** @throws RookeryError NOT_A_MEMBER, BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE */
-  answer(user: UserId, query: ReadQuery): Promise<QueryResult> {
+  /**
+   * @param reached what a resync has told: the answer comes from read models that have got as far
+   * @throws RookeryError NOT_A_MEMBER, BAD_REQUEST for a cursor that is none of ours, READ_MODEL_UNAVAILABLE
+   */
+  async answer(user: UserId, query: ReadQuery, reached?: string): Promise<QueryResult> {
+    if (reached !== undefined) {
+      const models = modelsThatReached(this.#models, decodeReached(reached, this.#topology.convStreams));
+      return new Reading(models, this.#topology, this.#clock).answer(user, query);
+    }
     switch (query.type) {
       case 'conversations':
         return this.conversations(user, query);
@@ -202,6 +210,10 @@ export class Reading {
     return convStreamOf(conversation, this.#topology);
   }
 }
+
+const modelsThatReached = (models: ReadModels, positions: readonly number[]): ReadModels => ({
+  ask: (lane, question) => models.ask(lane, question, positions[lane]),
+});
 
 function rangeOf({ before, after, around, since }: Extract<Query, { type: 'history' }>): HistoryRange {
   if (before !== undefined) return { type: 'before', n: before };

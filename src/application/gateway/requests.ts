@@ -26,8 +26,11 @@ export class Requests {
     return isOwnAccountCommand(command) ? people.command(user, id, command) : conversations.command(user, id, command);
   }
 
-  /** @throws RookeryError NOT_FOUND also for what is not the user's to see, READ_MODEL_UNAVAILABLE */
-  answer(user: UserId, query: Query): Promise<QueryResult> {
+  /**
+   * @param reached of a resync
+   * @throws RookeryError NOT_FOUND also for what is not the user's to see, READ_MODEL_UNAVAILABLE
+   */
+  answer(user: UserId, query: Query, reached?: string): Promise<QueryResult> {
     const { conversations, people, reading } = this.#parts;
     switch (query.type) {
       case 'account':
@@ -37,7 +40,7 @@ export class Requests {
       case 'conversation':
         return conversations.view(user, query.conversation);
       default:
-        return reading.answer(user, query);
+        return reading.answer(user, query, reached);
     }
   }
 }

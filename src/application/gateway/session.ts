@@ -205,7 +205,9 @@ export class Session implements RegisteredSession {
             duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
           );
       case 'query':
-        return requests.answer(user, frame.query).then((result) => ({ t: 'result', id: frame.id, result }));
+        return requests
+          .answer(user, frame.query, frame.reached)
+          .then((result) => ({ t: 'result', id: frame.id, result }));
     }
   }
 
@@ -236,7 +238,7 @@ export class Session implements RegisteredSession {
     );
   }
 
-  #begin({ id, device, resume }: HelloFrame, identity: Identity): void {
+  #begin({ id, device, resume, onGap }: HelloFrame, identity: Identity): void {
     const { sessions, delivery, clock, limits, identities } = this.#parts;
     const { user, expiresAt } = identity;
     // What has happened to the account since it was asked is told to sessions that are known.
@@ -251,7 +253,7 @@ export class Session implements RegisteredSession {
     this.#state = 'open';
     sessions.add(this);
     this.#write({ t: 'welcome', id, session: this.id, user, device, serverTime: clock.nowMs(), limits });
-    this.#attachment = delivery.attach({ user, device, connection: this.connection }, resume);
+    this.#attachment = delivery.attach({ user, device, connection: this.connection }, resume, onGap);
   }
 
   #refuse(id: number | undefined, { code, message, retryable, retryAfterMs }: RookeryError): void {
