@@ -123,7 +123,7 @@ async function announce(running: Dev, config: DevConfig, natsServer: string): Pr
   for (const user of DEMO_USERS) {
     console.log(`  token of ${user.padEnd(6)} ${await signDevToken(secretFile, user, DEMO_TOKEN_LIFETIME_MS)}`);
   }
-  console.log(`  API key    in ${apiKeyFile}: with it a backend sends as any user`);
+  console.log(`  API key    in ${apiKeyFile}: with it a backend may do everything; rookery key makes others`);
   if (!LOOPBACK.test(config.host)) {
     console.log(
       `\n  ${config.host} is not this machine alone: whoever reaches it gets a token for any user. For development only.`,

@@ -8,6 +8,7 @@ import { registerCluster } from './cluster.ts';
 import { registerConfig } from './config.ts';
 import { registerDead } from './dead.ts';
 import { registerDev } from './dev.ts';
+import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
 import { registerStreams } from './streams.ts';
@@ -35,6 +36,7 @@ const program = new Command('rookery')
 registerDev(program);
 registerChat(program);
 registerToken(program);
+registerKey(program);
 registerProcesses(program);
 registerStreams(program);
 registerCluster(program);

@@ -3,12 +3,13 @@
  * any of them may be killed and is started again. They end with this process, however it ends.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { connectNats } from '../adapters/jetstream/connect.ts';
 import { loadDefinitions } from '../adapters/jetstream/stream-definitions.ts';
 import { applyStreams } from '../adapters/jetstream/streams.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
+import { ensureDevKey } from '../adapters/system/api-key-files.ts';
 import { NatsServer } from '../adapters/system/nats-server.ts';
 import { checkPort } from '../adapters/system/ports.ts';
 import { ensureSecretFile } from '../adapters/system/secret-file.ts';
@@ -79,9 +80,9 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
       parts,
     );
     const apiKeyFile = join(dataDir, 'api-key');
-    ensureSecretFile(apiKeyFile, () => randomBytes(SECRET_BYTES).toString('base64url'));
-    const apiKeys = [readFileSync(apiKeyFile, 'utf8').trim()];
-    const auth = { mode: 'secret', secretFile, devTokens: true, apiKeys };
+    const apiKeyDir = join(dataDir, 'api-keys');
+    ensureDevKey(apiKeyFile, apiKeyDir);
+    const auth = { mode: 'secret', secretFile, devTokens: true, apiKeyDir };
     const login = { enabled: true };
     const gateway = supervised('gateway', { ...access, host, port, auth, login }, dataDir, parts);
     for (const child of [worker, reader, gateway]) {

@@ -5,9 +5,8 @@
  * application/gateway/conversations.ts, and acked when JetStream has it. What the fan-out worker makes of it comes back
  * through application/delivery, to every connected device of every recipient.
  */
-import type { FastifyRequest } from 'fastify';
 import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
-import { requireApiKey } from '../adapters/http/authorization.ts';
+import { tellOfBackends } from '../adapters/http/authorization.ts';
 import { registerLoginRoutes } from '../adapters/http/login-routes.ts';
 import { describeApi } from '../adapters/http/openapi.ts';
 import { type HttpParts, registerRoutes } from '../adapters/http/routes.ts';
@@ -47,6 +46,7 @@ import type { AccountLog } from '../ports/account-log.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Log } from '../ports/log.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
+import { openApiKeys } from './api-keys.ts';
 import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
 import { gatewayMetrics } from './gateway-metrics.ts';
 
@@ -69,6 +69,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { limits, topology, auth } = config;
   const name = crypto.randomUUID();
   checkLogin(config);
+  const apiKeys = openApiKeys(auth, clock, log);
   const tokens = new JwtTokens(auth);
   const { nc, js, jsm, inboxPrefix, ended } = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
 
@@ -108,7 +109,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const server = await serve(shared, config);
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
-    access: { apiKeys: config.auth.apiKeys, tokens: identities },
+    access: { keys: apiKeys.ring, tokens: identities, onAnswered: apiKeys.reporter(registry) },
     ...{ requests, conversations, accounts, accountLog, isReady },
     metrics: () => registry.metrics(),
   });
@@ -124,6 +125,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const stop = async (): Promise<void> => {
     await endSessions(server, sessions);
     clearInterval(sweeper);
+    apiKeys.stop();
     await delivery.drain();
     await accounts.stop();
     await appender.drain();
@@ -201,14 +203,14 @@ async function registerHttp({ http }: Server, config: GatewayConfig, needs: Http
   const { access } = parts;
   const { maxBodyBytes } = limits;
   await describeApi(http);
+  tellOfBackends(http, access);
   registerRoutes(http, {
     ...parts,
     maxBodyBytes,
     send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
     ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
   });
-  const requireBackend = (request: FastifyRequest): void => requireApiKey(request, access.apiKeys);
-  registerAccountRoutes(http, { requireBackend, accounts: new AccountAdministration(accounts, clock) });
+  registerAccountRoutes(http, { access, accounts: new AccountAdministration(accounts, clock) });
   await registerUserRoutes(http, { access, maxBodyBytes, requests });
   if (!login.enabled) return;
   const logins = new Logins({
@@ -216,7 +218,7 @@ async function registerHttp({ http }: Server, config: GatewayConfig, needs: Http
     issue: (user, expiresAt) => signToken(auth, user, expiresAt),
     tokenLifetimeMs: login.tokenLifetimeMs,
   });
-  registerLoginRoutes(http, { requireBackend, logins });
+  registerLoginRoutes(http, { access, logins });
 }
 
 /** @throws RookeryError CONFIGURATION_INVALID */

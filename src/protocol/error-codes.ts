@@ -48,8 +48,10 @@ export const errorCodes = {
   TOKEN_EXPIRED: { status: 401, retry: false },
   TOKEN_REVOKED: { status: 401, retry: false },
   FORBIDDEN: { status: 403, retry: false },
+  SCOPE_MISSING: { status: 403, retry: false },
   LOGIN_REFUSED: { status: 401, retry: false },
   TOO_MANY_ATTEMPTS: { status: 429, retry: true },
+  RATE_LIMITED: { status: 429, retry: true },
   // What passes by itself: try again with the same clientMsgId.
   OVERLOADED: { status: 503, retry: true },
   LOG_UNAVAILABLE: { status: 503, retry: true },

@@ -62,6 +62,7 @@ t.test('help is there for every command, with examples', async (t) => {
     ['streams'],
     ['config', 'check'],
     ['dead'],
+    ['key'],
   ]) {
     t.match(await rookery([...command, '--help']), { code: 0, stdout: /Examples:/ }, command.join(' '));
   }

@@ -1,6 +1,7 @@
 /** The HTTP API over real servers: what the WebSocket's queries and commands do, for a backend, and what describes it. */
 import { Validator } from '@seriousme/openapi-schema-validator';
 import t from 'tap';
+import { scopes } from '../../src/ports/api-keys.ts';
 import { startReadModelWorker } from '../../src/processes/read-model-worker.ts';
 import { API_KEY, startTestGateway, tokenFor } from '../support/gateway.ts';
 import { quiet } from '../support/nats.ts';
@@ -154,6 +155,16 @@ t.test('the API describes itself: valid OpenAPI, every route in it, and a page t
     t.ok(description.paths[path], path);
   for (const [path, operations] of Object.entries(description.paths as Record<string, Record<string, object>>))
     for (const operation of Object.values(operations)) t.match(operation, { responses: { '4XX': {} } }, path);
+  type Operation = { readonly security?: readonly Record<string, readonly string[]>[] };
+  for (const [path, operations] of Object.entries(description.paths as Record<string, Record<string, Operation>>)) {
+    if (!path.startsWith('/v1/')) continue;
+    for (const [method, { security }] of Object.entries(operations)) {
+      const named = security?.flatMap((one) => one.apiKey ?? []) ?? ['nothing said'];
+      const isOpen = named.length === 0 && /^\/v1\/(login|password)$/.test(path);
+      const isKnown = named.length > 0 && named.every((scope) => scopes.some((known) => known === scope));
+      t.ok(isOpen || isKnown, `${method} ${path} says who may: ${named}`);
+    }
+  }
   const page = await fetch(`${gateway.address}/docs/`);
   t.match([page.status, page.headers.get('content-type')], [200, /html/]);
   t.notMatch(await page.text(), /https?:\/\/(?!127\.0\.0\.1)[a-z.]*(cdn|unpkg|jsdelivr)/, 'nothing from elsewhere');

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import WebSocket from 'ws';
+import type { Log } from '../../src/ports/log.ts';
 import { type GatewayLimits, gatewaySchema } from '../../src/processes/configuration/gateway.ts';
 import { loadConfiguration } from '../../src/processes/configuration/load.ts';
 import { startFanOutWorker } from '../../src/processes/fan-out-worker.ts';
@@ -32,6 +33,7 @@ export async function startTestGateway({
   messaging = 'open',
   login = {},
   trustedProxies = [],
+  log = quiet,
 }: {
   limits?: Partial<GatewayLimits>;
   auth?: Record<string, unknown>;
@@ -40,6 +42,7 @@ export async function startTestGateway({
   messaging?: 'open' | 'friendsOnly';
   login?: { enabled?: boolean };
   trustedProxies?: string[];
+  log?: Log;
 } = {}): Promise<TestGateways> {
   const nats = await startNats();
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
@@ -57,7 +60,7 @@ export async function startTestGateway({
       trustedProxies,
       limits,
     };
-    const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, quiet);
+    const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, log);
     running.push(gateway);
     return gateway;
   };

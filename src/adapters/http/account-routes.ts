@@ -1,8 +1,9 @@
 /** Accounts over HTTP, for a backend with its key. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify';
 import { Type } from 'typebox';
 import type { Account, AccountKind, ProfileChanges, UserSettings } from '../../domain/account.ts';
 import { parseUserId, type UserId } from '../../domain/ids.ts';
+import type { Scope } from '../../ports/api-keys.ts';
 import {
   parseAccountKind,
   parseProfile,
@@ -10,6 +11,7 @@ import {
   parseUserSettings,
 } from '../../protocol/account-fields.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
+import { type Access, forBackend, type Guarded } from './authorization.ts';
 
 /** Lines of one import. */
 const MAX_IMPORT_LINES = 1_000;
@@ -35,8 +37,7 @@ interface ImportResult {
 }
 
 export interface AccountRoutesParts {
-  /** @throws RookeryError TOKEN_INVALID, FORBIDDEN unless a backend asks that may */
-  readonly requireBackend: (request: FastifyRequest) => void;
+  readonly access: Access;
   readonly accounts: {
     get(user: UserId): Promise<Account>;
     create(account: AccountToCreate): Promise<Account>;
@@ -89,14 +90,18 @@ const tokenBody = Type.Object(
 
 type Body = Record<string, unknown>;
 
-export function registerAccountRoutes(http: FastifyInstance, { requireBackend, accounts }: AccountRoutesParts): void {
-  const onRequest = async (request: FastifyRequest): Promise<void> => requireBackend(request);
+export function registerAccountRoutes(http: FastifyInstance, { access, accounts }: AccountRoutesParts): void {
+  const by = (scope: Scope, summary: string, body: Pick<FastifySchema, 'body'> = {}): Guarded =>
+    forBackend(access, scope, { summary, tags: ['accounts'], ...body });
 
-  http.post('/v1/accounts', { onRequest, schema: { body: accountBody } }, async (request, reply) => {
+  const creating = by('accounts:write', 'Create an account, of a person or a bot', { body: accountBody });
+  http.post('/v1/accounts', creating, async (request, reply) => {
     return reply.code(201).send(shown(await accounts.create(accountOf(request.body))));
   });
-  http.get('/v1/accounts/:user', { onRequest }, async (request) => shown(await accounts.get(userOf(request))));
-  http.patch('/v1/accounts/:user', { onRequest, schema: { body: changesBody } }, async (request) => {
+  const asking = by('accounts:read', 'An account: profile, settings, tokens of a bot');
+  http.get('/v1/accounts/:user', asking, async (request) => shown(await accounts.get(userOf(request))));
+  const changing = by('accounts:write', 'Change an account; what is left out stays', { body: changesBody });
+  http.patch('/v1/accounts/:user', changing, async (request) => {
     const { profile, settings, active } = request.body as Body;
     const changes = {
       ...(profile !== undefined && { profile: parseProfileChanges(profile) }),
@@ -105,16 +110,19 @@ export function registerAccountRoutes(http: FastifyInstance, { requireBackend, a
     };
     return shown(await accounts.change(userOf(request), changes));
   });
-  http.post('/v1/accounts/:user/sign-out', { onRequest }, async (request, reply) => {
+  const signingOut = by('accounts:write', 'Tokens issued until now count no more');
+  http.post('/v1/accounts/:user/sign-out', signingOut, async (request, reply) => {
     await accounts.signOut(userOf(request));
     return reply.code(204).send();
   });
 
-  http.post('/v1/accounts/:user/tokens', { onRequest, schema: { body: tokenBody } }, async (request, reply) => {
+  const minting = by('tokens:write', 'A token for a bot, told this once', { body: tokenBody });
+  http.post('/v1/accounts/:user/tokens', minting, async (request, reply) => {
     const { name, expiresAt = 0 } = request.body as { name: string; expiresAt?: number };
     return reply.code(201).send(await accounts.mintToken(userOf(request), { name, expiresAt }));
   });
-  http.delete('/v1/accounts/:user/tokens/:token', { onRequest }, async (request, reply) => {
+  const revoking = by('tokens:write', "Take a bot's token back; its sessions end");
+  http.delete('/v1/accounts/:user/tokens/:token', revoking, async (request, reply) => {
     await accounts.revokeToken(userOf(request), String((request.params as Body).token));
     return reply.code(204).send();
   });
@@ -128,7 +136,8 @@ export function registerAccountRoutes(http: FastifyInstance, { requireBackend, a
       done(error as Error);
     }
   });
-  http.post('/v1/accounts/import', { onRequest, bodyLimit: MAX_IMPORT_BYTES }, async (request) => {
+  const importing = by('accounts:write', 'Many accounts at once; the same again changes nothing');
+  http.post('/v1/accounts/import', { ...importing, bodyLimit: MAX_IMPORT_BYTES }, async (request) => {
     const lines = request.body;
     if (!Array.isArray(lines) || lines.length > MAX_IMPORT_LINES) {
       throw new RookeryError('BAD_REQUEST', `a list of at most ${MAX_IMPORT_LINES} accounts is expected`);

@@ -1,16 +1,16 @@
 /** The built-in login over HTTP. Passwords never go through a client's outbox, which keeps what it sends. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { parseUserId, type UserId } from '../../domain/ids.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { type Access, forBackend } from './authorization.ts';
 
 /** Of a password that is set; one that is tried may have any length up to the greater. */
 const MIN_PASSWORD_CHARS = 8;
 const MAX_PASSWORD_CHARS = 256;
 
 export interface LoginRoutesParts {
-  /** @throws RookeryError TOKEN_INVALID, FORBIDDEN unless a backend asks that may */
-  readonly requireBackend: (request: FastifyRequest) => void;
+  readonly access: Access;
   readonly logins: {
     login(
       user: UserId,
@@ -33,18 +33,22 @@ const setBody = Type.Object({ password: newPasswordField }, strict);
 
 type Body = Record<string, string>;
 
-export function registerLoginRoutes(http: FastifyInstance, { requireBackend, logins }: LoginRoutesParts): void {
-  http.post('/v1/login', { schema: { body: loginBody } }, async ({ body, ip }) => {
+export function registerLoginRoutes(http: FastifyInstance, { access, logins }: LoginRoutesParts): void {
+  const open = { tags: ['login'], security: [] };
+  const login = { ...open, summary: 'A password against a token', body: loginBody };
+  http.post('/v1/login', { schema: login }, async ({ body, ip }) => {
     const { user, password = '' } = body as Body;
     return logins.login(userOf(user), password, ip);
   });
-  http.post('/v1/password', { schema: { body: changeBody } }, async ({ body, ip }, reply) => {
+  const change = { ...open, summary: 'Another password; all sessions end', body: changeBody };
+  http.post('/v1/password', { schema: change }, async ({ body, ip }, reply) => {
     const { user, password = '', newPassword = '' } = body as Body;
     await logins.change(userOf(user), password, newPassword, ip);
     return reply.code(204).send();
   });
-  const onRequest = async (request: FastifyRequest): Promise<void> => requireBackend(request);
-  http.put('/v1/accounts/:user/password', { onRequest, schema: { body: setBody } }, async ({ params, body }, reply) => {
+  const setting = { summary: 'Give a user a password; their sessions end', tags: ['login'], body: setBody };
+  const bySetting = forBackend(access, 'passwords:write', setting);
+  http.put('/v1/accounts/:user/password', bySetting, async ({ params, body }, reply) => {
     await logins.set(userOf((params as Body).user), (body as Body).password ?? '');
     return reply.code(204).send();
   });

@@ -23,10 +23,10 @@ export async function describeApi(http: FastifyInstance): Promise<void> {
       info: { title: 'Rookery', description: 'HTTP beside the WebSocket (docs/PROTOCOL.md).', version: '1' },
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: "a backend's API key, or a user's token" },
+          apiKey: { type: 'http', scheme: 'bearer', description: "a backend's API key, with one of the scopes named" },
+          userToken: { type: 'http', scheme: 'bearer', description: "a user's own token, for that user alone" },
         },
       },
-      security: [{ bearer: [] }],
     },
     transformObject: (document) => {
       if (!('openapiObject' in document)) return document.swaggerObject;

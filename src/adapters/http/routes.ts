@@ -1,12 +1,12 @@
 /** HTTP beside the WebSocket: health, sending as a backend, tokens for development, metrics. */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import type { MessageContent } from '../../domain/conversation.ts';
 import type { ClientMsgId, ConversationId } from '../../domain/ids.ts';
 import { parseClientMsgId, parseConversationId, parseUserId, type UserId } from '../../domain/ids.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { parseContent } from '../../protocol/validation.ts';
-import { type Access, tokenHolder } from './authorization.ts';
+import { type Access, forBackendOrUser, speaksFor } from './authorization.ts';
 
 export interface HttpParts {
   readonly maxBodyBytes: number;
@@ -40,6 +40,7 @@ const messageBody = Type.Object(
     keyId: Type.Optional(Type.String()),
     replyTo: Type.Optional(Type.Integer({ minimum: 0 })),
     mentions: Type.Optional(Type.Array(Type.String())),
+    mentionsAll: Type.Optional(Type.Literal(true, { description: 'everybody is meant' })),
     expiresAt: Type.Optional(Type.Integer({ minimum: 0, description: 'milliseconds since 1970' })),
   },
   { additionalProperties: false },
@@ -66,9 +67,9 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
     if (!LOOPBACK.test(request.socket.remoteAddress ?? '')) throw new RookeryError('NOT_FOUND', 'no such path');
     return reply.type('text/plain; version=0.0.4').send(await parts.metrics());
   });
-  http.post('/v1/messages', { schema: sending }, async (request) => {
+  http.post('/v1/messages', forBackendOrUser(parts.access, ['messages:write'], sending), async (request) => {
     const body = request.body as MessageBody;
-    const by = await senderOf(request, body, parts.access);
+    const by = speaksFor(request, body.from, '`from`');
     const { conversation, pos, at, duplicate } = await parts.send(
       by,
       idOf(body),
@@ -84,16 +85,6 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
     if (!user) throw new RookeryError('BAD_ID', '`user` must be an id');
     return { token: await devToken(user) };
   });
-}
-
-/** An API key may speak for anybody, a user's token for that user alone. */
-async function senderOf(request: FastifyRequest, { from }: MessageBody, access: Access): Promise<UserId> {
-  const holder = await tokenHolder(request, access);
-  if (holder !== undefined && from !== undefined && from !== holder)
-    throw new RookeryError('FORBIDDEN', 'a user token sends for its own user only');
-  const user = holder ?? parseUserId(from);
-  if (!user) throw new RookeryError('BAD_ID', '`from` must be an id');
-  return user;
 }
 
 function idOf({ clientMsgId }: MessageBody): ClientMsgId {

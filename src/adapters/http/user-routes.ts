@@ -1,12 +1,15 @@
 /** What the WebSocket's queries and commands do, over HTTP: for a backend as one of its users, or a user with a token. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type TObject, type TProperties, Type } from 'typebox';
-import { type ClientMsgId, parseClientMsgId, parseUserId, type UserId } from '../../domain/ids.ts';
+import { type TObject, Type } from 'typebox';
+import { type ClientMsgId, parseClientMsgId, type UserId } from '../../domain/ids.ts';
+import type { Scope } from '../../ports/api-keys.ts';
 import { jsonCodec } from '../../protocol/codec.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, Query, QueryResult } from '../../protocol/frames.ts';
 import { parseCommand, parseQuery } from '../../protocol/validation.ts';
-import { type Access, requireSpeaksFor } from './authorization.ts';
+import { type Access, forBackendOrUser, requireScope, speaksFor } from './authorization.ts';
+import { commandScopes } from './command-scopes.ts';
+import { type Read, reads } from './reads.ts';
 
 export interface UserRoutesParts {
   readonly access: Access;
@@ -16,83 +19,6 @@ export interface UserRoutesParts {
     command(user: UserId, id: ClientMsgId, command: Command): Promise<{ pos: number; duplicate: boolean }>;
   };
 }
-
-interface Read {
-  readonly path: string;
-  readonly type: Query['type'];
-  readonly summary: string;
-  readonly querystring?: TProperties;
-}
-
-const optionalNumber = (description: string) => Type.Optional(Type.Integer({ minimum: 0, description }));
-const optionalText = (description: string) => Type.Optional(Type.String({ description }));
-const page = {
-  cursor: optionalText('of the page before this one'),
-  limit: optionalNumber('entries of a page'),
-};
-
-/** Each is one query of docs/PROTOCOL.md: its fields come from path and query string, its answer is the query's own. */
-const READS: readonly Read[] = [
-  {
-    path: '/v1/users/:user/conversations',
-    type: 'conversations',
-    summary: 'The conversation list, newest first, with last message and unread',
-    querystring: { archived: Type.Optional(Type.Boolean({ description: 'those in the archive' })), ...page },
-  },
-  {
-    path: '/v1/users/:user/changes',
-    type: 'changes',
-    summary: 'The conversations that have changed since a time',
-    querystring: { since: Type.Integer({ minimum: 0, description: 'milliseconds since 1970' }), ...page },
-  },
-  {
-    path: '/v1/users/:user/conversations/:conversation',
-    type: 'conversation',
-    summary: 'A conversation as its user sees it: members, roles, settings',
-  },
-  {
-    path: '/v1/users/:user/conversations/:conversation/messages',
-    type: 'history',
-    summary: 'A page of history',
-    querystring: {
-      before: optionalNumber('index'),
-      after: optionalNumber('index'),
-      around: optionalNumber('index'),
-      since: optionalNumber('milliseconds since 1970'),
-      limit: page.limit,
-    },
-  },
-  {
-    path: '/v1/users/:user/conversations/:conversation/messages/:n/edits',
-    type: 'edits',
-    summary: 'What a message said before it was edited',
-    querystring: { before: optionalNumber('position'), limit: page.limit },
-  },
-  {
-    path: '/v1/users/:user/conversations/:conversation/messages/:n/receipts',
-    type: 'receipts',
-    summary: 'Who has read a message',
-  },
-  {
-    path: '/v1/users/:user/conversations/:conversation/members',
-    type: 'members',
-    summary: 'The members of a group, a page at a time',
-    querystring: page,
-  },
-  {
-    path: '/v1/users/:user/search',
-    type: 'search',
-    summary: 'Full-text search over what the user may see',
-    querystring: {
-      words: Type.String({ description: 'all must occur' }),
-      conversation: optionalText('only in this one'),
-      by: optionalText('only of this sender'),
-      since: optionalNumber('milliseconds since 1970'),
-      until: optionalNumber('milliseconds since 1970'),
-      ...page,
-    },
-  },
-];
 
 const commandBody = Type.Object(
   {
@@ -104,9 +30,10 @@ const commandBody = Type.Object(
   },
   { additionalProperties: false },
 );
+const COMMAND_SCOPES: readonly Scope[] = [...new Set(Object.values(commandScopes))].sort();
 
 export async function registerUserRoutes(http: FastifyInstance, parts: UserRoutesParts): Promise<void> {
-  for (const read of READS) registerRead(http, read, parts);
+  for (const [type, read] of Object.entries(reads)) registerRead(http, type as Query['type'], read, parts);
   // A scope of its own: bodies of messages are read as the WebSocket's JSON reads them.
   await http.register(async (scope) => {
     scope.removeContentTypeParser('application/json');
@@ -114,29 +41,33 @@ export async function registerUserRoutes(http: FastifyInstance, parts: UserRoute
       jsonCodec.decode(data),
     );
     const schema = { summary: 'Any command, as its user', tags: ['users'], body: commandBody };
-    scope.post('/v1/users/:user/commands', { schema }, async (request) => {
-      const user = await speakingFor(request, parts.access);
+    const commanding = forBackendOrUser(parts.access, COMMAND_SCOPES, schema);
+    scope.post('/v1/users/:user/commands', commanding, async (request) => {
+      const user = userOf(request);
       const body = request.body as { clientMsgId: string; command: Record<string, unknown> };
       const id = parseClientMsgId(body.clientMsgId);
       if (!id) throw new RookeryError('BAD_ID', '`clientMsgId` must be an id');
       const command = parseCommand(body.command, parts.maxBodyBytes);
+      requireScope(request, commandScopes[command.type]);
       const { pos, duplicate } = await parts.requests.command(user, id, command);
       return duplicate ? { pos, duplicate } : { pos };
     });
   });
 }
 
-function registerRead(http: FastifyInstance, read: Read, { access, requests }: UserRoutesParts): void {
+function registerRead(http: FastifyInstance, type: Query['type'], read: Read, { access, requests }: UserRoutesParts) {
   const querystring = Type.Object(read.querystring ?? {}, { additionalProperties: false });
   const schema = { summary: read.summary, tags: ['users'], querystring };
   const preValidation = async (request: FastifyRequest): Promise<void> => {
-    request.query = typed(request.query as Record<string, string>, querystring);
+    request.query = typed(request.query as Record<string, string | string[]>, querystring);
   };
-  http.get(read.path, { schema, preValidation }, async (request, reply) => {
-    const user = await speakingFor(request, access);
+  const reading = forBackendOrUser(access, [read.scope], schema);
+  http.get(read.path, { ...reading, preValidation }, async (request, reply) => {
+    const user = userOf(request);
     const { user: _user, n, ...place } = request.params as Record<string, string>;
     const fields = {
-      type: read.type,
+      type,
+      ...read.defaults,
       ...place,
       ...(n !== undefined && { n: numberIn(n) }),
       ...(request.query as object),
@@ -146,22 +77,21 @@ function registerRead(http: FastifyInstance, read: Read, { access, requests }: U
   });
 }
 
-async function speakingFor(request: FastifyRequest, access: Access): Promise<UserId> {
-  const user = parseUserId((request.params as { user: string }).user);
-  if (!user) throw new RookeryError('BAD_ID', 'the user in the path must be an id');
-  await requireSpeaksFor(user, request, access);
-  return user;
-}
+const userOf = (request: FastifyRequest): UserId =>
+  speaksFor(request, (request.params as { user: string }).user, 'the user in the path');
 
-/** A query string is all text: what the schema has as a number or a boolean is read as one, else left for it to refuse. */
-function typed(query: Record<string, string>, { properties }: TObject): Record<string, unknown> {
-  const read = Object.entries(query).map(([name, text]) => {
-    const type = (properties[name] as { type?: string } | undefined)?.type;
-    if (type === 'integer') return [name, numberIn(text)];
-    if (type === 'boolean') return [name, text === 'true' ? true : text === 'false' ? false : text];
-    return [name, text];
+/** A query string is all text: what the schema has as a number, boolean or list is read as one, else left for it to refuse. */
+function typed(query: Record<string, string | string[]>, { properties }: TObject): Record<string, unknown> {
+  const read = Object.entries(query).flatMap(([name, text]): [string, unknown][] => {
+    const { type } = (Object.hasOwn(properties, name) ? properties[name] : {}) as { type?: string };
+    if (type === 'array') return [[name, [text].flat()]];
+    if (type === 'integer') return [[name, numberIn(text)]];
+    // What is not so is left out, as on the wire.
+    if (type === 'boolean') return text === 'false' ? [] : [[name, text === 'true' ? true : text]];
+    return [[name, text]];
   });
   return Object.fromEntries(read);
 }
 
-const numberIn = (text: string): unknown => (/^\d{1,16}$/.test(text) ? Number(text) : text);
+const numberIn = (text: string | string[]): unknown =>
+  typeof text === 'string' && /^\d{1,16}$/.test(text) ? Number(text) : text;

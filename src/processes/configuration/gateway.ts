@@ -19,10 +19,14 @@ const authFields = Type.Object(
       default: false,
       description: 'offer POST /v1/dev/token, which gives anybody a token for any user: for development only',
     }),
+    apiKeyDir: Type.String({
+      default: '',
+      description: 'folder of API keys for backends (`rookery key`), each with its scopes; empty: none',
+    }),
     apiKeys: Type.Array(Type.String({ minLength: 32 }), {
       default: [],
       secret: true,
-      description: 'keys with which a backend may send as any user; 32 characters or more',
+      description: 'keys with which a backend may do everything; 32 characters or more; apiKeyDir is safer',
     }),
   },
   { ...strict, default: {} },
