@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
 import { evolve, initialConversation } from '../../src/domain/conversation.ts';
+import { directConversationId } from '../../src/domain/ids.ts';
 import type { FanOutChanges, FanOutLookup, SeenEvent } from '../../src/ports/fan-out-state.ts';
 import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
 import { conversation, msgId, user } from '../support/given.ts';
@@ -128,6 +129,47 @@ t.test('SQLite: what was committed outlives the process, position and rows toget
   t.same(second.folded(room), { conversation: later, statePos: 7 });
   t.match(second.seen(room, alice, msgId('a'), 0), { pos: 7, n: 7, expiresAt: 1_000 });
   t.equal(second.seen(room, alice, msgId('lost'), 0)?.pos, undefined);
+});
+
+t.test('SQLite: a conversation is as it was left, also one whose roster is as it began', async (t) => {
+  const path = join(folder(t), 'lane.sqlite');
+  const direct = initialConversation(directConversationId(alice, bob));
+  const blocked = evolve(direct, { type: 'userBlocked', by: bob, id: msgId('b') }, 1);
+  const unblocked = evolve(blocked, { type: 'userUnblocked', by: bob, id: msgId('u') }, 2);
+  for (const [i, left] of [direct, blocked, unblocked].entries()) {
+    const conversation = { ...left, lastIndex: i + 1 };
+    const state = new SqliteFanOutState({ path, log: 'CONV_0' });
+    state.folded(direct.id);
+    state.apply({ ...nothing, conversations: new Map([[direct.id, { conversation, statePos: i }]]) }, i + 1);
+    state.commit(i + 1);
+    state.close();
+    t.same(sqlite(t, path).folded(direct.id), { conversation, statePos: i });
+  }
+});
+
+t.test('SQLite: UUIDv7 are known whatever came before, after a restart, of a clock ahead', async (t) => {
+  const path = join(folder(t), 'lane.sqlite');
+  const idAt = (second: number): string => `01935c9a-${String(second).padStart(4, '0')}-7000-8000-000000000000`;
+  const order = fc.array(fc.tuple(fc.nat(9), fc.boolean(), fc.boolean()), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(order, (given) => {
+      rmSync(path, { force: true });
+      let state = new SqliteFanOutState({ path, log: 'CONV_0' });
+      const known = new Set<string>();
+      for (const [i, [second, isBob, isRestarted]] of given.entries()) {
+        const by = isBob ? bob : alice;
+        t.equal(state.seen(room, by, msgId(idAt(second)), 0) !== undefined, known.has(`${by} ${second}`));
+        state.apply({ ...nothing, seen: [seen(idAt(second), i + 1, 1_000, by)] }, i + 1);
+        state.commit(i + 1);
+        known.add(`${by} ${second}`);
+        if (!isRestarted) continue;
+        state.close();
+        state = new SqliteFanOutState({ path, log: 'CONV_0' });
+      }
+      state.close();
+    }),
+    { numRuns: 10 },
+  );
 });
 
 t.test('SQLite: a damaged file, or one of another log, is begun anew', async (t) => {

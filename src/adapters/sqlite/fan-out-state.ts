@@ -6,30 +6,28 @@ import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
 import type { FanOutChanges, FanOutState, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
 import { decodeRoster, encodeRoster } from '../../protocol/conversation-codec.ts';
-import { messageIdOf, tokenOf } from '../../protocol/subjects.ts';
+import { tokenOf } from '../../protocol/subjects.ts';
 import { LaneFile, type LaneFilePlace, type Tables } from './lane-file.ts';
+import { SEEN_SCHEMA, SeenRows, seenKeyOf } from './seen-rows.ts';
 
-const SCHEMA_VERSION = '2';
+const SCHEMA_VERSION = '3';
 
 /** Kept in memory of each kind; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_MEMBERS = 1_000_000;
 const MAX_CACHED_READ_MARKS = 100_000;
-const MAX_CACHED_SENDERS = 200_000;
 
-/** Forgotten ids are deleted in portions, so that no commit waits for long. */
 const FORGET_EVERY_COMMITS = 64;
-const MAX_FORGOTTEN_PER_COMMIT = 2_000;
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS conversation (
-    id TEXT PRIMARY KEY, last_index INTEGER NOT NULL, state_pos INTEGER NOT NULL, roster BLOB NOT NULL
+    id TEXT PRIMARY KEY, last_index INTEGER NOT NULL, state_pos INTEGER NOT NULL
   ) WITHOUT ROWID;
+  -- Apart from what each message changes: it may hold thousands of members, and a row is written as a whole. None: the initial one.
+  CREATE TABLE IF NOT EXISTS roster (id TEXT PRIMARY KEY, roster BLOB NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS read_mark (
     conversation TEXT NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (conversation, user)
   ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS seen (
-    key TEXT PRIMARY KEY, pos INTEGER NOT NULL, n INTEGER NOT NULL, expires_at INTEGER NOT NULL
-  ) WITHOUT ROWID;
+  ${SEEN_SCHEMA}
 `;
 
 interface AppliedWindow {
@@ -43,8 +41,8 @@ type PendingSeen = Map<string, SeenEvent>;
 export class SqliteFanOutState implements FanOutState {
   readonly #file: LaneFile;
   #sql!: ReturnType<typeof prepare>;
+  #seen!: SeenRows;
   #commits = 0;
-  #forgetFrom = '';
   #applied: AppliedWindow[] = [];
   #pendingSeen: PendingSeen = new Map();
   /** Conversations changed by windows not yet committed: never evicted from memory. */
@@ -55,11 +53,6 @@ export class SqliteFanOutState implements FanOutState {
     sizeCalculation: ({ conversation }) => 1 + conversation.roster.members.size,
   });
   readonly #readMarks = new LRUCache<string, number>({ max: MAX_CACHED_READ_MARKS });
-  /**
-   * Per (conversation, sender) the greatest id ever accepted, in the order of its key. Ids that grow with time (UUIDv7) are
-   * greater than all before, so for nearly every message it answers "not seen" without a look into the file.
-   */
-  readonly #greatestSeen = new LRUCache<string, string>({ max: MAX_CACHED_SENDERS });
 
   /**
    * @param beside tables that share the file, and its transactions
@@ -79,11 +72,12 @@ export class SqliteFanOutState implements FanOutState {
     const known = this.#uncommitted.get(id) ?? this.#conversations.get(id);
     if (known) return known;
     const row = this.#file.guarded(() => this.#sql.conversation.get(id)) as
-      | { last_index: number; state_pos: number; roster: Buffer }
+      | { last_index: number; state_pos: number; roster: Buffer | null }
       | undefined;
+    const initial = initialConversation(id);
     const conversation: Conversation = row
-      ? { id, lastIndex: row.last_index, roster: decodeRoster(row.roster) }
-      : initialConversation(id);
+      ? { id, lastIndex: row.last_index, roster: row.roster ? decodeRoster(row.roster) : initial.roster }
+      : initial;
     const folded = { conversation, statePos: row?.state_pos ?? 0 };
     this.#conversations.set(id, folded);
     return folded;
@@ -100,21 +94,9 @@ export class SqliteFanOutState implements FanOutState {
   }
 
   seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {
-    const sender = senderKey(conversation, by);
-    const key = sender + tokenOf(id);
-    let greatest = this.#greatestSeen.get(sender);
-    if (greatest === undefined) {
-      const row = this.#file.guarded(() => this.#sql.greatestSeen.get(sender, `${sender}\u{7f}`)) as
-        | { key: string }
-        | undefined;
-      greatest = row?.key ?? '';
-      this.#greatestSeen.set(sender, greatest);
-    }
-    const pending = this.#pendingSeen.get(key);
-    if (pending) return pending.expiresAt > at ? pending : undefined;
-    if (key > greatest) return undefined;
-    const row = this.#file.guarded(() => this.#sql.seen.get(key)) as Seen | undefined;
-    return row && row.expiresAt > at ? row : undefined;
+    const pending = this.#pendingSeen.size > 0 ? this.#pendingSeen.get(seenKeyOf(conversation, by, id)) : undefined;
+    const found = pending ?? this.#file.guarded(() => this.#seen.find(conversation, by, id));
+    return found && found.expiresAt > at ? found : undefined;
   }
 
   apply(changes: FanOutChanges, to: number): void {
@@ -122,7 +104,7 @@ export class SqliteFanOutState implements FanOutState {
     for (const { conversation, user, upTo } of changes.readMarks) {
       this.#uncommittedMarks.set(markKey(conversation, user), upTo);
     }
-    for (const event of changes.seen) this.#pendingSeen.set(messageIdOf(event.conversation, event.by, event.id), event);
+    for (const event of changes.seen) this.#pendingSeen.set(seenKeyOf(event.conversation, event.by, event.id), event);
     this.#applied.push({ changes, to });
   }
 
@@ -174,29 +156,19 @@ export class SqliteFanOutState implements FanOutState {
     for (const { changes } of windows) {
       for (const [id, folded] of changes.conversations) conversations.set(id, folded);
       for (const { conversation, user, upTo } of changes.readMarks) this.#sql.putReadMark.run(conversation, user, upTo);
-      for (const { conversation, by, id, pos, n, expiresAt } of changes.seen) {
-        this.#sql.putSeen.run(messageIdOf(conversation, by, id), pos, n, expiresAt);
-      }
+      this.#seen.write(changes.seen);
     }
     for (const [id, { conversation, statePos }] of conversations) this.#writeConversation(id, conversation, statePos);
-    if (this.#commits % FORGET_EVERY_COMMITS === 0) this.#forget(windows.at(-1)?.changes.at ?? 0);
+    if (this.#commits % FORGET_EVERY_COMMITS === 0) this.#seen.forget(windows.at(-1)?.changes.at ?? 0);
   }
 
-  /** The roster, which may hold thousands of members, is written only when it is another one. */
   #writeConversation(id: ConversationId, { lastIndex, roster }: Conversation, statePos: number): void {
-    const stored = this.#conversations.get(id)?.conversation;
-    if (stored?.roster === roster && this.#sql.updateIndex.run(lastIndex, statePos, id).changes === 1) return;
-    this.#sql.putConversation.run(id, lastIndex, statePos, encodeRoster(roster));
-  }
-
-  /** Walks the table in portions, round and round, and deletes what has expired by `at`, the log's time. */
-  #forget(at: number): void {
-    const rows = this.#sql.portion.all(this.#forgetFrom, MAX_FORGOTTEN_PER_COMMIT) as {
-      key: string;
-      expires_at: number;
-    }[];
-    for (const { key, expires_at } of rows) if (expires_at <= at) this.#sql.deleteSeen.run(key);
-    this.#forgetFrom = rows.at(-1)?.key ?? '';
+    if (this.#conversations.get(id)?.conversation.roster !== roster) {
+      const encoded = encodeRoster(roster);
+      if (Buffer.compare(encoded, encodeRoster(initialConversation(id).roster)) === 0) this.#sql.removeRoster.run(id);
+      else this.#sql.putRoster.run(id, encoded);
+    }
+    this.#sql.putConversation.run(id, lastIndex, statePos);
   }
 
   #settle(changes: FanOutChanges): void {
@@ -209,12 +181,10 @@ export class SqliteFanOutState implements FanOutState {
       this.#readMarks.set(key, upTo);
       if (this.#uncommittedMarks.get(key) === upTo) this.#uncommittedMarks.delete(key);
     }
-    for (const { conversation, by, id } of changes.seen) {
-      const sender = senderKey(conversation, by);
-      const key = sender + tokenOf(id);
-      this.#pendingSeen.delete(key);
-      const greatest = this.#greatestSeen.get(sender);
-      if (greatest !== undefined && key > greatest) this.#greatestSeen.set(sender, key);
+    for (const event of changes.seen) {
+      const key = seenKeyOf(event.conversation, event.by, event.id);
+      if (this.#pendingSeen.get(key) === event) this.#pendingSeen.delete(key);
+      this.#seen.settle(event);
     }
   }
 
@@ -222,24 +192,20 @@ export class SqliteFanOutState implements FanOutState {
     this.rollback();
     this.#conversations.clear();
     this.#readMarks.clear();
-    this.#greatestSeen.clear();
     this.#sql = prepare(db);
+    this.#seen = new SeenRows(db);
   }
 }
 
 const markKey = (conversation: ConversationId, user: UserId): string => `${tokenOf(conversation)}:${tokenOf(user)}`;
-/** The common beginning of the keys of one sender's ids in one conversation (`messageIdOf`). */
-const senderKey = (conversation: ConversationId, by: UserId): string => `${tokenOf(conversation)}:${tokenOf(by)}:`;
 
 const prepare = (db: Database.Database) => ({
-  conversation: db.prepare('SELECT last_index, state_pos, roster FROM conversation WHERE id = ?'),
-  putConversation: db.prepare('INSERT OR REPLACE INTO conversation VALUES (?, ?, ?, ?)'),
-  updateIndex: db.prepare('UPDATE conversation SET last_index = ?, state_pos = ? WHERE id = ?'),
+  conversation: db.prepare(
+    'SELECT last_index, state_pos, roster FROM conversation LEFT JOIN roster USING (id) WHERE id = ?',
+  ),
+  putConversation: db.prepare('INSERT OR REPLACE INTO conversation VALUES (?, ?, ?)'),
+  removeRoster: db.prepare('DELETE FROM roster WHERE id = ?'),
+  putRoster: db.prepare('INSERT OR REPLACE INTO roster VALUES (?, ?)'),
   readMark: db.prepare('SELECT up_to FROM read_mark WHERE conversation = ? AND user = ?'),
   putReadMark: db.prepare('INSERT OR REPLACE INTO read_mark VALUES (?, ?, ?)'),
-  seen: db.prepare('SELECT pos, n, expires_at AS expiresAt FROM seen WHERE key = ?'),
-  greatestSeen: db.prepare('SELECT key FROM seen WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT 1'),
-  putSeen: db.prepare('INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)'),
-  portion: db.prepare('SELECT key, expires_at FROM seen WHERE key > ? ORDER BY key LIMIT ?'),
-  deleteSeen: db.prepare('DELETE FROM seen WHERE key = ?'),
 });

@@ -1,0 +1,100 @@
+/**
+ * The ids a fold has accepted, as far as they are in the file. UUIDv7 stand in the order of their time, so that new ones come to the
+ * table's end, many a page: in the order of conversation and sender each would dirty a page of its own.
+ */
+import type Database from 'better-sqlite3';
+import { LRUCache } from 'lru-cache';
+import { type ClientMsgId, type ConversationId, type UserId, uuidv7TimeMs } from '../../domain/ids.ts';
+import type { Seen, SeenEvent } from '../../ports/fan-out-state.ts';
+import { tokenOf } from '../../protocol/subjects.ts';
+import { RowBatch } from './row-batch.ts';
+
+const MAX_CACHED_SENDERS = 200_000;
+/** Forgotten ids are deleted in portions, so that no commit waits for long. */
+const MAX_FORGOTTEN_AT_ONCE = 2_000;
+
+export const SEEN_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS seen (
+    key TEXT PRIMARY KEY, pos INTEGER NOT NULL, n INTEGER NOT NULL, expires_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+const TIMED = '7';
+const BEHIND_TIMED = '8';
+const OTHER = 'x';
+
+const isTimed = (id: ClientMsgId): boolean => uuidv7TimeMs(id) !== undefined;
+
+/** Injective: tokens hold no colon. */
+export const seenKeyOf = (conversation: ConversationId, by: UserId, id: ClientMsgId): string =>
+  `${isTimed(id) ? TIMED + id : OTHER + tokenOf(id)}:${tokenOf(conversation)}:${tokenOf(by)}`;
+
+const senderOf = (conversation: ConversationId, by: UserId): string => `${conversation.length}:${conversation}${by}`;
+
+export class SeenRows {
+  readonly #sql: ReturnType<typeof prepare>;
+  readonly #added: RowBatch;
+  #forgetFrom = '';
+  /**
+   * A UUIDv7 greater than this one, and than the greatest of its sender since the file was opened, is not in the file. So nearly every
+   * message is known to be new without a look into it. A client whose clock is ahead lifts it, until its ids are forgotten: then
+   * the others are looked up, each some microseconds.
+   */
+  #greatestOfOthers: string;
+  readonly #greatest = new LRUCache<string, string>({
+    max: MAX_CACHED_SENDERS,
+    dispose: (id, _sender, reason) => {
+      if (reason === 'evict' && id > this.#greatestOfOthers) this.#greatestOfOthers = id;
+    },
+  });
+
+  constructor(db: Database.Database) {
+    this.#sql = prepare(db);
+    this.#added = new RowBatch(db, 'INSERT OR REPLACE INTO seen VALUES', 4);
+    const newest = this.#sql.newest.get(BEHIND_TIMED) as string | undefined;
+    this.#greatestOfOthers = newest === undefined ? '' : newest.slice(TIMED.length, newest.indexOf(':'));
+  }
+
+  /** Whatever its time. */
+  find(conversation: ConversationId, by: UserId, id: ClientMsgId): Seen | undefined {
+    if (id > this.#greatestOfOthers && isTimed(id)) {
+      const greatest = this.#greatest.get(senderOf(conversation, by));
+      if (greatest === undefined || id > greatest) return undefined;
+    }
+    return this.#sql.get.get(seenKeyOf(conversation, by, id)) as Seen | undefined;
+  }
+
+  /** Within the caller's transaction. */
+  write(events: Iterable<SeenEvent>): void {
+    this.#added.clear();
+    for (const { conversation, by, id, pos, n, expiresAt } of events) {
+      this.#added.add(seenKeyOf(conversation, by, id), pos, n, expiresAt);
+    }
+    this.#added.flush();
+  }
+
+  /** It is in the file from now on. */
+  settle({ conversation, by, id }: SeenEvent): void {
+    if (!isTimed(id)) return;
+    const sender = senderOf(conversation, by);
+    const greatest = this.#greatest.get(sender);
+    if (greatest === undefined || id > greatest) this.#greatest.set(sender, id);
+  }
+
+  /** Walks the table in portions, round and round, and deletes what has expired by `at`, the log's time. */
+  forget(at: number): void {
+    const rows = this.#sql.portion.all(this.#forgetFrom, MAX_FORGOTTEN_AT_ONCE) as {
+      readonly key: string;
+      readonly expires_at: number;
+    }[];
+    for (const { key, expires_at } of rows) if (expires_at <= at) this.#sql.delete.run(key);
+    this.#forgetFrom = rows.at(-1)?.key ?? '';
+  }
+}
+
+const prepare = (db: Database.Database) => ({
+  get: db.prepare('SELECT pos, n, expires_at AS expiresAt FROM seen WHERE key = ?'),
+  newest: db.prepare('SELECT key FROM seen WHERE key < ? ORDER BY key DESC LIMIT 1').pluck(),
+  portion: db.prepare('SELECT key, expires_at FROM seen WHERE key > ? ORDER BY key LIMIT ?'),
+  delete: db.prepare('DELETE FROM seen WHERE key = ?'),
+});
