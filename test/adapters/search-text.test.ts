@@ -3,18 +3,21 @@ import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t from 'tap';
 import { TEXT_INDEX } from '../../src/adapters/sqlite/read-model-tables.ts';
-import { indexedText, SearchTerms } from '../../src/adapters/sqlite/search-text.ts';
+import { indexedText, SearchTerms, senderToken } from '../../src/adapters/sqlite/search-text.ts';
 
 const db = new Database(':memory:');
 db.exec(TEXT_INDEX);
 t.teardown(() => db.close());
-const put = db.prepare('INSERT OR REPLACE INTO message_text (rowid, room, text) VALUES (1, ?, ?)');
+const put = db.prepare('INSERT INTO message_text (rowid, text) VALUES (1, ?)');
+const clear = db.prepare("INSERT INTO message_text (message_text) VALUES ('delete-all')");
 const match = db.prepare('SELECT count(*) FROM message_text WHERE message_text MATCH ?').pluck();
 
 function finds(text: string, query: string): boolean {
-  put.run('c1', indexedText(text));
+  clear.run();
+  put.run(indexedText(text));
   const terms = new SearchTerms(query);
-  return !terms.isEmpty && match.get(`text : (${terms.expression})`) === 1;
+  if (terms.isEmpty || match.get(terms.expression) !== 1) return false;
+  return !terms.mustBeChecked || terms.areIn(text);
 }
 
 t.test('words are found without case and accents, all of them, the last by its beginning', async (t) => {
@@ -40,6 +43,8 @@ t.test('Chinese, Japanese, Korean and Thai are found by any piece, also of one c
   t.ok(finds('เจอกันพรุ่งนี้', 'พรุ่งนี้'));
   t.ok(finds('用Rookery发消息吧', 'rookery 消息'));
   t.ok(finds('𠮷野家', '𠮷野'), 'beyond the basic plane');
+  t.notOk(finds('京大は北京に', '北京大'), 'all pairs, in another order');
+  t.notOk(finds('北京，京大', '北京大'), 'not in one run');
 });
 
 t.test('no query breaks out of its quotes, and what holds no letter finds nothing', async (t) => {
@@ -78,6 +83,14 @@ t.test('a text is found by each of its words', async () => {
     }),
     { numRuns: 300 },
   );
+});
+
+t.test('no text looks like the marks of a conversation or a sender', async (t) => {
+  for (const text of ['_c1', 'x _c1 y', '_c1é', '_u0']) t.equal(indexedText(text).includes('_'), false, text);
+  t.ok(finds('snake_case', 'case'));
+  t.equal(finds('', '_c1'), false);
+  t.not(senderToken('alice'), senderToken('Alice'));
+  t.equal(new Set(Array.from({ length: 10_000 }, (_, i) => senderToken(`user-${i}`))).size, 10_000);
 });
 
 t.test('matches are shown where they stand', async (t) => {

@@ -23,7 +23,9 @@ const MAX_SHOWN_CHARS = 300;
 
 /** An index as it is stored depends on how the log was cut into windows; what it holds does not. */
 const TEXT_TERMS = 'terms of message_text';
-const TEXT_SIZES = 'sizes of message_text';
+/** Of each word how many messages it stands in, and two sums over their positions, which tell which these are. */
+const SELECT_TERMS = `
+  SELECT term, count(*), sum(doc), sum(doc % 1000003 * (doc % 1000033)) FROM temp.text_terms GROUP BY term ORDER BY term`;
 
 /** One file as it was when it was opened, whatever is written meanwhile: what is written stays in its journal so long. */
 export class ReadModelSnapshot {
@@ -34,7 +36,7 @@ export class ReadModelSnapshot {
   /** @throws what opening throws, where there is no such file */
   constructor(path: string) {
     this.#db = new Database(path, { readonly: true, fileMustExist: true });
-    this.#db.exec("CREATE VIRTUAL TABLE temp.text_terms USING fts5vocab('main', 'message_text', 'row')");
+    this.#db.exec("CREATE VIRTUAL TABLE temp.text_terms USING fts5vocab('main', 'message_text', 'instance')");
     this.#db.exec('BEGIN');
     const noted = this.#db.prepare('SELECT value FROM about WHERE key = ?').pluck();
     this.position = Number(noted.get('position') ?? 0);
@@ -85,12 +87,11 @@ export class ReadModelSnapshot {
     const own = names.filter(
       (name) => name !== 'about' && !name.startsWith('message_text') && !name.startsWith('sqlite_'),
     );
-    return [...own, TEXT_SIZES, TEXT_TERMS];
+    return [...own, TEXT_TERMS];
   }
 
   #selectOf(table: string): string {
-    if (table === TEXT_TERMS) return 'SELECT * FROM temp.text_terms ORDER BY term';
-    if (table === TEXT_SIZES) return 'SELECT id, sz FROM main.message_text_docsize ORDER BY id';
+    if (table === TEXT_TERMS) return SELECT_TERMS;
     const columns = this.#db.pragma(`main.table_info(${table})`) as { readonly name: string; readonly pk: number }[];
     const key = columns.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
     // Ids that have expired are forgotten some time or other: which are still there says nothing.

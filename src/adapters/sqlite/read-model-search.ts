@@ -10,7 +10,7 @@ import {
 } from '../../ports/read-queries.ts';
 import type { SearchHit } from '../../protocol/frames.ts';
 import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
-import { SearchTerms, textOf } from './search-text.ts';
+import { roomToken, SearchTerms, senderToken, textOf } from './search-text.ts';
 
 /**
  * Of a user with more conversations than this the index is read for the words alone, and what is not theirs is left out one by
@@ -43,12 +43,12 @@ export class ReadModelSearch {
     const terms = new SearchTerms(search.words);
     const stays = this.#staysOf(user, search.conversation);
     if (terms.isEmpty || stays.size === 0) return { hits: [], searchedTo: 0 };
-    const rooms = stays.size <= MAX_ROOM_TERMS ? [...stays.keys()] : [];
-    const inRooms = rooms.length > 0 ? `room : (${rooms.map((key) => `c${key}`).join(' OR ')}) AND ` : '';
-    const match = `${inRooms}text : (${terms.expression})`;
+    const match = matchOf(terms, search, stays);
     const start = search.until === undefined ? before : Math.min(before, this.#behind(search.until + CLOCK_SLACK_MS));
     const oldest = (search.since ?? 0) - CLOCK_SLACK_MS;
-    const { found, searchedTo } = this.#candidates(match, start, limit, oldest, (row) => isWanted(row, search, stays));
+    const wanted = (row: Candidate): boolean =>
+      isWanted(row, search, stays) && (!terms.mustBeChecked || terms.areIn(this.#textAt(row.pos)));
+    const { found, searchedTo } = this.#candidates(match, start, limit, oldest, wanted);
     return this.#hits(found, terms, searchedTo);
   }
 
@@ -63,6 +63,11 @@ export class ReadModelSearch {
       if (found.length === limit || looked === MAX_SEARCHED_ENTRIES) return { found, searchedTo: row.pos };
     }
     return { found, searchedTo: 0 };
+  }
+
+  #textAt(pos: number): string {
+    const entry = historyEntryOf(this.#sql.entryAt.get(pos) as EntryRow);
+    return (entry.type === 'message' && textOf(entry)) || '';
   }
 
   /** A position behind all that is not newer than `at`. By halves: what is stored later stands further behind. */
@@ -105,6 +110,16 @@ export class ReadModelSearch {
     }
     return stays;
   }
+}
+
+/** Who is looked for, and where, is part of what the index is asked: then it lists none that are not wanted. */
+function matchOf(terms: SearchTerms, { by }: Search, stays: ReadonlyMap<number, unknown>): string {
+  const rooms = stays.size <= MAX_ROOM_TERMS ? [...stays.keys()] : [];
+  const parts = [
+    ...(rooms.length > 0 ? [`(${rooms.map((key) => `"${roomToken(key)}"`).join(' OR ')})`] : []),
+    ...(by === undefined ? [] : [`"${senderToken(by)}"`]),
+  ];
+  return [...parts, terms.expression].join(' AND ');
 }
 
 function isWanted(row: Candidate, { by, since, until }: Search, stays: ReadonlyMap<number, readonly Stay[]>): boolean {

@@ -18,7 +18,8 @@ import type {
 } from '../../ports/read-model.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import type { Tables } from './lane-file.ts';
-import { indexedText, textOf } from './search-text.ts';
+import { detailsOf, type EntryRow, SHOWN_ENTRIES } from './read-model-rows.ts';
+import { indexedText, roomToken, senderToken, textOf } from './search-text.ts';
 
 /** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_KEYS = 100_000;
@@ -27,12 +28,13 @@ const MAX_CACHED_KEYS = 100_000;
 export const ROLES: Readonly<Record<Role, number>> = { owner: 0, admin: 1, member: 2 };
 
 /**
- * Text of messages by position, without the text itself: that stands in `entry`. `room` is one token, `c` and the conversation's
- * key, so that a search in one conversation reads only what is in both lists.
+ * Which words stand in the messages at which positions, and no more: neither the text itself, which stands in `entry`, nor where
+ * in it they stand, which is looked up in the text of what was found. So a message is a number in the list of each of its words.
+ * What a word is was decided before (`search-text.ts`): to the tokenizer all that is not ASCII is part of one.
  */
 export const TEXT_INDEX = `
   CREATE VIRTUAL TABLE IF NOT EXISTS message_text USING fts5 (
-    room, text, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 0"
+    text, content = '', detail = none, columnsize = 0, tokenize = "ascii tokenchars '_'"
   );
 `;
 
@@ -88,7 +90,7 @@ const SCHEMA = `
 
 export class ReadModelTables implements Tables {
   readonly schema = SCHEMA + TEXT_INDEX;
-  readonly version = '3';
+  readonly version = '4';
   #sql!: ReturnType<typeof prepare>;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
 
@@ -140,16 +142,12 @@ export class ReadModelTables implements Tables {
     const { n, pos, at, by, id } = entry;
     if (entry.type === 'message') {
       this.#sql.addEntry.run(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
-      this.#index(key, pos, entry);
+      const document = documentOf(key, by, entry);
+      if (document) this.#sql.addText.run(pos, document);
     } else {
       const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
       this.#sql.addEntry.run(pos, key, n, at, by, id, null, null, packr.pack(details));
     }
-  }
-
-  #index(key: number, pos: number, content: MessageContent): void {
-    const text = textOf(content);
-    if (text) this.#sql.addText.run(pos, `c${key}`, indexedText(text));
   }
 
   #mention(key: number, n: number, mentioned: Mentioned): void {
@@ -161,19 +159,31 @@ export class ReadModelTables implements Tables {
     const key = this.#keyOf(amendment.conversation);
     this.#sql.removeMentions.run(key, target.n);
     this.#sql.addAmended.run(key, at, pos, target.n);
+    this.#reindex(key, target.pos, amendment.type === 'edited' ? amendment.content : undefined);
     if (amendment.type === 'edited') {
       const { content, mentioned } = amendment;
       this.#sql.addEdit.run(pos, target.pos, at, content.contentType, content.body, packedDetails(content));
       this.#sql.showEdit.run(pos, target.pos);
       this.#mention(key, target.n, mentioned);
-      this.#sql.removeText.run(target.pos);
-      this.#index(key, target.pos, content);
     } else {
-      this.#sql.removeText.run(target.pos);
       this.#sql.removeEdits.run(target.pos);
       this.#sql.clear.run(target.pos);
       this.#sql.addRecall.run(key, target.n, pos, at, by);
     }
+  }
+
+  /** The index takes words out by being told which they were: those of what was shown until now. */
+  #reindex(key: number, pos: number, content: MessageContent | undefined): void {
+    const row = this.#sql.shown.get(pos) as EntryRow;
+    const before = documentOf(key, row.sender, {
+      contentType: row.content_type ?? '',
+      body: row.body ?? NO_BODY,
+      ...detailsOf(row),
+    });
+    const after = content && documentOf(key, row.sender, content);
+    if (before === after) return;
+    if (before) this.#sql.removeText.run(pos, before);
+    if (after) this.#sql.addText.run(pos, after);
   }
 
   #keyOf(id: ConversationId): number {
@@ -189,6 +199,14 @@ export class ReadModelTables implements Tables {
     if (key !== undefined) this.#keys.set(id, key);
     return key;
   }
+}
+
+const NO_BODY = new Uint8Array();
+
+/** What the index is given of a message; undefined of one without text. */
+function documentOf(key: number, sender: string, content: MessageContent): string | undefined {
+  const text = textOf(content);
+  return text === undefined ? undefined : `${roomToken(key)} ${senderToken(sender)} ${indexedText(text)}`;
 }
 
 /** Null for a message without any: most have none. */
@@ -228,8 +246,9 @@ const prepare = (db: Database.Database) => ({
   addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
   addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
   removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),
-  addText: db.prepare('INSERT INTO message_text (rowid, room, text) VALUES (?, ?, ?)'),
-  removeText: db.prepare('DELETE FROM message_text WHERE rowid = ?'),
+  addText: db.prepare('INSERT INTO message_text (rowid, text) VALUES (?, ?)'),
+  removeText: db.prepare("INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', ?, ?)"),
+  shown: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
   removeReceipt: db.prepare('DELETE FROM receipt WHERE conversation = ? AND user = ?'),
   putReceipt: db.prepare('INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?)'),
 });

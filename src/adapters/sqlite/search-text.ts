@@ -55,16 +55,41 @@ function runsOf(word: string): Run[] {
   return runs;
 }
 
+/** Of more than one pair. */
+const isLong = ({ text, isPaired }: Run): boolean => isPaired && [...text].length > 2;
+
 function pairsOf(text: string): string[] {
   const chars = [...text];
   return chars.map((char, i) => char + (chars[i + 1] ?? ''));
+}
+
+/** No word of a text begins like this: the character counts as one of a word's in the index alone. */
+const MARK = '_';
+
+/** Stands in the index beside the words of every message of a conversation: `key` is that one's. */
+export const roomToken = (key: number): string => `${MARK}c${key}`;
+
+/** The same of who wrote it. A few users may share a token: whose a message is says its row. */
+export const senderToken = (user: string): string => `${MARK}u${hashOf(user).toString(36)}`;
+
+/** 53 bits (cyrb53): a hash of two halves, each of which sees every character. */
+function hashOf(text: string): number {
+  let [one, other] = [0xdeadbeef, 0x41c6ce57];
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    one = Math.imul(one ^ unit, 2_654_435_761);
+    other = Math.imul(other ^ unit, 1_597_334_677);
+  }
+  one = Math.imul(one ^ (one >>> 16), 2_246_822_507) ^ Math.imul(other ^ (other >>> 13), 3_266_489_909);
+  other = Math.imul(other ^ (other >>> 16), 2_246_822_507) ^ Math.imul(one ^ (one >>> 13), 3_266_489_909);
+  return 2 ** 32 * (other & 0x1fffff) + (one >>> 0);
 }
 
 /** What the index is given of a message: tokens with spaces between them. */
 export function indexedText(text: string): string {
   const start = folded(text.slice(0, MAX_INDEXED_CHARS));
   // Cut by the index itself, in the same way: nearly all of what is written in many places.
-  if (ASCII.test(start)) return start;
+  if (ASCII.test(start)) return start.includes(MARK) ? start.replaceAll(MARK, ' ') : start;
   const words = start.match(WORDS) ?? [];
   return words
     .flatMap(runsOf)
@@ -97,7 +122,28 @@ export class SearchTerms {
     if (!isPaired) return `"${text}"${isBeginning ? '*' : ''}`;
     const pairs = pairsOf(text);
     // Of the last pair there is only one character: one that begins a pair, or stands alone.
-    return pairs.length === 1 ? `"${text}"*` : `"${pairs.slice(0, -1).join(' ')}"`;
+    if (pairs.length === 1) return `"${text}"*`;
+    return pairs
+      .slice(0, -1)
+      .map((pair) => `"${pair}"`)
+      .join(' AND ');
+  }
+
+  /**
+   * Whether what the expression finds must be looked at: the index does not know the order of the pairs of a longer run, and finds
+   * `京大北京` for `北京大`.
+   */
+  get mustBeChecked(): boolean {
+    return this.#runs.some(isLong);
+  }
+
+  /** Whether the longer runs stand in `text` as they were asked for. */
+  areIn(text: string): boolean {
+    const words = folded(text.slice(0, MAX_INDEXED_CHARS)).match(WORDS) ?? [];
+    const runs = words.flatMap(runsOf);
+    return this.#runs.every(
+      (sought) => !isLong(sought) || runs.some((run) => run.isPaired && run.text.includes(sought.text)),
+    );
   }
 
   /** Where the terms stand in `text`: from and to, in UTF-16 units, in order, without overlaps. */
