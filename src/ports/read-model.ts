@@ -16,13 +16,19 @@ import type { ReadQueries } from './read-queries.ts';
 /** An entry with an index. */
 export type TimelineEntry = Extract<Entry, { readonly n: number }>;
 
-/** A conversation as the list shows it, whoever looks. */
-export interface Summary {
+/** What is told of a conversation, whoever looks, and no message changes. */
+export interface ConversationFacts {
   readonly kind: 'direct' | 'group';
   readonly name: string;
   readonly avatar: string;
   readonly memberCount: number;
   readonly dissolved: boolean;
+}
+
+/** A conversation as the list shows it, whoever looks. */
+export interface Summary {
+  /** Undefined: as it was. */
+  readonly about: ConversationFacts | undefined;
   /** The newest entry of the timeline: its index, its position and the log's time of it. */
   readonly lastIndex: number;
   readonly lastPos: number;
@@ -109,7 +115,7 @@ export interface ReadModelChanges {
     readonly entry: TimelineEntry;
     readonly mentioned: Mentioned;
   }[];
-  /** Index of the newest entry of one's own, of those who made one. */
+  /** Index of the newest entry of one's own, of those who made one and are still there. */
   readonly ownLast: ReadonlyMap<ConversationId, ReadonlyMap<UserId, number>>;
   /** In the order of the log. */
   readonly amendments: readonly Amendment[];

@@ -9,6 +9,7 @@ import type { LogEvent } from '../ports/conversation-log.ts';
 import {
   type Amendment,
   type ContactChange,
+  type ConversationFacts,
   EVERYBODY,
   type MembershipChange,
   type Mentioned,
@@ -73,20 +74,13 @@ class Draft {
   #enter({ logged, before, after }: Accepted): void {
     const { conversation, event, pos, at } = logged;
     const { roster, lastIndex: n } = after;
-    this.#summaries.set(conversation, {
-      kind: roster.kind === 'direct' ? 'direct' : 'group',
-      name: roster.name,
-      avatar: roster.settings.avatar,
-      memberCount: roster.members.size,
-      dissolved: roster.dissolved,
-      lastIndex: n,
-      lastPos: pos,
-      lastAt: at,
-    });
+    const isNew = n === 1 || roster !== before.roster;
+    const about = isNew ? factsOf(roster) : this.#summaries.get(conversation)?.about;
+    this.#summaries.set(conversation, { about, lastIndex: n, lastPos: pos, lastAt: at });
     this.#follow(logged, before.roster, roster, n);
     const mentioned = event.type === 'messageSent' ? mentionedBy(event, roster) : [];
     this.#entries.push({ conversation, entry: timelineEntry(logged, n) as TimelineEntry, mentioned });
-    of(this.#ownLast, conversation).set(event.by, n);
+    if (roster.members.has(event.by)) of(this.#ownLast, conversation).set(event.by, n);
   }
 
   /** Who is there now and was not before, and the reverse. Both of a direct conversation are there from its first entry on. */
@@ -107,8 +101,9 @@ class Draft {
     for (const user of before.members.keys()) {
       if (after.members.has(user)) continue;
       this.#memberships.push({ type: 'left', conversation, user, n, at });
-      // Who has left reads no more: rows are written after all memberships of the window, and must not outlive this one.
+      // Who has left reads and writes no more: rows are written after all memberships of the window, and must not outlive this one.
       this.#receipts.get(conversation)?.delete(user);
+      this.#ownLast.get(conversation)?.delete(user);
     }
   }
 
@@ -129,6 +124,14 @@ class Draft {
     of(this.#receipts, conversation).set(event.by, { conversation, user: event.by, upTo, at });
   }
 }
+
+const factsOf = ({ kind, name, settings, members, dissolved }: Roster): ConversationFacts => ({
+  kind: kind === 'direct' ? 'direct' : 'group',
+  name,
+  avatar: settings.avatar,
+  memberCount: members.size,
+  dissolved,
+});
 
 function mentionedBy({ mentions, mentionsAll }: MessageContent, { members }: Roster): Mentioned {
   if (!mentions && !mentionsAll) return NOBODY;

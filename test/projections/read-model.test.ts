@@ -31,7 +31,7 @@ t.test('what the fold refuses or has seen before changes no row', async (t) => {
   );
   t.match(
     [...changes.summaries],
-    [[direct, { kind: 'direct', memberCount: 2, lastIndex: 1, lastPos: 1, lastAt: 1_000 }]],
+    [[direct, { about: { kind: 'direct', memberCount: 2 }, lastIndex: 1, lastPos: 1, lastAt: 1_000 }]],
   );
 });
 
@@ -86,6 +86,29 @@ t.test('edits and recalls name the message they change; mentions those who are t
     { type: 'edited', ...about, pos: 2, at: 2_000, content, mentioned: [bob] },
     { type: 'recalled', ...about, pos: 3, at: 3_000 },
   ]);
+});
+
+t.test('what no message changes is told when it changes; who has left has no newest entry', async (t) => {
+  const state = new MemoryFanOutState();
+  const parts = log(
+    [group, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob, carol] }],
+    [group, says(bob)],
+    [group, { type: 'memberLeft', by: bob }],
+    [group, says(carol)],
+  );
+  const windows = [parts.slice(0, 1), parts.slice(1, 2), parts.slice(2)].map((window) => {
+    const { accepted, changes } = foldWindow(state, window);
+    state.apply(changes);
+    return readModelChanges(accepted);
+  });
+  t.same(
+    windows.map(({ summaries }) => summaries.get(group)?.about?.memberCount),
+    [3, undefined, 2],
+  );
+  t.same(
+    windows.map(({ ownLast }) => [...(ownLast.get(group) ?? [])]),
+    [[[alice, 1]], [[bob, 2]], [[carol, 4]]],
+  );
 });
 
 t.test('of several marks of a user in a window the furthest is kept; one’s own newest entry is known', async (t) => {

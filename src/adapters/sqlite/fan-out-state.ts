@@ -40,6 +40,7 @@ type PendingSeen = Map<string, SeenEvent>;
 
 export class SqliteFanOutState implements FanOutState {
   readonly #file: LaneFile;
+  readonly #lastIndexOf: ((id: ConversationId) => number) | undefined;
   #sql!: ReturnType<typeof prepare>;
   #seen!: SeenRows;
   #commits = 0;
@@ -48,17 +49,20 @@ export class SqliteFanOutState implements FanOutState {
   /** Conversations changed by windows not yet committed: never evicted from memory. */
   #uncommitted = new Map<ConversationId, FoldedConversation>();
   #uncommittedMarks = new Map<string, number>();
-  readonly #conversations = new LRUCache<ConversationId, FoldedConversation>({
+  /** As they are in the file. In slots: what each message changes must not cost a new place in the cache. */
+  readonly #conversations = new LRUCache<ConversationId, { folded: FoldedConversation }>({
     maxSize: MAX_CACHED_MEMBERS,
-    sizeCalculation: ({ conversation }) => 1 + conversation.roster.members.size,
+    sizeCalculation: ({ folded }) => 1 + folded.conversation.roster.members.size,
   });
   readonly #readMarks = new LRUCache<string, number>({ max: MAX_CACHED_READ_MARKS });
 
   /**
    * @param beside tables that share the file, and its transactions
+   * @param lastIndexOf where those know a conversation's newest index, so that it is not written twice
    * @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced
    */
-  constructor(place: LaneFilePlace, beside: readonly Tables[] = []) {
+  constructor(place: LaneFilePlace, beside: readonly Tables[] = [], lastIndexOf?: (id: ConversationId) => number) {
+    this.#lastIndexOf = lastIndexOf;
     const own = { schema: SCHEMA, version: SCHEMA_VERSION, opened: (db: Database.Database) => this.#opened(db) };
     this.#file = new LaneFile(place, [own, ...beside]);
   }
@@ -69,17 +73,17 @@ export class SqliteFanOutState implements FanOutState {
 
   /** All lookups throw RookeryError STATE_FILE_UNUSABLE where the file cannot be read: the event asked for is not to blame. */
   folded(id: ConversationId): FoldedConversation {
-    const known = this.#uncommitted.get(id) ?? this.#conversations.get(id);
+    const known = this.#uncommitted.get(id) ?? this.#conversations.get(id)?.folded;
     if (known) return known;
     const row = this.#file.guarded(() => this.#sql.conversation.get(id)) as
       | { last_index: number; state_pos: number; roster: Buffer | null }
       | undefined;
     const initial = initialConversation(id);
-    const conversation: Conversation = row
-      ? { id, lastIndex: row.last_index, roster: row.roster ? decodeRoster(row.roster) : initial.roster }
-      : initial;
+    const roster = row?.roster ? decodeRoster(row.roster) : initial.roster;
+    const lastIndex = this.#file.guarded(() => this.#lastIndexOf?.(id)) ?? row?.last_index ?? 0;
+    const conversation: Conversation = { id, lastIndex, roster };
     const folded = { conversation, statePos: row?.state_pos ?? 0 };
-    this.#conversations.set(id, folded);
+    this.#conversations.set(id, { folded });
     return folded;
   }
 
@@ -108,12 +112,21 @@ export class SqliteFanOutState implements FanOutState {
     this.#applied.push({ changes, to });
   }
 
-  /** @param beside writes what the windows change in the tables beside */
-  commit(to: number, beside?: () => void): void {
+  commit(to: number): void {
     const count = this.#applied.findLastIndex((window) => window.to <= to) + 1;
     if (count === 0) return;
     const windows = this.#applied.splice(0, count);
-    this.#file.commit(windows[count - 1]?.to ?? this.position, () => {
+    this.#commit(windows, windows[count - 1]?.to ?? this.position);
+    for (const { changes } of windows) this.#noLongerPending(changes);
+  }
+
+  /** Applies and commits a window, where none waits: nothing needs to be looked up that the file has not. */
+  write(changes: FanOutChanges, to: number, beside: () => void): void {
+    this.#commit([{ changes, to }], to, beside);
+  }
+
+  #commit(windows: readonly AppliedWindow[], to: number, beside?: () => void): void {
+    this.#file.commit(to, () => {
       this.#write(windows);
       beside?.();
     });
@@ -163,28 +176,40 @@ export class SqliteFanOutState implements FanOutState {
   }
 
   #writeConversation(id: ConversationId, { lastIndex, roster }: Conversation, statePos: number): void {
-    if (this.#conversations.get(id)?.conversation.roster !== roster) {
+    const stored = this.#conversations.get(id)?.folded;
+    const isSameRoster = stored?.conversation.roster === roster;
+    if (!isSameRoster) {
       const encoded = encodeRoster(roster);
       if (Buffer.compare(encoded, encodeRoster(initialConversation(id).roster)) === 0) this.#sql.removeRoster.run(id);
       else this.#sql.putRoster.run(id, encoded);
     }
-    this.#sql.putConversation.run(id, lastIndex, statePos);
+    if (!this.#lastIndexOf) this.#sql.putConversation.run(id, lastIndex, statePos);
+    else if (!isSameRoster || stored?.statePos !== statePos) this.#sql.putConversation.run(id, 0, statePos);
   }
 
   #settle(changes: FanOutChanges): void {
     for (const [id, folded] of changes.conversations) {
-      this.#conversations.set(id, folded);
+      const slot = this.#conversations.get(id);
+      if (slot?.folded.conversation.roster === folded.conversation.roster) slot.folded = folded;
+      else this.#conversations.set(id, { folded });
+    }
+    for (const { conversation, user, upTo } of changes.readMarks) {
+      this.#readMarks.set(markKey(conversation, user), upTo);
+    }
+    for (const event of changes.seen) this.#seen.settle(event);
+  }
+
+  #noLongerPending(changes: FanOutChanges): void {
+    for (const [id, folded] of changes.conversations) {
       if (this.#uncommitted.get(id) === folded) this.#uncommitted.delete(id);
     }
     for (const { conversation, user, upTo } of changes.readMarks) {
       const key = markKey(conversation, user);
-      this.#readMarks.set(key, upTo);
       if (this.#uncommittedMarks.get(key) === upTo) this.#uncommittedMarks.delete(key);
     }
     for (const event of changes.seen) {
       const key = seenKeyOf(event.conversation, event.by, event.id);
       if (this.#pendingSeen.get(key) === event) this.#pendingSeen.delete(key);
-      this.#seen.settle(event);
     }
   }
 

@@ -12,6 +12,12 @@ import { removeDatabase, takeRebuilt } from './rebuilt-file.ts';
 
 const IN_MEMORY = ':memory:';
 
+/**
+ * Pages of the journal after which they are carried over into the file, 64 MB: a page that many windows change is then carried over
+ * once, not once a window.
+ */
+const CHECKPOINT_EVERY_PAGES = 16_384;
+
 export interface LaneFilePlace {
   /** Path of the SQLite file; `:memory:` keeps it out of the file system. */
   readonly path: string;
@@ -123,6 +129,7 @@ export class LaneFile {
     this.#db = new Database(path);
     this.#db.pragma('journal_mode = WAL');
     this.#db.pragma('synchronous = NORMAL');
+    this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_EVERY_PAGES}`);
     this.#db.exec(ABOUT);
     for (const { schema } of this.#tables) this.#db.exec(schema);
     this.#get = this.#db.prepare('SELECT value FROM about WHERE key = ?').pluck();

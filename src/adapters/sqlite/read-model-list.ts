@@ -119,9 +119,9 @@ export class ReadModelList {
   }
 }
 
-const READ_UP_TO = 'max(stay.joined, stay.own_last, coalesce(receipt.up_to, 0))';
+const READ_UP_TO = 'max(stay.joined, coalesce(receipt.own_last, 0), coalesce(receipt.up_to, 0))';
 const STAYS = `
-  stay JOIN summary ON summary.key = stay.conversation
+  stay JOIN summary ON summary.key = stay.conversation JOIN newest ON newest.conversation = stay.conversation
   LEFT JOIN receipt ON receipt.conversation = stay.conversation AND receipt.user = stay.user
   LEFT JOIN preference ON preference.user = stay.user AND preference.conversation = summary.id`;
 const IS_SHOWN = 'coalesce(preference.hidden_index, -1) < last_index';
@@ -133,7 +133,7 @@ const prepare = (db: Database.Database) => ({
     .prepare(
       `SELECT key FROM (
          SELECT key, id, last_at, ${PINNED} AS pin
-         FROM stay JOIN summary ON summary.key = stay.conversation
+         FROM stay JOIN summary ON summary.key = stay.conversation JOIN newest ON newest.conversation = stay.conversation
          LEFT JOIN preference ON preference.user = stay.user AND preference.conversation = summary.id
          WHERE stay.user = :user AND coalesce(preference.archived, 0) = :archived AND ${IS_SHOWN}
        )
@@ -142,7 +142,7 @@ const prepare = (db: Database.Database) => ({
     )
     .pluck(),
   row: db.prepare(
-    `SELECT summary.*, ${READ_UP_TO} AS read_up_to, stay.sees_from, pinned, archived, hidden_index, marked_unread,
+    `SELECT summary.*, last_index, last_pos, last_at, ${READ_UP_TO} AS read_up_to, stay.sees_from, pinned, archived, hidden_index, marked_unread,
        muted_until, details
      FROM ${STAYS} WHERE stay.user = :user AND stay.conversation = :key`,
   ),

@@ -10,15 +10,16 @@ import type { MessageContent, Role } from '../../domain/conversation.ts';
 import type { ConversationId } from '../../domain/ids.ts';
 import type {
   Amendment,
+  ConversationFacts,
   MembershipChange,
   Mentioned,
   ReadModelChanges,
-  Summary,
   TimelineEntry,
 } from '../../ports/read-model.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import type { Tables } from './lane-file.ts';
 import { detailsOf, type EntryRow, SHOWN_ENTRIES } from './read-model-rows.ts';
+import { RowBatch } from './row-batch.ts';
 import { indexedText, roomToken, senderToken, textOf } from './search-text.ts';
 
 /** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
@@ -42,13 +43,16 @@ const SCHEMA = `
   -- A conversation, and its key in all tables below.
   CREATE TABLE IF NOT EXISTS summary (
     key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL, avatar TEXT NOT NULL,
-    member_count INTEGER NOT NULL, dissolved INTEGER NOT NULL,
-    last_index INTEGER NOT NULL, last_pos INTEGER NOT NULL, last_at INTEGER NOT NULL
+    member_count INTEGER NOT NULL, dissolved INTEGER NOT NULL
+  );
+  -- Its newest entry. Apart, so that what each message changes is small.
+  CREATE TABLE IF NOT EXISTS newest (
+    conversation INTEGER PRIMARY KEY, last_index INTEGER NOT NULL, last_pos INTEGER NOT NULL, last_at INTEGER NOT NULL
   );
   -- Who is in a conversation, since which index; roles: 0 owner, 1 admin, 2 member.
   CREATE TABLE IF NOT EXISTS stay (
     user TEXT NOT NULL, conversation INTEGER NOT NULL, joined INTEGER NOT NULL, sees_from INTEGER NOT NULL,
-    own_last INTEGER NOT NULL, role INTEGER NOT NULL, PRIMARY KEY (user, conversation)
+    role INTEGER NOT NULL, PRIMARY KEY (user, conversation)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS stay_of_conversation ON stay (conversation, role, user);
   -- What who has left may still see.
@@ -82,27 +86,39 @@ const SCHEMA = `
     conversation INTEGER NOT NULL, user TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (conversation, user, n)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS mention_of_entry ON mention (conversation, n);
+  -- How far who has read, and when they said so (0, 0: not yet), and their own newest entry.
   CREATE TABLE IF NOT EXISTS receipt (
-    conversation INTEGER NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, at INTEGER NOT NULL,
+    conversation INTEGER NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, at INTEGER NOT NULL, own_last INTEGER NOT NULL,
     PRIMARY KEY (conversation, user)
   ) WITHOUT ROWID;
 `;
 
 export class ReadModelTables implements Tables {
   readonly schema = SCHEMA + TEXT_INDEX;
-  readonly version = '4';
+  readonly version = '5';
   #sql!: ReturnType<typeof prepare>;
+  #added!: ReturnType<typeof batches>;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
 
   opened(db: Database.Database): void {
     this.#keys.clear();
     this.#sql = prepare(db);
+    this.#added = batches(db);
+  }
+
+  /** Of a conversation without entries 0. */
+  lastIndexOf(id: ConversationId): number {
+    return (this.#sql.lastIndex.get(id) as number | undefined) ?? 0;
   }
 
   /** Within the caller's transaction. */
   write({ summaries, memberships, entries, ownLast, amendments, receipts }: ReadModelChanges): void {
-    const sql = this.#sql;
-    for (const [id, summary] of summaries) this.#summarize(id, summary);
+    const added = this.#added;
+    for (const batch of Object.values(added)) batch.clear();
+    for (const [id, { lastIndex, lastPos, lastAt, about }] of summaries) {
+      const key = about ? this.#summarize(id, about) : this.#keyOf(id);
+      added.newest.add(key, lastIndex, lastPos, lastAt);
+    }
     for (const change of memberships) this.#follow(change);
     for (const { conversation, entry, mentioned } of entries) {
       const key = this.#keyOf(conversation);
@@ -111,20 +127,25 @@ export class ReadModelTables implements Tables {
     }
     for (const [conversation, users] of ownLast) {
       const key = this.#keyOf(conversation);
-      for (const [user, n] of users) sql.setOwnLast.run(n, user, key);
+      for (const [user, n] of users) added.ownLast.add(key, user, 0, 0, n);
     }
-    for (const amendment of amendments) this.#amend(amendment);
     for (const { conversation, user, upTo, at } of receipts) {
-      sql.putReceipt.run(this.#keyOf(conversation), user, upTo, at);
+      added.receipts.add(this.#keyOf(conversation), user, upTo, at, 0);
     }
+    for (const batch of Object.values(added)) batch.flush();
+    for (const amendment of amendments) this.#amend(amendment);
   }
 
-  #summarize(id: ConversationId, summary: Summary): void {
-    const { kind, name, avatar, memberCount, dissolved, lastIndex, lastPos, lastAt } = summary;
-    const row = [kind, name, avatar, memberCount, Number(dissolved), lastIndex, lastPos, lastAt];
+  #summarize(id: ConversationId, { kind, name, avatar, memberCount, dissolved }: ConversationFacts): number {
+    const row = [kind, name, avatar, memberCount, Number(dissolved)];
     const known = this.#known(id);
-    if (known) this.#sql.setSummary.run(...row, known);
-    else this.#keys.set(id, Number(this.#sql.addSummary.run(id, ...row).lastInsertRowid));
+    if (known === undefined) {
+      const key = Number(this.#sql.addSummary.run(id, ...row).lastInsertRowid);
+      this.#keys.set(id, key);
+      return key;
+    }
+    this.#sql.setSummary.run(...row, known);
+    return known;
   }
 
   #follow(change: MembershipChange): void {
@@ -141,12 +162,12 @@ export class ReadModelTables implements Tables {
   #enter(key: number, entry: TimelineEntry): void {
     const { n, pos, at, by, id } = entry;
     if (entry.type === 'message') {
-      this.#sql.addEntry.run(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
+      this.#added.entries.add(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry), null);
       const document = documentOf(key, by, entry);
-      if (document) this.#sql.addText.run(pos, document);
+      if (document) this.#added.texts.add(pos, document);
     } else {
       const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
-      this.#sql.addEntry.run(pos, key, n, at, by, id, null, null, packr.pack(details));
+      this.#added.entries.add(pos, key, n, at, by, id, null, null, packr.pack(details), null);
     }
   }
 
@@ -223,19 +244,17 @@ function packedDetails({ keyId, replyTo, mentions, mentionsAll, expiresAt }: Mes
 
 const prepare = (db: Database.Database) => ({
   key: db.prepare('SELECT key FROM summary WHERE id = ?').pluck(),
-  addSummary: db.prepare('INSERT INTO summary VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+  lastIndex: db.prepare('SELECT last_index FROM newest JOIN summary ON key = conversation WHERE id = ?').pluck(),
+  addSummary: db.prepare('INSERT INTO summary VALUES (NULL, ?, ?, ?, ?, ?, ?)'),
   setSummary: db.prepare(
-    `UPDATE summary SET kind = ?, name = ?, avatar = ?, member_count = ?, dissolved = ?, last_index = ?, last_pos = ?,
-       last_at = ? WHERE key = ?`,
+    'UPDATE summary SET kind = ?, name = ?, avatar = ?, member_count = ?, dissolved = ? WHERE key = ?',
   ),
-  join: db.prepare('INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, 0, ?)'),
+  join: db.prepare('INSERT OR REPLACE INTO stay VALUES (?, ?, ?, ?, ?)'),
   setRole: db.prepare('UPDATE stay SET role = ? WHERE user = ? AND conversation = ?'),
   keepPastStay: db.prepare(
     'INSERT OR REPLACE INTO past_stay SELECT user, conversation, ?, sees_from, ? FROM stay WHERE user = ? AND conversation = ?',
   ),
   leave: db.prepare('DELETE FROM stay WHERE user = ? AND conversation = ?'),
-  setOwnLast: db.prepare('UPDATE stay SET own_last = ? WHERE user = ? AND conversation = ?'),
-  addEntry: db.prepare('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
   clear: db.prepare(
     "UPDATE entry SET content_type = '', body = zeroblob(0), details = NULL, edit = NULL WHERE pos = ?",
   ),
@@ -250,5 +269,18 @@ const prepare = (db: Database.Database) => ({
   removeText: db.prepare("INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', ?, ?)"),
   shown: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
   removeReceipt: db.prepare('DELETE FROM receipt WHERE conversation = ? AND user = ?'),
-  putReceipt: db.prepare('INSERT OR REPLACE INTO receipt VALUES (?, ?, ?, ?)'),
+});
+
+/** What nearly every event adds. */
+const batches = (db: Database.Database) => ({
+  newest: new RowBatch(db, 'INSERT OR REPLACE INTO newest', 4),
+  entries: new RowBatch(db, 'INSERT INTO entry', 10),
+  texts: new RowBatch(db, 'INSERT INTO message_text (rowid, text)', 2),
+  ownLast: new RowBatch(db, 'INSERT INTO receipt', 5, 'ON CONFLICT DO UPDATE SET own_last = excluded.own_last'),
+  receipts: new RowBatch(
+    db,
+    'INSERT INTO receipt',
+    5,
+    'ON CONFLICT DO UPDATE SET up_to = excluded.up_to, at = excluded.at',
+  ),
 });

@@ -177,14 +177,14 @@ const prepare = (db: Database.Database) => ({
   ),
   timeOf: db.prepare('SELECT at FROM entry WHERE conversation = ? AND n = ?').pluck(),
   visible: db.prepare(
-    `SELECT max(stay.sees_from, 1) AS "from", summary.last_index AS "to" FROM stay JOIN summary ON key = conversation
+    `SELECT max(stay.sees_from, 1) AS "from", last_index AS "to" FROM stay JOIN newest USING (conversation)
        WHERE user = :user AND conversation = :key
      UNION ALL SELECT max(sees_from, 1), sees_to FROM past_stay WHERE user = :user AND conversation = :key
      ORDER BY 1`,
   ),
   stay: db.prepare(
     `SELECT key, sees_from AS seesFrom, last_index AS lastIndex, member_count AS memberCount
-     FROM summary JOIN stay ON stay.conversation = key WHERE id = :conversation AND user = :user`,
+     FROM summary JOIN newest ON newest.conversation = key JOIN stay ON stay.conversation = key WHERE id = :conversation AND user = :user`,
   ),
   message: db.prepare(
     `SELECT pos, EXISTS (SELECT 1 FROM recall WHERE recall.conversation = entry.conversation AND recall.n = entry.n) AS isRecalled

@@ -44,7 +44,8 @@ export class SqliteReadModel implements ReadModel {
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace) {
     const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db) };
-    this.#fold = new SqliteFanOutState(place, [this.#rows, this.#preferences, this.#contacts, queries]);
+    const tables = [this.#rows, this.#preferences, this.#contacts, queries];
+    this.#fold = new SqliteFanOutState(place, tables, (id) => this.#rows.lastIndexOf(id));
   }
 
   get position(): number {
@@ -57,8 +58,7 @@ export class SqliteReadModel implements ReadModel {
   }
 
   write(changes: FanOutChanges, rows: ReadModelChanges, to: number, last: LogEvent | undefined): void {
-    this.#fold.apply(changes, to);
-    this.#fold.commit(to, () => {
+    this.#fold.write(changes, to, () => {
       this.#rows.write(rows);
       for (const change of rows.preferences) this.#preferences.write(change);
       for (const change of rows.contacts) this.#contacts.write(change);

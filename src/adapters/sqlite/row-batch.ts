@@ -10,13 +10,13 @@ export class RowBatch {
   readonly #columns: number;
   #values: unknown[] = [];
 
-  /** @param insert up to `VALUES`; @param columns of one row */
-  constructor(db: Database.Database, insert: string, columns: number) {
+  /** @param columns of one row; @param conflict what follows the rows */
+  constructor(db: Database.Database, insert: string, columns: number, conflict = '') {
     const row = `(${Array(columns).fill('?').join(', ')})`;
     this.#columns = columns;
     this.#valuesOfMany = columns * ROWS_A_STATEMENT;
-    this.#one = db.prepare(`${insert} ${row}`);
-    this.#many = db.prepare(`${insert} ${Array(ROWS_A_STATEMENT).fill(row).join(', ')}`);
+    this.#one = db.prepare(`${insert} VALUES ${row} ${conflict}`);
+    this.#many = db.prepare(`${insert} VALUES ${Array(ROWS_A_STATEMENT).fill(row).join(', ')} ${conflict}`);
   }
 
   /** In the table after the next `flush` at the latest. */
