@@ -12,7 +12,7 @@ import { foldLog } from '../src/application/read-model/rebuild.ts';
 import type { ConversationEvent } from '../src/domain/conversation.ts';
 import type { ConversationId } from '../src/domain/ids.ts';
 import type { LogEvent } from '../src/ports/conversation-log.ts';
-import { foldReadable } from '../src/projections/fan-out.ts';
+import { acceptReadable } from '../src/projections/fan-out.ts';
 import { readModelChanges } from '../src/projections/read-model.ts';
 import { decodeLogEvent, encodeLogEvent } from '../src/protocol/log-event.ts';
 import { conversationSubject } from '../src/protocol/subjects.ts';
@@ -85,7 +85,7 @@ export function measureIngest(events: number): {
     const decoded = window.map(
       ({ conversation, data }): LogEvent => ({ pos: ++position, at, conversation, event: decodeLogEvent(data) }),
     );
-    const { changes, accepted } = foldReadable(model, decoded);
+    const { changes, accepted } = acceptReadable(model, decoded);
     model.write(changes, readModelChanges(accepted), position, decoded.at(-1));
     ms += performance.now() - before;
   };

@@ -25,33 +25,15 @@ import { RookeryError } from '../protocol/error-codes.ts';
 import type { Entry } from '../protocol/frames.ts';
 import { encodeLogEvent } from '../protocol/log-event.ts';
 import { plainEntry, timelineEntry } from './entry.ts';
+import { type Run, RunsDraft } from './runs.ts';
+
+export type { Run } from './runs.ts';
 
 /**
  * How long an accepted id is remembered. A retry within it makes no second message; a UUIDv7 older than it is refused, so
  * that such a retry makes none however late it comes. Other ids are new again after it.
  */
 export const SEEN_HORIZON_MS = 24 * 3_600_000;
-
-/** At the bound a run is closed and the next one opened: a run becomes one message on the inbox stream. */
-export const MAX_RUN_BYTES = 256 * 1_024;
-export const MAX_RUN_ENTRIES = 256;
-/** Names of the fields of an entry and its numbers, in MessagePack. */
-const ENTRY_OVERHEAD_BYTES = 160;
-/** UTF-8 of a UTF-16 code unit at most; and what MessagePack puts before a string. */
-const MAX_BYTES_PER_CHAR = 3;
-const STRING_HEADER_BYTES = 5;
-
-export interface Run {
-  readonly conversation: ConversationId;
-  /**
-   * Who gets it, in the order of writing. The same array for as long as the members stay the same, so that what is derived
-   * from it can be kept. Room for channels: an audience of another kind than a list of users.
-   */
-  readonly audience: readonly UserId[];
-  readonly entries: readonly Entry[];
-  /** Timeline entries have consecutive indexes: the run can be told by its first index and its positions. */
-  readonly timeline: boolean;
-}
 
 /** An event that took effect, and what it met and left: what read models are built from, so that they never judge anew. */
 export interface Accepted {
@@ -72,13 +54,11 @@ export interface FoldedWindow {
   readonly rosterChanges: readonly ConversationId[];
 }
 
-interface OpenRun extends Run {
-  readonly entries: Entry[];
-  bytes: number;
-}
+export const foldWindow = (lookup: FanOutLookup, events: readonly LogEvent[]): FoldedWindow =>
+  folded(lookup, events, new RunsDraft());
 
-export function foldWindow(lookup: FanOutLookup, events: readonly LogEvent[]): FoldedWindow {
-  const draft = new WindowDraft(lookup);
+function folded(lookup: FanOutLookup, events: readonly LogEvent[], runs: RunsDraft | undefined): FoldedWindow {
+  const draft = new WindowDraft(lookup, runs);
   for (const event of events) draft.fold(event);
   return draft.finish();
 }
@@ -89,19 +69,26 @@ export interface FoldedReadable extends FoldedWindow {
 }
 
 /** As `foldWindow`, but an event that makes the fold throw stops nobody: it is left out and returned with the reason. */
-export function foldReadable(lookup: FanOutLookup, events: readonly LogEvent[]): FoldedReadable {
+export const foldReadable = (lookup: FanOutLookup, events: readonly LogEvent[]): FoldedReadable =>
+  readable((readable) => folded(lookup, readable, new RunsDraft()), events);
+
+/** The same for who only asks what took effect: entries for inboxes are not made. */
+export const acceptReadable = (lookup: FanOutLookup, events: readonly LogEvent[]): Omit<FoldedReadable, 'runs'> =>
+  readable((readable) => folded(lookup, readable, undefined), events);
+
+function readable(fold: (events: readonly LogEvent[]) => FoldedWindow, events: readonly LogEvent[]): FoldedReadable {
   try {
-    return { ...foldWindow(lookup, events), unreadable: [] };
+    return { ...fold(events), unreadable: [] };
   } catch (error) {
     // The lookup's own trouble (a full disk) is not the event's fault.
     if (error instanceof RookeryError) throw error;
   }
-  const readable: LogEvent[] = [];
+  const left: LogEvent[] = [];
   const unreadable: UnreadableEvent[] = [];
   for (const event of events) {
     try {
-      foldWindow(lookup, [...readable, event]);
-      readable.push(event);
+      fold([...left, event]);
+      left.push(event);
     } catch (error) {
       if (error instanceof RookeryError) throw error;
       unreadable.push({
@@ -112,7 +99,7 @@ export function foldReadable(lookup: FanOutLookup, events: readonly LogEvent[]):
       });
     }
   }
-  return { ...foldWindow(lookup, readable), unreadable };
+  return { ...fold(left), unreadable };
 }
 
 /** A window in the making. Nothing of it is seen outside before `finish`. */
@@ -122,14 +109,15 @@ class WindowDraft {
   readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
   /** By conversation, then sender and id: what this window itself has accepted. */
   readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
-  readonly #runs: OpenRun[] = [];
+  readonly #runs: RunsDraft | undefined;
   readonly #accepted: Accepted[] = [];
-  readonly #openRuns = new Map<ConversationId, OpenRun>();
   readonly #rosterChanges = new Set<ConversationId>();
   #at = 0;
 
-  constructor(lookup: FanOutLookup) {
+  /** @param runs undefined: who must see what is not asked */
+  constructor(lookup: FanOutLookup, runs: RunsDraft | undefined) {
     this.#lookup = lookup;
+    this.#runs = runs;
   }
 
   fold(logged: LogEvent): void {
@@ -170,7 +158,7 @@ class WindowDraft {
     );
     const seen = [...this.#remembered.values()].flatMap((ids) => [...ids.values()]);
     return {
-      runs: this.#runs,
+      runs: this.#runs?.runs ?? [],
       accepted: this.#accepted,
       changes: { at: this.#at, conversations: this.#conversations, readMarks, seen },
       rosterChanges: [...this.#rosterChanges],
@@ -189,13 +177,13 @@ class WindowDraft {
     }
     if (after.roster !== before.conversation.roster) this.#rosterChanges.add(id);
     if (!hasIndex(event)) {
-      this.#append(id, audienceBeside(after.roster, event, target?.n ?? 0), plainEntry(logged), false);
+      this.#runs?.append(id, audienceBeside(after.roster, event, target?.n ?? 0), plainEntry(logged), false);
       return;
     }
     // Who leaves still sees that they left; who is added sees it as their first entry.
     const leaves = event.type === 'memberLeft' || event.type === 'membersRemoved';
     const { members } = (leaves ? before.conversation : after).roster;
-    this.#append(id, audienceOf(members), timelineEntry(logged, after.lastIndex), true);
+    this.#runs?.append(id, audienceOf(members), timelineEntry(logged, after.lastIndex), true);
   }
 
   #moveReadMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
@@ -210,7 +198,7 @@ class WindowDraft {
     const { roster } = conversation;
     const peers =
       roster.kind === 'direct' ? [...roster.members.keys()].filter((user) => !roster.blockers.has(user)) : [];
-    this.#append(id, [...new Set([event.by, ...peers])], plainEntry(logged), false);
+    this.#runs?.append(id, [...new Set([event.by, ...peers])], plainEntry(logged), false);
   }
 
   #refuse(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void {
@@ -218,25 +206,7 @@ class WindowDraft {
   }
 
   #returnToSender(logged: LogEvent, entry: Entry): void {
-    this.#append(logged.conversation, [logged.event.by], entry, false);
-  }
-
-  #append(id: ConversationId, audience: readonly UserId[], entry: Entry, timeline: boolean): void {
-    const weight = ENTRY_OVERHEAD_BYTES + bytesOf(entry);
-    let run = this.#openRuns.get(id);
-    if (
-      !run?.timeline ||
-      !timeline ||
-      run.audience !== audience ||
-      run.entries.length >= MAX_RUN_ENTRIES ||
-      run.bytes + weight > MAX_RUN_BYTES
-    ) {
-      run = { conversation: id, audience, entries: [], timeline, bytes: 0 };
-      this.#openRuns.set(id, run);
-      this.#runs.push(run);
-    }
-    run.entries.push(entry);
-    run.bytes += weight;
+    this.#runs?.append(logged.conversation, [logged.event.by], entry, false);
   }
 
   #folded(id: ConversationId): FoldedConversation {
@@ -264,19 +234,6 @@ const expiryOf = ({ event, at }: LogEvent): number => Math.max(at, uuidv7TimeMs(
 const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;
 
 const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id: event.id });
-
-/**
- * What an entry weighs at most, all that somebody else could fill included: a run must stay far below what the stream takes
- * of one message, or its lane would stand still for ever.
- */
-function bytesOf(value: unknown): number {
-  if (typeof value === 'string') return STRING_HEADER_BYTES + MAX_BYTES_PER_CHAR * value.length;
-  if (typeof value !== 'object' || value === null) return STRING_HEADER_BYTES;
-  if (value instanceof Uint8Array) return STRING_HEADER_BYTES + value.length;
-  let bytes = STRING_HEADER_BYTES;
-  for (const part of Object.values(value)) bytes += bytesOf(part);
-  return bytes;
-}
 
 /**
  * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is

@@ -198,8 +198,8 @@ const prepare = (db: Database.Database) => ({
   members: db.prepare(
     `SELECT user, role, joined AS since FROM stay WHERE conversation = ? AND (role, user) > (?, ?) ORDER BY role, user LIMIT ?`,
   ),
-  readerCount: db.prepare('SELECT count(*) FROM receipt WHERE conversation = ? AND up_to >= ?').pluck(),
+  readerCount: db.prepare('SELECT count(*) FROM receipt WHERE conversation = ? AND up_to >= max(1, ?)').pluck(),
   readers: db.prepare(
-    'SELECT user, up_to AS upTo, at FROM receipt WHERE conversation = ? AND up_to >= ? ORDER BY user',
+    'SELECT user, up_to AS upTo, at FROM receipt WHERE conversation = ? AND up_to >= max(1, ?) ORDER BY user',
   ),
 });

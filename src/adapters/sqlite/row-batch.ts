@@ -6,38 +6,37 @@ const ROWS_A_STATEMENT = 16;
 export class RowBatch {
   readonly #one: Database.Statement;
   readonly #many: Database.Statement;
-  readonly #valuesOfMany: number;
   readonly #columns: number;
-  #values: unknown[] = [];
+  /** Of the rows not yet in the table, as many as `#count`; used again and again. */
+  readonly #values: unknown[];
+  #count = 0;
 
   /** @param columns of one row; @param conflict what follows the rows */
   constructor(db: Database.Database, insert: string, columns: number, conflict = '') {
     const row = `(${Array(columns).fill('?').join(', ')})`;
     this.#columns = columns;
-    this.#valuesOfMany = columns * ROWS_A_STATEMENT;
+    this.#values = Array(columns * ROWS_A_STATEMENT).fill(null);
     this.#one = db.prepare(`${insert} VALUES ${row} ${conflict}`);
     this.#many = db.prepare(`${insert} VALUES ${Array(ROWS_A_STATEMENT).fill(row).join(', ')} ${conflict}`);
   }
 
   /** In the table after the next `flush` at the latest. */
-  add(...row: unknown[]): void {
-    this.#values.push(...row);
-    if (this.#values.length === this.#valuesOfMany) this.#many.run(this.#taken());
+  add(...row: readonly unknown[]): void {
+    for (let i = 0; i < this.#columns; i++) this.#values[this.#count + i] = row[i];
+    this.#count += this.#columns;
+    if (this.#count < this.#values.length) return;
+    this.#count = 0;
+    this.#many.run(this.#values);
   }
 
   flush(): void {
-    const values = this.#taken();
-    for (let i = 0; i < values.length; i += this.#columns) this.#one.run(values.slice(i, i + this.#columns));
+    const count = this.#count;
+    this.#count = 0;
+    for (let i = 0; i < count; i += this.#columns) this.#one.run(this.#values.slice(i, i + this.#columns));
   }
 
   /** Forgets what a transaction that failed has left. */
   clear(): void {
-    this.#taken();
-  }
-
-  #taken(): unknown[] {
-    const values = this.#values;
-    this.#values = [];
-    return values;
+    this.#count = 0;
   }
 }

@@ -4,6 +4,8 @@
  * characters that overlap, the last one also alone: so a word of two characters, which most Chinese words are, is found wherever it
  * stands, with no dictionary to be wrong or out of date. SQLite's own trigrams find nothing shorter than three characters.
  */
+import { isUtf8 } from 'node:buffer';
+import { LRUCache } from 'lru-cache';
 import type { MessageContent } from '../../domain/conversation.ts';
 
 /** Beyond so many UTF-16 units a message is not indexed: what is longer is a document. */
@@ -20,16 +22,11 @@ const ASCII = /^[\0-\x7f]*$/;
 /** Accents of Latin, Greek and Cyrillic. Those of other scripts are part of the letter. */
 const ACCENTS = /[\u0300-\u036f]/g;
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
 /** The text of a message that has one: of a text type, not encrypted, and UTF-8. */
 export function textOf({ contentType, body, keyId }: MessageContent): string | undefined {
   if (!contentType.startsWith('text/') || keyId !== undefined || body.length === 0) return undefined;
-  try {
-    return utf8.decode(body);
-  } catch {
-    return undefined;
-  }
+  // As a text decoder would, in a fifth of its time.
+  return isUtf8(body) ? Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString() : undefined;
 }
 
 interface Run {
@@ -69,8 +66,15 @@ const MARK = '_';
 /** Stands in the index beside the words of every message of a conversation: `key` is that one's. */
 export const roomToken = (key: number): string => `${MARK}c${key}`;
 
+const MAX_CACHED_SENDERS = 100_000;
+const senderTokens = new LRUCache<string, string>({ max: MAX_CACHED_SENDERS });
+
 /** The same of who wrote it. A few users may share a token: whose a message is says its row. */
-export const senderToken = (user: string): string => `${MARK}u${hashOf(user).toString(36)}`;
+export function senderToken(user: string): string {
+  let token = senderTokens.get(user);
+  if (token === undefined) senderTokens.set(user, (token = `${MARK}u${hashOf(user).toString(36)}`));
+  return token;
+}
 
 /** 53 bits (cyrb53): a hash of two halves, each of which sees every character. */
 function hashOf(text: string): number {
@@ -87,10 +91,10 @@ function hashOf(text: string): number {
 
 /** What the index is given of a message: tokens with spaces between them. */
 export function indexedText(text: string): string {
-  const start = folded(text.slice(0, MAX_INDEXED_CHARS));
-  // Cut by the index itself, in the same way: nearly all of what is written in many places.
+  const start = text.slice(0, MAX_INDEXED_CHARS);
+  // Cut and folded by the index itself, in the same way: nearly all of what is written in many places.
   if (ASCII.test(start)) return start.includes(MARK) ? start.replaceAll(MARK, ' ') : start;
-  const words = start.match(WORDS) ?? [];
+  const words = folded(start).match(WORDS) ?? [];
   return words
     .flatMap(runsOf)
     .flatMap((run) => (run.isPaired ? pairsOf(run.text) : [run.text]))

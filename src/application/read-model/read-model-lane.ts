@@ -12,7 +12,7 @@ import {
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { Log } from '../../ports/log.ts';
 import { type ReadModel, witnessOf } from '../../ports/read-model.ts';
-import { foldReadable } from '../../projections/fan-out.ts';
+import { acceptReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 
@@ -158,7 +158,7 @@ export class ReadModelLane {
   #write(records: readonly LogRecord[]): void {
     const { lane, model, failpoints, log } = this.#parts;
     const events = records.filter((record): record is LogEvent => !isUnreadable(record));
-    const { changes, accepted, unreadable } = foldReadable(model, events);
+    const { changes, accepted, unreadable } = acceptReadable(model, events);
     failpoints.hit('folded');
     model.write(changes, readModelChanges(accepted), records.at(-1)?.pos ?? model.position, events.at(-1));
     failpoints.hit('written');

@@ -1,7 +1,7 @@
 /** A read model folded anew from the log's start, as fast as it can be read: for a rebuild, and to compare the one in use with. */
 import { isUnreadable, type LogEvent, type LogReader, type LogRecord } from '../../ports/conversation-log.ts';
 import type { ReadModel } from '../../ports/read-model.ts';
-import { foldReadable } from '../../projections/fan-out.ts';
+import { acceptReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 
@@ -42,7 +42,7 @@ async function foldOnce(reader: LogReader, model: ReadModel, end: number, onProg
   let window: LogRecord[] = [];
   const write = (): void => {
     const events = window.filter((record): record is LogEvent => !isUnreadable(record));
-    const { changes, accepted } = foldReadable(model, events);
+    const { changes, accepted } = acceptReadable(model, events);
     model.write(changes, readModelChanges(accepted), window.at(-1)?.pos ?? model.position, events.at(-1));
     window = [];
     onProgress({ position: model.position, end });
