@@ -28,6 +28,7 @@ import type { ContactPage, OwnAccount, Profiles, PublicProfile } from '../protoc
 import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type {
+  ChangedConversation,
   ChangesPage,
   Command,
   ConversationPage,
@@ -49,6 +50,7 @@ import { Machine } from './machine.ts';
 import type { Address, Request } from './requests.ts';
 import { Runtime } from './runtime.ts';
 import { MemoryStorage, type Storage, type StoredState } from './storage.ts';
+import type { Synced } from './sync.ts';
 import { uuidv7 } from './uuidv7.ts';
 
 export interface ClientOptions {
@@ -65,8 +67,17 @@ export interface ClientOptions {
   readonly storage?: Storage;
   /** Default: `msgpack`. */
   readonly codec?: 'msgpack' | 'json';
-  /** Where a device without a cursor begins. Default: `everything`. */
+  /** Where a device without a cursor begins. Default: `everything`. Does not count with `sync: 'recent'`. */
   readonly resume?: 'latest' | 'everything';
+  /**
+   * How a device is brought up that has nothing, or was away for so long that it cannot go on from its cursor.
+   *
+   * `recent`, for an app that shows conversations: `changed` tells the newest of the list, or those in which something has
+   * changed, then `synced`; `history` has what lies in them. It takes as long for a past of a million messages as for one of ten.
+   *
+   * `replay` (default), for a program that only looks at entries: all of them come, from the inbox or from the log.
+   */
+  readonly sync?: 'recent' | 'replay';
   /** Name and version of the app, for the operator's logs. At most 128 characters. */
   readonly agent?: string;
 }
@@ -93,12 +104,27 @@ export interface ClientEvents {
    * rejects, the client stops (`failed`), and the entry comes again at the next start. Do not await `close` in it.
    */
   entry(conversation: ConversationId, entry: Entry): void | Promise<void>;
+  /**
+   * With `sync: 'recent'`, a conversation as it is now: of a device that had nothing, each on the list's first page, in its order; of one
+   * that was away, each in which something has changed. What an app kept of its list and of `amended` messages is to be replaced;
+   * entries that it lacks, up to `lastIndex`, `history` has. Handled as an `entry` is, one after the other; after a crash some
+   * may come again.
+   *
+   * Entries come meanwhile, also of conversations yet to be told: an index that is not behind `lastIndex` was told already, a list is
+   * that of the newest of both. Do not await an answer of the server in it: begin to ask, and return.
+   */
+  changed(conversation: ChangedConversation): void | Promise<void>;
+  /**
+   * With `sync: 'recent'`: all is told, nothing is missing. What is not in conversations may have changed as well: `contacts`,
+   * `account`, `preferences('')`. From here on the status is `live`.
+   */
+  synced(synced: Synced): void;
   status(status: Status): void;
   /** A member is writing: to be shown for `forMs`, unless a message of theirs comes before. */
   typing(conversation: ConversationId, writing: { readonly user: UserId; readonly forMs: number }): void;
   /** This user's account has changed, here or on another device. What has changed while there was no connection `account()` tells. */
   account(account: OwnAccount): void;
-  /** The cursor meant nothing any more; what is not known yet comes from the log. */
+  /** The cursor meant nothing any more; what is not known yet comes from the log, or is told by `changed`. */
   resync(reason: ResyncReason): void;
   /**
    * What was sent, and acked, was refused in the order of the log: the sender had been removed or blocked a moment before
@@ -115,7 +141,7 @@ export interface ClientEvents {
   ): void;
   /** Indexes are missing. Not `lost`: the inbox is asked again. `lost`: it was, in vain, and the client goes on. */
   gap(conversation: ConversationId, gap: Gap): void;
-  /** The storage or an `entry` handler failed: the client has stopped, nothing was confirmed that was not handled. */
+  /** The storage, an `entry` or a `changed` handler failed: the client has stopped, nothing was confirmed that was not handled. */
   failed(error: unknown): void;
 }
 
@@ -150,6 +176,8 @@ export class Client {
   readonly #questions = new Map<number, (result: Extract<Effect, { type: 'answer' }>['result']) => void>();
   readonly #handlers: { [Name in keyof ClientEvents]: Set<ClientEvents[Name]> } = {
     entry: new Set(),
+    changed: new Set(),
+    synced: new Set(),
     status: new Set(),
     typing: new Set(),
     account: new Set(),
@@ -173,6 +201,7 @@ export class Client {
       storage,
       token: async () => (typeof token === 'string' ? token : token()),
       handle: (conversation, entry) => this.#handOver(conversation, entry),
+      announce: (changed) => oneAfterTheOther(this.#handlers.changed, (handler) => handler(changed)),
       perform: (effect) => this.#perform(effect),
       failed: (error) => this.#emit('failed', error),
       settled: () => this.#resolveFlushed(),
@@ -188,7 +217,7 @@ export class Client {
     return this.#machine.outboxSize;
   }
 
-  /** Gives back how to take the handler away. What a handler other than `entry` throws is left to the global handler. */
+  /** Gives back how to take the handler away. What a handler other than `entry` and `changed` throws is left to the global handler. */
   on<Name extends keyof ClientEvents>(name: Name, handler: ClientEvents[Name]): () => void {
     this.#handlers[name].add(handler);
     return () => void this.#handlers[name].delete(handler);
@@ -522,16 +551,11 @@ export class Client {
     return { clientMsgId, durable };
   }
 
-  /** A promise only where a handler gave one. */
   #handOver(conversation: ConversationId, entry: Entry): void | Promise<void> {
     const { type, id: clientMsgId } = entry;
     if (type === 'rejected') this.#emit('rejected', conversation, { clientMsgId, code: entry.code });
     if (type === 'duplicate') this.#emit('duplicate', conversation, { clientMsgId, original: entry.original });
-    let handling: void | Promise<void> | undefined;
-    for (const handler of this.#handlers.entry) {
-      handling = handling ? handling.then(() => handler(conversation, entry)) : handler(conversation, entry);
-    }
-    return handling;
+    return oneAfterTheOther(this.#handlers.entry, (handler) => handler(conversation, entry));
   }
 
   #perform(effect: Parameters<ConstructorParameters<typeof Runtime>[1]['perform']>[0]): void {
@@ -555,6 +579,8 @@ export class Client {
         return this.#told(effect.frame);
       case 'resync':
         return this.#emit('resync', effect.reason);
+      case 'synced':
+        return this.#emit('synced', effect.synced);
       case 'gap': {
         const { conversation, after, found, lost } = effect;
         return this.#emit('gap', conversation, { after, found, lost });
@@ -577,7 +603,7 @@ export class Client {
   }
 
   /** One that throws must not keep the next effect from being performed: it is the global handler's matter. */
-  #emit<Name extends Exclude<keyof ClientEvents, 'entry'>>(
+  #emit<Name extends Exclude<keyof ClientEvents, 'entry' | 'changed'>>(
     name: Name,
     ...values: Parameters<ClientEvents[Name]>
   ): void {
@@ -605,10 +631,22 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   }
   if (typeof WebSocket === 'undefined')
     throw new Error('there is no WebSocket here: Rookery’s client needs Node 22 or later, or a browser');
-  const { agent, resume = 'everything', storage = new MemoryStorage() } = options;
+  const { agent, sync, storage = new MemoryStorage() } = options;
+  const resume = sync === 'recent' ? 'latest' : (options.resume ?? 'everything');
+  const onGap = sync === 'recent' ? 'changes' : 'replay';
   const stored: StoredState = await storage.load();
-  const machine = new Machine({ device, resume, ...(agent !== undefined && { agent }) }, stored);
+  const machine = new Machine({ device, resume, onGap, ...(agent !== undefined && { agent }) }, stored);
   return new Client(options, machine, storage);
+}
+
+/** A promise only where a handler gave one. */
+function oneAfterTheOther<Handler>(
+  handlers: Iterable<Handler>,
+  call: (handler: Handler) => void | Promise<void>,
+): void | Promise<void> {
+  let handling: void | Promise<void> | undefined;
+  for (const handler of handlers) handling = handling ? handling.then(() => call(handler)) : call(handler);
+  return handling;
 }
 
 function required<Id>(id: Id | undefined, what: string): Id {

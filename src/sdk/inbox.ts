@@ -7,9 +7,10 @@
  */
 import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 import type { ErrorCode } from '../protocol/error-codes.ts';
-import type { Cursor, Entry, Resume } from '../protocol/frames.ts';
+import type { Cursor, CursorFrame, Entry, Resume } from '../protocol/frames.ts';
 import type { Gap } from './inputs-and-effects.ts';
-import type { Mark, StoredState } from './storage.ts';
+import type { Mark, StoredCursor, StoredState } from './storage.ts';
+import type { PendingSync } from './sync.ts';
 
 const NOTHING: Mark = { pos: 0, n: 0, at: 0 };
 
@@ -23,7 +24,7 @@ export interface Received {
 }
 
 export interface Progress {
-  readonly cursor: Cursor | undefined;
+  readonly cursor: StoredCursor | undefined;
   /** Those that moved since the last time. */
   readonly marks: readonly (readonly [ConversationId, Mark])[];
 }
@@ -38,13 +39,21 @@ export class Inbox {
   #resume: Resume;
   /** All before it is handled. Within an epoch it only grows, also while the inbox is read again from its beginning. */
   #cursor: Cursor | undefined;
+  /** All that the log had before this time is handled, or told by the sync under way. */
+  #asOf: number | undefined;
+  /** What goes into the storage with the cursor. */
+  #sync: PendingSync | undefined;
   #cursorMoved = false;
 
   constructor({ cursor, marks }: StoredState, first: 'latest' | 'everything') {
     this.#received = new Map(marks);
     this.#handled = new Map(marks);
-    this.#cursor = cursor;
-    this.#resume = cursor ?? first;
+    this.#cursor = cursor && { epoch: cursor.epoch, seq: cursor.seq };
+    this.#asOf = cursor?.asOf;
+    this.#sync = cursor?.sync;
+    this.#resume = this.#cursor ?? first;
+    // What has come live since the sync began is behind the marks, what is to be told lies before or behind.
+    if (this.#sync) this.resynced();
   }
 
   /** Where the next connection begins. */
@@ -54,6 +63,11 @@ export class Inbox {
 
   get cursor(): Cursor | undefined {
     return this.#cursor;
+  }
+
+  /** Milliseconds since 1970: all that the log had before is handled; 0 where nothing is known. */
+  get asOf(): number {
+    return this.#asOf ?? 0;
   }
 
   /** Whether there is something to store. */
@@ -92,7 +106,37 @@ export class Inbox {
     this.#resume = cursor;
   }
 
-  /** What follows comes from the log, perhaps not from its beginning: a conversation may begin anywhere in it. */
+  /** The next connection has no cursor to go on from. */
+  restart(): void {
+    this.#resume = 'latest';
+  }
+
+  /** What is not told yet, to be stored with the next cursor that is passed. */
+  pends(sync: PendingSync | undefined): void {
+    this.#sync = sync;
+    this.#cursorMoved = this.#cursor !== undefined;
+  }
+
+  /** The newest index is told. @returns whether entries go on from it; not where one has come live already */
+  goesOnFrom(conversation: ConversationId, lastIndex: number): boolean {
+    const mark = this.#received.get(conversation) ?? NOTHING;
+    if (mark.n > 0) return false;
+    this.#received.set(conversation, { ...mark, n: lastIndex });
+    return true;
+  }
+
+  /** As `goesOnFrom` has said; handled. */
+  told(moved: readonly (readonly [ConversationId, number])[]): void {
+    for (const [conversation, n] of moved) {
+      this.#handled.set(conversation, { ...(this.#handled.get(conversation) ?? NOTHING), n });
+      this.#moved.add(conversation);
+    }
+  }
+
+  /**
+   * What follows goes on somewhere in a conversation: it comes from the log, perhaps not from its beginning, or what lies between
+   * is told otherwise.
+   */
   resynced(): void {
     for (const [conversation, mark] of this.#received) this.#received.set(conversation, { ...mark, n: 0 });
   }
@@ -105,9 +149,13 @@ export class Inbox {
   }
 
   /** All entries before `cursor` are handled. */
-  passed(cursor: Cursor): void {
-    if (this.#cursor?.epoch === cursor.epoch && this.#cursor.seq >= cursor.seq) return;
-    this.#cursor = cursor;
+  passed({ epoch, seq, asOf = 0 }: Omit<CursorFrame, 't'>): void {
+    if (asOf > this.asOf) {
+      this.#asOf = asOf;
+      this.#cursorMoved = true;
+    }
+    if (this.#cursor?.epoch === epoch && this.#cursor.seq >= seq) return;
+    this.#cursor = { epoch, seq };
     this.#cursorMoved = true;
   }
 
@@ -117,7 +165,9 @@ export class Inbox {
     );
     this.#moved.clear();
     this.#cursorMoved = false;
-    return { cursor: this.#cursor, marks };
+    const asOf = this.#asOf !== undefined && { asOf: this.#asOf };
+    const cursor = this.#cursor && { ...this.#cursor, ...asOf, ...(this.#sync && { sync: this.#sync }) };
+    return { cursor, marks };
   }
 }
 

@@ -37,4 +37,5 @@ export { ClientError, type ClientErrorCode, clientErrorCodes } from './client-er
 export { IndexedDbStorage } from './indexed-db-storage.ts';
 export type { Gap, Status } from './inputs-and-effects.ts';
 export { changePassword, type LoggedIn, login } from './login.ts';
-export { type Mark, MemoryStorage, type Storage, type StoredState } from './storage.ts';
+export { type Mark, MemoryStorage, type Storage, type StoredCursor, type StoredState } from './storage.ts';
+export type { PendingSync, Synced } from './sync.ts';

@@ -3,9 +3,8 @@
  * a lock of the app's (`navigator.locks`): the server ends the older session of a device (4200).
  */
 import type { ConversationId } from '../domain/ids.ts';
-import type { Cursor } from '../protocol/frames.ts';
 import type { OutboxEntry } from './requests.ts';
-import type { Mark, Storage, StoredState } from './storage.ts';
+import type { Mark, Storage, StoredCursor, StoredState } from './storage.ts';
 
 const VERSION = 1;
 const CURSOR_KEY = 'cursor';
@@ -36,7 +35,7 @@ export class IndexedDbStorage implements Storage {
     const marks = transaction.objectStore('marks');
     const [outbox, cursor, conversations, values] = await Promise.all([
       result(transaction.objectStore('outbox').getAll() as IDBRequest<OutboxEntry[]>),
-      result(transaction.objectStore('about').get(CURSOR_KEY) as IDBRequest<Cursor | undefined>),
+      result(transaction.objectStore('about').get(CURSOR_KEY) as IDBRequest<StoredCursor | undefined>),
       result(marks.getAllKeys()) as Promise<unknown> as Promise<ConversationId[]>,
       result(marks.getAll() as IDBRequest<Mark[]>),
     ]);
@@ -52,7 +51,7 @@ export class IndexedDbStorage implements Storage {
     return this.#write(['outbox'], (store) => store('outbox').delete(key));
   }
 
-  commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
+  commit(cursor: StoredCursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
     return this.#write(['about', 'marks'], (store) => {
       for (const [conversation, mark] of marks) store('marks').put(mark, conversation);
       if (cursor) store('about').put(cursor, CURSOR_KEY);

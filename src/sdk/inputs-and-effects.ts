@@ -4,7 +4,7 @@ import type { RookeryError } from '../protocol/error-codes.ts';
 import type {
   AccountFrame,
   ClientFrame,
-  Cursor,
+  CursorFrame,
   Entry,
   Query,
   QueryResult,
@@ -14,7 +14,8 @@ import type {
 } from '../protocol/frames.ts';
 import type { ClientError } from './client-error.ts';
 import type { Address, OutboxEntry, Request } from './requests.ts';
-import type { Mark } from './storage.ts';
+import type { Mark, StoredCursor } from './storage.ts';
+import type { Synced, SyncPage } from './sync.ts';
 
 export type Status =
   | { readonly phase: 'offline'; readonly reason: string; readonly retryInMs: number }
@@ -28,7 +29,7 @@ export type Outcome =
   | { readonly pos: number; readonly conversation?: ConversationId; readonly at?: number; readonly error?: undefined }
   | { readonly error: RookeryError | ClientError };
 
-export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'pong' | 'retry' | 'commit';
+export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'pong' | 'retry' | 'commit' | 'sync';
 
 export type Input =
   | { readonly type: 'start' }
@@ -47,10 +48,14 @@ export type Input =
   /** The app has handled these entries: handed over in this order, the next ones come behind them. */
   | { readonly type: 'handled'; readonly conversation: ConversationId; readonly entries: readonly Entry[] }
   /** All that was handed over before this cursor has been handled. */
-  | { readonly type: 'passed'; readonly cursor: Cursor }
+  | { readonly type: 'passed'; readonly cursor: PassedCursor }
+  /** All of these conversations have been handled. */
+  | { readonly type: 'announced'; readonly page: SyncPage }
   /** What a `commit` said is in the storage. */
-  | { readonly type: 'committed'; readonly cursor: Cursor | undefined }
+  | { readonly type: 'committed'; readonly cursor: StoredCursor | undefined }
   | { readonly type: 'stop'; readonly reason: string };
+
+export type PassedCursor = Omit<CursorFrame, 't'>;
 
 /** When an input came. */
 export interface Moment {
@@ -80,18 +85,20 @@ export type Effect =
       readonly error: RookeryError | ClientError;
     }
   | { readonly type: 'answer'; readonly ticket: number; readonly result: QueryResult | RookeryError | ClientError }
-  /** `hand over` and `pass`: one after the other, answered with `handled` and `passed`. */
+  /** `hand over`, `announce` and `pass`: one after the other, answered with `handled`, `announced` and `passed`. */
   | { readonly type: 'hand over'; readonly conversation: ConversationId; readonly entries: readonly Entry[] }
-  | { readonly type: 'pass'; readonly cursor: Cursor }
+  | { readonly type: 'announce'; readonly page: SyncPage }
+  | { readonly type: 'pass'; readonly cursor: PassedCursor }
   | {
       readonly type: 'commit';
-      readonly cursor: Cursor | undefined;
+      readonly cursor: StoredCursor | undefined;
       readonly marks: readonly (readonly [ConversationId, Mark])[];
     }
   | { readonly type: 'status'; readonly status: Status }
   /** What the server tells and nobody keeps. */
   | { readonly type: 'told'; readonly frame: TypingFrame | AccountFrame }
   | { readonly type: 'resync'; readonly reason: ResyncReason }
+  | { readonly type: 'synced'; readonly synced: Synced }
   | ({ readonly type: 'gap'; readonly conversation: ConversationId } & Gap);
 
 /** Entries are missing between two indexes. */

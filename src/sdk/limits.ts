@@ -34,5 +34,10 @@ export const COMMIT_EVERY_ENTRIES = 1_000;
 /** That the user is writing is told once in this time, a conversation; it holds for twice as long. */
 export const TYPING_EVERY_MS = 3_000;
 
+/** Conversations of one page of a sync; a server may give fewer. No more are held at a time. */
+export const SYNC_PAGE_CONVERSATIONS = 100;
+/** Refusals in a row of one page. Beyond, the sync begins anew on another connection. */
+export const MAX_SYNC_FAILURES = 5;
+
 /** How long `close` waits for the outbox of a live connection, and for the handler that is at work. */
 export const DRAIN_WITHIN_MS = 5_000;

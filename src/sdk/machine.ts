@@ -8,22 +8,34 @@
 import type { ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { afterClose } from '../protocol/close-codes.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
-import type { Cursor, Entry, ErrorFrame, ResultFrame, ServerFrame, WelcomeFrame } from '../protocol/frames.ts';
+import type {
+  CursorFrame,
+  Entry,
+  ErrorFrame,
+  OnGap,
+  ResultFrame,
+  ResyncFrame,
+  ServerFrame,
+  WelcomeFrame,
+} from '../protocol/frames.ts';
 import { ClientError } from './client-error.ts';
 import { Commits } from './commits.ts';
 import { Inbox } from './inbox.ts';
-import type { Effect, Input, Moment, Outcome, TimerName } from './inputs-and-effects.ts';
+import type { Effect, Input, Moment, Outcome, PassedCursor, TimerName } from './inputs-and-effects.ts';
 import * as limits from './limits.ts';
 import { Outbox, type Unanswered } from './outbox.ts';
 import { Queries } from './queries.ts';
 import type { Address } from './requests.ts';
-import type { StoredState } from './storage.ts';
+import type { StoredCursor, StoredState } from './storage.ts';
+import { Sync, type SyncPage } from './sync.ts';
 import { TypingTold } from './typing.ts';
 
 export interface MachineOptions {
   readonly device: DeviceId;
   /** Where a device that has no cursor begins. */
   readonly resume: 'latest' | 'everything';
+  /** How a device is brought up that has nothing, or cannot go on from its cursor. */
+  readonly onGap?: OnGap;
   /** For the operator's logs. */
   readonly agent?: string;
 }
@@ -36,6 +48,7 @@ export class Machine {
   readonly #inbox: Inbox;
   readonly #commits: Commits;
   readonly #queries = new Queries();
+  readonly #sync: Sync;
   readonly #typing = new TypingTold();
   #phase: Phase = 'idle';
   #stopReason = '';
@@ -62,6 +75,7 @@ export class Machine {
     this.#outbox = new Outbox(stored.outbox);
     this.#inbox = new Inbox(stored, options.resume);
     this.#commits = new Commits(this.#inbox);
+    this.#sync = new Sync(stored.cursor?.sync);
   }
 
   get phase(): Phase {
@@ -71,6 +85,11 @@ export class Machine {
   /** Known from the first welcome on. */
   get user(): UserId | undefined {
     return this.#user;
+  }
+
+  /** Whether something is yet to be told of what has changed. */
+  get isSyncing(): boolean {
+    return this.#sync.pending !== undefined;
   }
 
   get outboxSize(): number {
@@ -101,6 +120,8 @@ export class Machine {
         return this.#handled(input.conversation, input.entries, moment);
       case 'passed':
         return this.#passed(input.cursor, moment);
+      case 'announced':
+        return this.#announced(input.page, moment);
       case 'committed':
         return this.#committed(input.cursor, moment);
       case 'stop':
@@ -128,10 +149,13 @@ export class Machine {
     if (this.#phase !== 'connecting') return [];
     this.#phase = 'greeting';
     this.#helloId = this.#nextId++;
-    const { device, agent } = this.#options;
+    const { device, agent, onGap } = this.#options;
     const token = this.#token as string;
     const hello = { t: 'hello', id: this.#helloId, token, device, resume: this.#inbox.resume } as const;
-    return [{ type: 'write', frame: agent === undefined ? hello : { ...hello, agent } }];
+    // What is not told yet must be told, whatever this run wants.
+    const asks = onGap === 'changes' || this.#sync.pending !== undefined;
+    const frame = { ...hello, ...(agent !== undefined && { agent }), ...(asks && { onGap: 'changes' as const }) };
+    return [{ type: 'write', frame }];
   }
 
   /** Milliseconds since 1970 by the server's clock, as far as one was met. @param nowMs by the clock of the moments */
@@ -195,8 +219,9 @@ export class Machine {
   #forgetConnection(): Effect[] {
     this.#outbox.disconnected();
     this.#queries.disconnected();
+    this.#sync.disconnected();
     this.#liveSinceMs = undefined;
-    const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry'];
+    const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry', 'sync'];
     return names.map((name) => ({ type: 'clear timer', name }));
   }
 
@@ -251,11 +276,12 @@ export class Machine {
 
   #send({ nowMs }: Moment): Effect[] {
     if (this.#phase !== 'online') return [];
-    const room = (): number => this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay;
+    const room = (): number => this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay - this.#sync.underWay;
     const newId = (): number => this.#nextId++;
-    const questions = this.#queries.next(room(), newId);
+    const pages = this.#sync.next(room(), newId);
+    const questions = this.#queries.next(room(), newId, this.#sync.reached);
     const requests = this.#outbox.next(this.#user as UserId, room(), nowMs, newId);
-    return [...questions, ...requests].map((frame) => ({ type: 'write', frame }));
+    return [...pages, ...questions, ...requests].map((frame) => ({ type: 'write', frame }));
   }
 
   #answered(id: number, outcome: Outcome, moment: Moment): Effect[] {
@@ -275,6 +301,7 @@ export class Machine {
   #refused({ id, code, message, retryAfterMs }: ErrorFrame, moment: Moment): Effect[] {
     if (id === undefined) return [];
     const error = new RookeryError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+    if (this.#sync.isAnswer(id)) return this.#notTold(error, moment);
     const ticket = this.#queries.answered(id);
     if (ticket !== undefined) return [{ type: 'answer', ticket, result: error }, ...this.#send(moment)];
     if (!error.retryable) return this.#answered(id, { error }, moment);
@@ -309,13 +336,12 @@ export class Machine {
       case 'deliver':
         return this.#delivered(frame.conversation, frame.entries, moment);
       case 'cursor':
-        return this.#reached({ epoch: frame.epoch, seq: frame.seq }, moment);
+        return this.#reached(frame, moment);
       case 'typing':
       case 'account':
         return [{ type: 'told', frame }];
       case 'resync':
-        this.#inbox.resynced();
-        return [{ type: 'resync', reason: frame.reason }];
+        return this.#resynced(frame, moment);
       default:
         // A pong, or a frame of a newer server.
         return [];
@@ -323,6 +349,10 @@ export class Machine {
   }
 
   #result({ id, result }: ResultFrame, moment: Moment): Effect[] {
+    if (this.#sync.isAnswer(id)) {
+      const page = this.#sync.answered(result, (one, lastIndex) => this.#inbox.goesOnFrom(one, lastIndex));
+      return [{ type: 'announce', page }, ...this.#send(moment)];
+    }
     const ticket = this.#queries.answered(id);
     return ticket === undefined ? [] : [{ type: 'answer', ticket, result }, ...this.#send(moment)];
   }
@@ -349,12 +379,42 @@ export class Machine {
     return [...effects, ...this.#disconnect('the app is behind', moment)];
   }
 
-  #reached(cursor: Cursor, { nowMs }: Moment): Effect[] {
-    this.#inbox.reached(cursor);
-    const pass: Effect = { type: 'pass', cursor };
+  #reached({ epoch, seq, asOf }: CursorFrame, { nowMs }: Moment): Effect[] {
+    this.#inbox.reached({ epoch, seq });
+    const pass: Effect = { type: 'pass', cursor: { epoch, seq, ...(asOf !== undefined && { asOf }) } };
     if (this.#liveSinceMs !== undefined) return [pass];
     this.#liveSinceMs = nowMs;
-    return [pass, { type: 'status', status: { phase: 'live' } }];
+    return this.#sync.pending ? [pass] : [pass, { type: 'status', status: { phase: 'live' } }];
+  }
+
+  // ---- what has changed ----
+
+  #resynced({ reason, by, reached = '' }: ResyncFrame, moment: Moment): Effect[] {
+    this.#inbox.resynced();
+    if (by === 'changes') {
+      this.#sync.begin(reached, this.#inbox.asOf, this.#inbox.cursor === undefined);
+      this.#inbox.pends(this.#sync.pending);
+    }
+    return [{ type: 'resync', reason }, ...this.#send(moment)];
+  }
+
+  #announced(page: SyncPage, moment: Moment): Effect[] {
+    this.#inbox.told(page.moved);
+    const synced = this.#sync.handled(page);
+    this.#inbox.pends(this.#sync.pending);
+    if (this.#phase === 'stopped') return [];
+    const effects = [...this.#commits.ifDue(moment.nowMs), ...this.#send(moment)];
+    if (!synced) return effects;
+    effects.push({ type: 'synced', synced });
+    if (this.#liveSinceMs !== undefined) effects.push({ type: 'status', status: { phase: 'live' } });
+    return effects;
+  }
+
+  #notTold(error: RookeryError, moment: Moment): Effect[] {
+    const ms = this.#sync.refused(error, moment.random);
+    if (ms !== undefined) return [{ type: 'set timer', name: 'sync', ms }, ...this.#send(moment)];
+    this.#inbox.restart();
+    return this.#disconnect(`what has changed was not told: ${error.code}`, moment);
   }
 
   #handled(conversation: ConversationId, entries: readonly Entry[], moment: Moment): Effect[] {
@@ -369,12 +429,12 @@ export class Machine {
     return this.#phase === 'offline' ? [...effects, ...this.#authenticate()] : effects;
   }
 
-  #passed(cursor: Cursor, { nowMs }: Moment): Effect[] {
+  #passed(cursor: PassedCursor, { nowMs }: Moment): Effect[] {
     this.#inbox.passed(cursor);
     return this.#phase === 'stopped' ? [] : this.#commits.ifDue(nowMs);
   }
 
-  #committed(stored: Cursor | undefined, { nowMs }: Moment): Effect[] {
+  #committed(stored: StoredCursor | undefined, { nowMs }: Moment): Effect[] {
     const cursor = this.#commits.done(stored);
     if (this.#phase === 'stopped') return [];
     const effects = this.#commits.ifDue(nowMs);
@@ -399,6 +459,9 @@ export class Machine {
         return this.#beat(moment);
       case 'retry':
         return [...this.#send(moment), ...this.#retryLater(moment)];
+      case 'sync':
+        this.#sync.retry();
+        return this.#send(moment);
       case 'commit':
         this.#commits.timerFired();
         return this.#phase === 'stopped' ? [] : this.#commits.ifDue(moment.nowMs);

@@ -23,11 +23,12 @@ export class Queries {
     return true;
   }
 
-  next(room: number, newId: () => number): ClientFrame[] {
+  /** @param reached what answers must have, after a `resync` */
+  next(room: number, newId: () => number, reached?: string): ClientFrame[] {
     return this.#waiting.splice(0, Math.max(0, room)).map((waiting) => {
       const id = newId();
       this.#asked.set(id, waiting);
-      return { t: 'query', id, query: waiting.query };
+      return { t: 'query', id, query: waiting.query, ...(reached !== undefined && { reached }) };
     });
   }
 

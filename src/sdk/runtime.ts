@@ -4,12 +4,13 @@
  */
 import type { ConversationId } from '../domain/ids.ts';
 import type { Codec } from '../protocol/codec.ts';
-import type { Entry, ServerFrame } from '../protocol/frames.ts';
+import type { ChangedConversation, Entry, ServerFrame } from '../protocol/frames.ts';
 import type { Effect, Input, TimerName } from './inputs-and-effects.ts';
 import type { Machine } from './machine.ts';
 import type { Storage } from './storage.ts';
+import type { SyncPage } from './sync.ts';
 
-/** What the machine wants from the app's side. None of these may throw, except `handle`. */
+/** What the machine wants from the app's side. None of these may throw, except `handle` and `announce`. */
 export interface RuntimePorts {
   readonly url: string;
   readonly codec: Codec;
@@ -17,8 +18,13 @@ export interface RuntimePorts {
   token(): Promise<string>;
   /** One entry, handled when it resolves. */
   handle(conversation: ConversationId, entry: Entry): void | Promise<void>;
+  /** One conversation of a sync, as `handle`. */
+  announce(changed: ChangedConversation): void | Promise<void>;
   perform(
-    effect: Extract<Effect, { type: 'settle' | 'refused' | 'answer' | 'told' | 'status' | 'resync' | 'gap' }>,
+    effect: Extract<
+      Effect,
+      { type: 'settle' | 'refused' | 'answer' | 'told' | 'status' | 'resync' | 'synced' | 'gap' }
+    >,
   ): void;
   /** All that the inputs so far have caused is done. */
   settled(): void;
@@ -26,7 +32,7 @@ export interface RuntimePorts {
   failed(error: unknown): void;
 }
 
-type Work = Extract<Effect, { type: 'hand over' | 'pass' }>;
+type Work = Extract<Effect, { type: 'hand over' | 'announce' | 'pass' }>;
 
 export class Runtime {
   readonly #machine: Machine;
@@ -120,6 +126,7 @@ export class Runtime {
         return;
       }
       case 'hand over':
+      case 'announce':
       case 'pass':
         if (this.#ended) return;
         this.#work.push(effect);
@@ -136,6 +143,7 @@ export class Runtime {
     try {
       for (let work = this.#work.shift(); work; work = this.#work.shift()) {
         if (work.type === 'pass') this.input({ type: 'passed', cursor: work.cursor });
+        else if (work.type === 'announce') await this.#announce(work.page);
         else await this.#handOver(work);
       }
     } catch (error) {
@@ -158,6 +166,15 @@ export class Runtime {
       // Also when a later one failed: these are handled, and do not come again.
       if (count > 0) this.input({ type: 'handled', conversation, entries: entries.slice(0, count) });
     }
+  }
+
+  /** A page that is not handled to its end comes again. */
+  async #announce(page: SyncPage): Promise<void> {
+    for (const changed of page.conversations) {
+      if (this.#ended) return;
+      await this.#ports.announce(changed);
+    }
+    this.input({ type: 'announced', page });
   }
 
   /** Storage calls are made at once and take effect in order. */

@@ -2,6 +2,7 @@
 import type { ConversationId } from '../domain/ids.ts';
 import type { Cursor } from '../protocol/frames.ts';
 import type { OutboxEntry } from './requests.ts';
+import type { PendingSync } from './sync.ts';
 
 /** How far a conversation has been handed to the app. */
 export interface Mark {
@@ -13,10 +14,18 @@ export interface Mark {
   readonly at: number;
 }
 
+/** Kept as it is given: plain values that JSON can hold. */
+export interface StoredCursor extends Cursor {
+  /** Milliseconds since 1970: all that the log had before is handled, once there is no `sync` left. */
+  readonly asOf?: number;
+  /** What is not told yet. */
+  readonly sync?: PendingSync;
+}
+
 export interface StoredState {
   /** In the order of sending. */
   readonly outbox: readonly OutboxEntry[];
-  readonly cursor: Cursor | undefined;
+  readonly cursor: StoredCursor | undefined;
   readonly marks: readonly (readonly [ConversationId, Mark])[];
 }
 
@@ -33,7 +42,7 @@ export interface Storage {
    * Cursor and marks together: a cursor ahead of its marks would lose the knowledge of what is a repetition. Other marks,
    * and without a cursor the one before, stay as they are.
    */
-  commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void>;
+  commit(cursor: StoredCursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void>;
   /** After the calls before it. A second time it does nothing. */
   close(): Promise<void>;
 }
@@ -42,7 +51,7 @@ export interface Storage {
 export class MemoryStorage implements Storage {
   readonly #outbox = new Map<string, OutboxEntry>();
   readonly #marks = new Map<ConversationId, Mark>();
-  #cursor: Cursor | undefined;
+  #cursor: StoredCursor | undefined;
 
   async load(): Promise<StoredState> {
     return { outbox: [...this.#outbox.values()], cursor: this.#cursor, marks: [...this.#marks] };
@@ -56,7 +65,7 @@ export class MemoryStorage implements Storage {
     this.#outbox.delete(key);
   }
 
-  async commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
+  async commit(cursor: StoredCursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
     this.#cursor = cursor ?? this.#cursor;
     for (const [conversation, mark] of marks) this.#marks.set(conversation, mark);
   }

@@ -97,11 +97,12 @@ export function describeStorage(name: string, open: (place: string) => Promise<S
     let storage = await open(place);
     await storage.commit(undefined, [[a, { pos: 1, n: 1, at: 10 }]]);
     t.equal((await storage.load()).cursor, undefined);
-    await storage.commit({ epoch: 'e', seq: 9 }, [[b, { pos: 7, n: 2, at: 11 }]]);
+    const sync = { since: 5, isFirst: false, reached: '1.2', page: 'p' };
+    await storage.commit({ epoch: 'e', seq: 9, asOf: 7, sync }, [[b, { pos: 7, n: 2, at: 11 }]]);
     await storage.commit(undefined, [[a, { pos: 8, n: 3, at: 12 }]]);
     storage = await reopened(storage, place);
     const { cursor, marks } = await storage.load();
-    t.same(cursor, { epoch: 'e', seq: 9 });
+    t.same(cursor, { epoch: 'e', seq: 9, asOf: 7, sync });
     t.same(Object.fromEntries(marks), { a: { pos: 8, n: 3, at: 12 }, b: { pos: 7, n: 2, at: 11 } });
     await storage.close();
   });

@@ -2,7 +2,7 @@
 import type { DeviceId } from '../../src/domain/ids.ts';
 import type { Entry, ServerFrame } from '../../src/protocol/frames.ts';
 import type { Effect, Input, TimerName } from '../../src/sdk/inputs-and-effects.ts';
-import { Machine } from '../../src/sdk/machine.ts';
+import { Machine, type MachineOptions } from '../../src/sdk/machine.ts';
 import type { StoredState } from '../../src/sdk/storage.ts';
 import { bytes, conversation, device, msgId, user } from './given.ts';
 
@@ -47,7 +47,14 @@ export function entry(pos: number, n?: number, over: object = {}): Entry {
   return { ...base, ...what, ...over } as Entry;
 }
 
-type Work = Extract<Effect, { type: 'hand over' | 'pass' }>;
+type Work = Extract<Effect, { type: 'hand over' | 'announce' | 'pass' }>;
+
+/** The app, or the runtime for it, has done what was handed over. */
+export const doneWith = (work: Work): Input => {
+  if (work.type === 'pass') return { type: 'passed', cursor: work.cursor };
+  if (work.type === 'announce') return { type: 'announced', page: work.page };
+  return { type: 'handled', conversation: work.conversation, entries: work.entries };
+};
 
 export class Scene {
   readonly machine: Machine;
@@ -59,8 +66,8 @@ export class Scene {
   readonly work: Work[] = [];
   #nowMs = 0;
 
-  constructor(state: StoredState = empty) {
-    this.machine = new Machine({ device: device('d'), resume: 'everything' }, state);
+  constructor(state: StoredState = empty, options: Partial<MachineOptions> = {}) {
+    this.machine = new Machine({ device: device('d'), resume: 'everything', ...options }, state);
   }
 
   /** From here on it is so late. */
@@ -77,7 +84,7 @@ export class Scene {
     this.effects = inputs.flatMap((input) => this.machine.handle(input, { nowMs: this.#nowMs, random: 0.5 }));
     this.commits.push(...this.of('commit'));
     for (const effect of this.effects) {
-      if (effect.type === 'hand over' || effect.type === 'pass') this.work.push(effect);
+      if (effect.type === 'hand over' || effect.type === 'announce' || effect.type === 'pass') this.work.push(effect);
     }
     return this;
   }
@@ -92,16 +99,7 @@ export class Scene {
 
   /** The app handles so much of what was handed over: a frame's entries, or a cursor, each. */
   handles(count: number): this {
-    return this.when(
-      ...this.work
-        .splice(0, count)
-        .map(
-          (work): Input =>
-            work.type === 'pass'
-              ? { type: 'passed', cursor: work.cursor }
-              : { type: 'handled', conversation: work.conversation, entries: work.entries },
-        ),
-    );
+    return this.when(...this.work.splice(0, count).map(doneWith));
   }
 
   of<Type extends Effect['type']>(type: Type): Extract<Effect, { type: Type }>[] {

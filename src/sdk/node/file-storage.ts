@@ -19,9 +19,8 @@ import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConversationId } from '../../domain/ids.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import type { Cursor } from '../../protocol/frames.ts';
 import type { OutboxEntry } from '../requests.ts';
-import type { Mark, Storage, StoredState } from '../storage.ts';
+import type { Mark, Storage, StoredCursor, StoredState } from '../storage.ts';
 
 /** The journal is written anew when it has this many lines more than it needs. */
 const MAX_SPARE_LINES = 5_000;
@@ -29,7 +28,7 @@ const MAX_SPARE_LINES = 5_000;
 type Line =
   | { readonly put: OutboxEntry }
   | { readonly drop: string }
-  | { readonly cursor?: Cursor; readonly marks: readonly (readonly [ConversationId, Mark])[] };
+  | { readonly cursor?: StoredCursor; readonly marks: readonly (readonly [ConversationId, Mark])[] };
 
 interface Waiting {
   readonly line: Line;
@@ -44,7 +43,7 @@ export class FileStorage implements Storage {
   readonly #dir: string;
   readonly #outbox = new Map<string, OutboxEntry>();
   readonly #marks = new Map<ConversationId, Mark>();
-  #cursor: Cursor | undefined;
+  #cursor: StoredCursor | undefined;
   #damage: string | undefined;
   #lines = 0;
   #file: FileHandle | undefined;
@@ -93,7 +92,7 @@ export class FileStorage implements Storage {
     return this.#append({ drop: key });
   }
 
-  commit(cursor: Cursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
+  commit(cursor: StoredCursor | undefined, marks: readonly (readonly [ConversationId, Mark])[]): Promise<void> {
     return this.#append(cursor ? { cursor, marks } : { marks });
   }
 
