@@ -30,6 +30,7 @@ import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type {
   ChangedConversation,
   ChangesPage,
+  ClientFrame,
   Command,
   ConversationPage,
   ConversationView,
@@ -41,6 +42,7 @@ import type {
   Receipts,
   ResyncReason,
   SearchPage,
+  ServerFrame,
   VersionPage,
 } from '../protocol/frames.ts';
 import type { ClientErrorCode } from './client-error.ts';
@@ -143,6 +145,8 @@ export interface ClientEvents {
   gap(conversation: ConversationId, gap: Gap): void;
   /** The storage, an `entry` or a `changed` handler failed: the client has stopped, nothing was confirmed that was not handled. */
   failed(error: unknown): void;
+  /** Every frame as it goes out or has come in, tokens included: for who looks at the wire. Costs nothing without a handler. */
+  frame(direction: 'out' | 'in', frame: ClientFrame | ServerFrame): void;
 }
 
 /** Where it stands in the log. */
@@ -186,6 +190,7 @@ export class Client {
     duplicate: new Set(),
     gap: new Set(),
     failed: new Set(),
+    frame: new Set(),
   };
   #nextTicket = 1;
   #flushed: (() => void)[] = [];
@@ -204,6 +209,7 @@ export class Client {
       announce: (changed) => oneAfterTheOther(this.#handlers.changed, (handler) => handler(changed)),
       perform: (effect) => this.#perform(effect),
       failed: (error) => this.#emit('failed', error),
+      sawFrame: (direction, frame) => this.#emit('frame', direction, frame),
       settled: () => this.#resolveFlushed(),
     });
   }
@@ -252,6 +258,24 @@ export class Client {
    */
   typing(target: Target): void {
     this.#runtime.input({ type: 'typing', address: addressOf(target) });
+  }
+
+  /**
+   * A command as the wire has it, for who passes on what others ask (one tab of a browser for all): its ids must be ids.
+   * @param clientMsgId the same id again is the same command, for a day; default: a new UUIDv7
+   */
+  command(command: Command, clientMsgId: string = this.#newId()): Sending {
+    return this.#request({ t: 'command', command }, required(parseClientMsgId(clientMsgId), '`clientMsgId`'));
+  }
+
+  /** A query as the wire has it; the answer is that of its kind. @throws as `conversation`, `conversations` */
+  query<Result extends QueryResult = QueryResult>(query: Query): Promise<Result> {
+    return this.#query<Result>(query);
+  }
+
+  /** Ids of the messages and commands not yet acked or refused, those that an earlier run has left among them. */
+  get waiting(): readonly ClientMsgId[] {
+    return this.#machine.waiting;
   }
 
   // Commands: stored and sent as messages are, each throws RookeryError BAD_ID for what is no id.
@@ -535,7 +559,7 @@ export class Client {
   }
 
   #command(command: Command): Sending {
-    return this.#request({ t: 'command', command }, this.#newId() as ClientMsgId);
+    return this.command(command);
   }
 
   #request(request: Request, clientMsgId: ClientMsgId): Sending {

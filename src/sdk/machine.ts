@@ -5,7 +5,7 @@
  * This file is the connection; what goes out is in outbox.ts, what comes in is in inbox.ts.
  */
 // long because: the transition table of SPEC.md reads as one
-import type { ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { afterClose } from '../protocol/close-codes.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type {
@@ -94,6 +94,10 @@ export class Machine {
 
   get outboxSize(): number {
     return this.#outbox.size;
+  }
+
+  get waiting(): readonly ClientMsgId[] {
+    return this.#outbox.all().map(({ entry }) => entry.clientMsgId);
   }
 
   handle(input: Input, moment: Moment): Effect[] {

@@ -4,7 +4,7 @@
  */
 import type { ConversationId } from '../domain/ids.ts';
 import type { Codec } from '../protocol/codec.ts';
-import type { ChangedConversation, Entry, ServerFrame } from '../protocol/frames.ts';
+import type { ChangedConversation, ClientFrame, Entry, ServerFrame } from '../protocol/frames.ts';
 import type { Effect, Input, TimerName } from './inputs-and-effects.ts';
 import type { Machine } from './machine.ts';
 import type { Storage } from './storage.ts';
@@ -30,6 +30,8 @@ export interface RuntimePorts {
   settled(): void;
   /** The storage or a handler failed; the machine has been stopped. */
   failed(error: unknown): void;
+  /** As it is written, or before it is dealt with. */
+  sawFrame(direction: 'out' | 'in', frame: ClientFrame | ServerFrame): void;
 }
 
 type Work = Extract<Effect, { type: 'hand over' | 'announce' | 'pass' }>;
@@ -224,17 +226,21 @@ export class Runtime {
 
   #received(data: ArrayBuffer | string): void {
     const frame = readFrame(data, this.#ports.codec);
-    if (frame) return this.input({ type: 'frame', frame });
+    if (frame) {
+      this.#ports.sawFrame('in', frame);
+      return this.input({ type: 'frame', frame });
+    }
     this.#close();
     this.input({ type: 'closed', code: 1002, reason: 'a frame could not be read' });
   }
 
-  #write(frame: object): void {
+  #write(frame: ClientFrame): void {
     const socket = this.#socket;
     const { codec } = this.#ports;
     this.#stored = this.#stored.then(() => {
       // The socket of the time it was meant for: on a later one the machine sends again what is to be sent.
       if (socket?.readyState !== WebSocket.OPEN || this.#failed) return;
+      this.#ports.sawFrame('out', frame);
       const bytes = codec.encode(frame) as Uint8Array<ArrayBuffer>;
       socket.send(codec.binary ? bytes : new TextDecoder().decode(bytes));
     });

@@ -4,7 +4,7 @@ import { msgpackCodec } from '../../src/protocol/codec.ts';
 import type { ClientFrame } from '../../src/protocol/frames.ts';
 import { type Client, type ClientOptions, createClient, type Entry, MemoryStorage } from '../../src/sdk/index.ts';
 import type { OutboxEntry } from '../../src/sdk/requests.ts';
-import { conversation } from '../support/given.ts';
+import { conversation, user } from '../support/given.ts';
 import { ScriptedGateway } from '../support/scripted-gateway.ts';
 import { eventually } from '../support/waiting.ts';
 
@@ -297,4 +297,30 @@ t.test('the bytes of a message are those of the moment it was sent', async (t) =
   client.start();
   await durable;
   t.same(sends(gateway.frames), ['before']);
+});
+
+t.test(
+  'who passes on what others ask gives commands and queries as the wire has them, under ids of their own',
+  async (t) => {
+    const { gateway, client } = await scene(t);
+    t.equal(client.command({ type: 'blockUser', user: user('mallory') }, 'c-1').clientMsgId, 'c-1');
+    const second = client.command({ type: 'signOut' });
+    t.same(client.waiting, ['c-1', second.clientMsgId]);
+    client.start();
+    t.match(await second.durable, { pos: 2 });
+    t.same(client.waiting, []);
+    t.throws(() => client.command({ type: 'signOut' }, ''), { code: 'BAD_ID' });
+    gateway.answer = (frame) => (frame.t === 'query' ? { t: 'result', id: frame.id, result: frame.query } : undefined);
+    t.same(await client.query({ type: 'account' }), { type: 'account' });
+  },
+);
+
+t.test('who looks at the wire sees every frame, in both directions', async (t) => {
+  const { client } = await scene(t);
+  const seen: string[] = [];
+  client.on('frame', (direction, { t }) => void seen.push(`${direction} ${t}`));
+  client.start();
+  await client.sendText({ to: 'bob' }, 'hello').durable;
+  t.same(seen.slice(0, 2), ['out hello', 'in welcome']);
+  t.ok(seen.indexOf('out send') < seen.indexOf('in sent'), 'in their order');
 });
