@@ -16,6 +16,7 @@ module.exports = {
     only('application', 'application', ['domain', 'ports', 'projections', 'protocol']),
     only('adapters', 'adapters', ['domain', 'ports', 'protocol']),
     only('sdk', 'sdk', ['domain', 'protocol']),
+    only('web', 'web', ['sdk', 'domain', 'protocol']),
     {
       name: 'adapters-do-not-know-each-other',
       severity: 'error',
@@ -49,13 +50,26 @@ module.exports = {
     {
       name: 'no-test-package-in-the-product',
       severity: 'error',
-      from: { path: '^src/' },
+      // What the web client is made of is built into its files: whoever installs us needs none of it.
+      from: { path: '^src/', pathNot: '^src/web/' },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'the-web-client-knows-the-sdk-and-types-of-the-wire-alone',
+      severity: 'error',
+      from: { path: '^src/web/' },
+      to: { path: '^src/', pathNot: ['^src/web/', '^src/sdk/index\\.ts$'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'what-the-web-client-knows-is-tested-without-a-browser',
+      severity: 'error',
+      from: { path: '^src/web/(model|link)/' },
+      to: { path: '^src/web/(state|ui)/' },
     },
     {
       name: 'the-sdk-runs-in-browsers',
       severity: 'error',
-      from: { path: '^src/sdk/', pathNot: '^src/sdk/node/' },
+      from: { path: '^src/(sdk|web)/', pathNot: '^src/sdk/node/' },
       to: { dependencyTypes: ['core'] },
     },
   ],
@@ -64,7 +78,7 @@ module.exports = {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {
-      extensions: ['.ts', '.js'],
+      extensions: ['.ts', '.tsx', '.js'],
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'require', 'types'],
     },

@@ -34,10 +34,17 @@ node_modules/.installed: package.json package-lock.json scripts/node.sh
 	{ node_modules/.bin/tap build >/dev/null 2>&1 || node_modules/.bin/tap build; }
 	@touch $@
 
-dev: node_modules/.installed
+# What the gateway serves at /: made of these.
+WEB_SOURCES := $(shell find src/web src/sdk src/protocol src/domain -type f) scripts/build-web.ts
+
+dist/web/index.html: node_modules/.installed $(WEB_SOURCES)
+	@PATH="$$(./scripts/node.sh):$$PATH" && echo 'rookery: building the web client …' >&2 && node scripts/build-web.ts >&2
+	@touch $@
+
+dev: node_modules/.installed dist/web/index.html
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node src/cli/rookery.ts dev $(ARGS)
 
-test: node_modules/.installed
+test: node_modules/.installed dist/web/index.html
 	@PATH="$$(./scripts/node.sh):$$PATH" && exec node scripts/run-tests.ts $(ARGS)
 
 bench: node_modules/.installed

@@ -9,6 +9,7 @@ import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { findBrowser } from './browser.ts';
 import { findNatsServer } from './nats-server.ts';
 import { TapReport } from './tap-report.ts';
 
@@ -20,6 +21,7 @@ const { path, version, source } = await findNatsServer({
   progress: (line) => console.error(`rookery: ${line}`),
 });
 console.log(`nats-server ${version} from ${source}`);
+const browser = browserPath();
 
 const report = new TapReport((line) => console.log(line));
 const exitCode = await runTap(path, process.argv.slice(2).flatMap(filesOf), report);
@@ -30,6 +32,18 @@ if (report.skipped > 0) console.log(`${report.skipped} skipped`);
 // A run that went wrong although each test passed (tap itself crashed, or nothing ran) must not read as a success.
 console.log(`${report.passed} passed, ${ok ? 0 : Math.max(report.failed, 1)} failed`);
 process.exitCode = ok ? 0 : 1;
+
+/** Found, or unpacked, once for all that run beside one another. Where there is none, each test that needs one fails and says so. */
+function browserPath(): string | undefined {
+  try {
+    const { path, source } = findBrowser();
+    console.log(`Chromium from ${source}`);
+    return path;
+  } catch (error) {
+    console.error((error as Error).message);
+    return undefined;
+  }
+}
 
 /** tap takes files and no folders. */
 function filesOf(argument: string): string[] {
@@ -44,7 +58,11 @@ async function runTap(natsServer: string, targets: readonly string[], into: TapR
   const tap = spawn(join(ROOT, 'node_modules', '.bin', 'tap'), ['run', ...options, ...targets], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ROOKERY_NATS_SERVER: natsServer },
+    env: {
+      ...process.env,
+      ROOKERY_NATS_SERVER: natsServer,
+      ...(browser !== undefined && { ROOKERY_CHROMIUM: browser }),
+    },
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => tap.kill(signal));
   const exited = new Promise<number>((resolve, reject) => {

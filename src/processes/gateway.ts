@@ -5,12 +5,14 @@
  * application/gateway/conversations.ts, and acked when JetStream has it. What the fan-out worker makes of it comes back
  * through application/delivery, to every connected device of every recipient.
  */
+import { join } from 'node:path';
 import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
 import { tellOfBackends } from '../adapters/http/authorization.ts';
 import { registerLoginRoutes } from '../adapters/http/login-routes.ts';
 import { describeApi } from '../adapters/http/openapi.ts';
 import { type HttpParts, registerRoutes } from '../adapters/http/routes.ts';
 import { registerUserRoutes } from '../adapters/http/user-routes.ts';
+import { hasWebClient, registerWebRoutes } from '../adapters/http/web-routes.ts';
 import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
@@ -53,6 +55,8 @@ import { gatewayMetrics } from './gateway-metrics.ts';
 const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** How long a drain waits for unanswered requests before the sockets are closed. */
 const ANSWER_WITHIN_MS = 3_000;
+/** Seen alike from src/processes in a checkout and from dist/processes in what is published. */
+const WEB_CLIENT = join(import.meta.dirname, '..', '..', 'dist', 'web');
 
 export interface Gateway {
   /** `http://host:port` */
@@ -110,7 +114,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
     access: { keys: apiKeys.ring, tokens: identities, onAnswered: apiKeys.reporter(registry) },
-    ...{ requests, conversations, accounts, accountLog, isReady },
+    ...{ requests, conversations, accounts, accountLog, isReady, log },
     metrics: () => registry.metrics(),
   });
 
@@ -195,11 +199,12 @@ interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
   readonly accounts: Accounts;
   readonly accountLog: AccountLog;
   readonly requests: Requests;
+  readonly log: Log;
 }
 
 async function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): Promise<void> {
-  const { auth, limits, login } = config;
-  const { conversations, accounts, accountLog, requests, ...parts } = needs;
+  const { auth, limits, login, web } = config;
+  const { conversations, accounts, accountLog, requests, log, ...parts } = needs;
   const { access } = parts;
   const { maxBodyBytes } = limits;
   await describeApi(http);
@@ -212,6 +217,9 @@ async function registerHttp({ http }: Server, config: GatewayConfig, needs: Http
   });
   registerAccountRoutes(http, { access, accounts: new AccountAdministration(accounts, clock) });
   await registerUserRoutes(http, { access, maxBodyBytes, requests });
+  const waysIn = { devTokens: auth.devTokens, login: login.enabled };
+  if (web) await registerWebRoutes(http, { folder: WEB_CLIENT, waysIn });
+  if (web && !hasWebClient(WEB_CLIENT)) log.warn({ what: 'the web client is not built', folder: WEB_CLIENT });
   if (!login.enabled) return;
   const logins = new Logins({
     ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs },

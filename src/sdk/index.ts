@@ -1,7 +1,15 @@
 /** The client SDK: `createClient`, storages, and the types an app meets. */
 export type { ProfileChanges, QuietHours, UserSettings } from '../domain/account.ts';
-export type { MessageContent, Role } from '../domain/conversation.ts';
-export { type ClientMsgId, type ConversationId, directConversationId, directPair, type UserId } from '../domain/ids.ts';
+export type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
+export {
+  type ClientMsgId,
+  type ConversationId,
+  directConversationId,
+  directPair,
+  parseConversationId,
+  parseUserId,
+  type UserId,
+} from '../domain/ids.ts';
 export type { ContactPage, ListedContact, OwnAccount, PublicProfile } from '../protocol/account-frames.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 export type {
@@ -39,3 +47,4 @@ export type { Gap, Status } from './inputs-and-effects.ts';
 export { changePassword, type LoggedIn, login } from './login.ts';
 export { type Mark, MemoryStorage, type Storage, type StoredCursor, type StoredState } from './storage.ts';
 export type { PendingSync, Synced } from './sync.ts';
+export { uuidv7 } from './uuidv7.ts';

@@ -147,6 +147,7 @@ export const gatewaySchema = Type.Object(
       default: 'open',
       description: 'open: anybody may write to anybody; friendsOnly: persons only to their contacts',
     }),
+    web: Type.Boolean({ default: true, description: 'serve the web client at /' }),
     limits: limitFields,
   },
   strict,

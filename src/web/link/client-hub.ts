@@ -1,0 +1,99 @@
+/** The hub on a real connection: the SDK's client, with outbox and cursor in IndexedDB, and what comes goes into the cache. */
+
+import { type Client, createClient, IndexedDbStorage, type Status } from '../../sdk/index.ts';
+import type { Cache } from '../cache/cache.ts';
+import type { Outgoing } from '../model/outgoing.ts';
+import { type Ask, type Hub, type News, refusalOf } from './link.ts';
+
+export interface HubOptions {
+  readonly url: string;
+  readonly device: string;
+  readonly token: () => Promise<string>;
+  /** Name of the database of outbox and cursor. */
+  readonly storage: string;
+  readonly cache: Cache;
+  readonly tell: (news: News) => void;
+}
+
+export async function startClientHub(options: HubOptions): Promise<Hub> {
+  const { url, device, token, cache } = options;
+  const storage = await IndexedDbStorage.open(options.storage);
+  const client = await createClient({ url, device, token, storage, resume: 'latest', agent: 'rookery-web/1' });
+  const hub = new ClientHub(client, options);
+  await hub.sendAgain(await cache.outgoing());
+  client.start();
+  return hub;
+}
+
+class ClientHub implements Hub {
+  readonly #client: Client;
+  readonly #tell: (news: News) => void;
+  #stopWatching: (() => void) | undefined;
+  /** Messages whose end this run has promised to tell. */
+  readonly #sending = new Set<string>();
+
+  constructor(client: Client, { cache, tell }: HubOptions) {
+    this.#client = client;
+    this.#tell = tell;
+    client.on('status', (status) => tell({ type: 'status', status }));
+    client.on('entry', (conversation, entry) => {
+      const kept = cache.keep(conversation, entry);
+      tell({ type: 'entry', conversation, entry });
+      return kept;
+    });
+    client.on('rejected', (_conversation, { clientMsgId, code }) => {
+      tell({ type: 'ended', clientMsgId, ending: { code, message: 'refused in the order of the log' } });
+    });
+  }
+
+  get status(): Status {
+    return this.#client.status;
+  }
+
+  /** What a tab wrote and the outbox has not: its tab, or the one that had the connection, died in between. */
+  async sendAgain(outgoing: readonly Outgoing[]): Promise<void> {
+    const waiting = new Set<string>(this.#client.waiting);
+    const lost = outgoing.filter(({ state, clientMsgId }) => state === 'pending' && !waiting.has(clientMsgId));
+    for (const message of lost.sort((a, b) => a.at - b.at)) this.#send({ ...message, type: 'send' });
+  }
+
+  async perform(ask: Ask): Promise<unknown> {
+    switch (ask.type) {
+      case 'send':
+        return this.#send(ask);
+      case 'command':
+        return (await this.#client.command(ask.command, ask.clientMsgId).durable).pos;
+      case 'query':
+        return this.#client.query(ask.query);
+    }
+  }
+
+  watchFrames(on: boolean): void {
+    this.#stopWatching?.();
+    this.#stopWatching = on
+      ? this.#client.on('frame', (direction, frame) => {
+          const shown = frame.t === 'hello' ? { ...frame, token: '…' } : frame;
+          this.#tell({ type: 'frame', direction, at: Date.now(), frame: shown });
+        })
+      : undefined;
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+
+  /** Asked twice (another tab leads now, and asks again what it asked the last one) it is sent once. */
+  #send({ target, content, clientMsgId }: Extract<Ask, { type: 'send' }>): void {
+    if (this.#sending.has(clientMsgId)) return;
+    this.#sending.add(clientMsgId);
+    this.#client.send(target, content, clientMsgId).durable.then(
+      ({ pos, at }) => this.#ended(clientMsgId, { pos, ...(at !== undefined && { at }) }),
+      (error: unknown) => this.#ended(clientMsgId, refusalOf(error)),
+    );
+  }
+
+  #ended(clientMsgId: string, ending: Extract<News, { type: 'ended' }>['ending']): void {
+    this.#sending.delete(clientMsgId);
+    this.#tell({ type: 'ended', clientMsgId, ending });
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * What a tab says to the one connection of all its user's tabs, and what it hears from it. All of it can go from tab to tab.
+ */
+import type { Command, Query } from '../../protocol/frames.ts';
+import type { ConversationId, Entry, MessageContent, Status, Target } from '../../sdk/index.ts';
+import type { Ending } from '../model/outgoing.ts';
+
+export type Ask =
+  /** Answered when it is in the outbox; how it ends comes as news. */
+  | { readonly type: 'send'; readonly target: Target; readonly content: MessageContent; readonly clientMsgId: string }
+  /** Answered when the log has it. */
+  | { readonly type: 'command'; readonly command: Command; readonly clientMsgId: string }
+  | { readonly type: 'query'; readonly query: Query };
+
+export type News =
+  | { readonly type: 'entry'; readonly conversation: ConversationId; readonly entry: Entry }
+  | { readonly type: 'status'; readonly status: Status }
+  | { readonly type: 'ended'; readonly clientMsgId: string; readonly ending: Ending }
+  /** A tab has written it. */
+  | { readonly type: 'outgoing'; readonly clientMsgId: string }
+  /** A frame, without its token: told while somebody looks at the wire. */
+  | {
+      readonly type: 'frame';
+      readonly direction: 'in' | 'out';
+      readonly at: number;
+      readonly frame: { readonly t: string };
+    };
+
+/** A refusal as it goes from tab to tab: an error would lose its code. */
+export interface Refusal {
+  readonly code: string;
+  readonly message: string;
+}
+
+export class AskError extends Error {
+  readonly code: string;
+
+  constructor({ code, message }: Refusal) {
+    super(message);
+    this.name = 'AskError';
+    this.code = code;
+  }
+}
+
+export function refusalOf(error: unknown): Refusal {
+  const { code, message } = error as Partial<Refusal>;
+  return { code: typeof code === 'string' ? code : 'INTERNAL', message: message ?? String(error) };
+}
+
+/** Who does what tabs ask: the tab that holds the connection, for all. */
+export interface Hub {
+  readonly status: Status;
+  perform(ask: Ask): Promise<unknown>;
+  /** How many look at the wire. */
+  watchFrames(on: boolean): void;
+  close(): Promise<void>;
+}

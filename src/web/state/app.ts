@@ -1,0 +1,273 @@
+/**
+ * A tab as one person: puts the parts together, and brings the news to them. What is shown at the start comes from the cache,
+ * before any connection.
+ */
+import { computed, signal } from '@preact/signals';
+import type { Command } from '../../protocol/frames.ts';
+import {
+  type ConversationId,
+  type ConversationPage,
+  type ConversationView,
+  directPair,
+  type Entry,
+  type Status,
+  type UserId,
+} from '../../sdk/index.ts';
+import { Cache, cacheName } from '../cache/cache.ts';
+import { startClientHub } from '../link/client-hub.ts';
+import type { News } from '../link/link.ts';
+import { Tabs } from '../link/tabs.ts';
+import { inOrder, moved, newRow, type Row, readUpTo, told } from '../model/rows.ts';
+import { OpenConversation } from './conversation.ts';
+import { Drafts } from './drafts.ts';
+import { Inspector } from './inspector.ts';
+import { Names } from './names.ts';
+import { newId } from './new-id.ts';
+import { Sending } from './sending.ts';
+import { deviceOf, tokenOf } from './sign-in.ts';
+
+/** Rows that have changed are written so often. */
+const SAVE_EVERY_MS = 500;
+const PAGE = 100;
+/** Entries that a row may have missed and is brought up by; the server tells the rest. */
+const MAX_UNSAVED = 200;
+
+const CHANGES_CONTACTS: ReadonlySet<Entry['type']> = new Set([
+  ...(['contactRequested', 'contactDeclined', 'contactRemoved', 'userBlocked', 'userUnblocked'] as const),
+]);
+
+/** Beside the conversation. */
+export type Panel = 'details' | 'settings' | 'contacts' | 'search' | 'inspect' | 'new group';
+
+export class App {
+  readonly me: UserId;
+  readonly tabs: Tabs;
+  readonly names: Names;
+  readonly sending: Sending;
+  readonly drafts: Drafts;
+  readonly inspector: Inspector;
+  readonly status = signal<Status>({ phase: 'connecting' });
+  readonly rows = signal<ReadonlyMap<ConversationId, Row>>(new Map());
+  readonly list = computed(() => inOrder(this.rows.value.values()));
+  readonly open = signal<OpenConversation | undefined>(undefined);
+  readonly panel = signal<Panel | undefined>(undefined);
+  /** Something could not be done: told once. */
+  readonly failure = signal<{ readonly code: string } | undefined>(undefined);
+  /** Grows when contacts or blocks have changed. */
+  readonly contactsVersion = signal(0);
+  /** The list was had from the server at least once: what is empty is empty. */
+  readonly isListKnown = signal(false);
+  readonly #cache: Cache;
+  readonly #unsaved = new Set<ConversationId>();
+  #saving: ReturnType<typeof setTimeout> | undefined;
+  #wasLive = false;
+
+  static async start(me: UserId): Promise<App> {
+    const cache = await Cache.open(cacheName(me));
+    const app = new App(me, cache);
+    await app.#load();
+    app.tabs.start((error) => app.#failedToStart(error));
+    void navigator.storage?.persist?.();
+    return app;
+  }
+
+  private constructor(me: UserId, cache: Cache) {
+    this.me = me;
+    this.#cache = cache;
+    const channel = new BroadcastChannel(`rookery:${me}`);
+    this.tabs = new Tabs({
+      channel,
+      locks: navigator.locks,
+      name: `rookery:${me}`,
+      startHub: (tell) =>
+        startClientHub({
+          url: `${location.origin.replace('http', 'ws')}/v1/ws`,
+          device: deviceOf(me),
+          token: () => tokenOf(me),
+          storage: `rookery:${me}`,
+          cache,
+          tell,
+        }),
+    });
+    this.names = new Names(this.tabs, cache);
+    this.sending = new Sending(this.tabs, cache);
+    this.drafts = new Drafts({
+      me,
+      kept: (conversation) => this.row(conversation).preferences.draft ?? '',
+      keep: (conversation, draft) => this.changePreferences(conversation, { draft }),
+    });
+    this.inspector = new Inspector(this.tabs);
+    this.tabs.on((news) => this.#hear(news));
+  }
+
+  /** @param n an index to bring into view */
+  show(conversation: ConversationId | undefined, n?: number): void {
+    const opened = this.open.peek();
+    if (opened?.id !== conversation) {
+      opened?.close();
+      const row = conversation && (this.rows.peek().get(conversation) ?? newRow(conversation));
+      this.open.value = row && new OpenConversation(row.conversation, { tabs: this.tabs, cache: this.#cache }, row);
+      if (this.panel.peek() === 'details') this.panel.value = undefined;
+    }
+    if (n !== undefined) this.open.peek()?.show(n);
+  }
+
+  row(conversation: ConversationId): Row {
+    return this.rows.value.get(conversation) ?? newRow(conversation);
+  }
+
+  /** The other of a direct conversation; oneself in that with oneself. */
+  peerOf(conversation: ConversationId): UserId | undefined {
+    const pair = directPair(conversation);
+    return pair && (pair.find((user) => user !== this.me) ?? this.me);
+  }
+
+  titleOf(row: Row): string {
+    const peer = this.peerOf(row.conversation);
+    return peer === undefined ? row.name || row.conversation : this.names.of(peer);
+  }
+
+  /** The members of the group that is open, as far as known: who may be named. */
+  peopleIn(conversation: ConversationId): UserId[] {
+    const open = this.open.value;
+    return open?.id === conversation ? (open.view.value?.members ?? []).map(({ user }) => user) : [];
+  }
+
+  /** A command, of which a refusal is told to the person. @returns whether the log has it */
+  async command(command: Command): Promise<boolean> {
+    try {
+      await this.tabs.ask({ type: 'command', command, clientMsgId: newId() });
+      return true;
+    } catch (error) {
+      this.failure.value = { code: (error as { code?: string }).code ?? 'INTERNAL' };
+      return false;
+    }
+  }
+
+  /** All up to `n` was on the screen. */
+  markRead(conversation: ConversationId, n: number): void {
+    const row = this.rows.peek().get(conversation);
+    if (!row || n <= row.readUpTo) return;
+    this.#put(readUpTo(row, n));
+    const unmark = row.preferences.markedUnread === true;
+    void this.command({ type: 'markRead', conversation, upTo: n });
+    if (unmark) {
+      void this.command({ type: 'changePreferences', about: conversation, preferences: { markedUnread: false } });
+    }
+  }
+
+  changePreferences(conversation: ConversationId, preferences: Row['preferences']): Promise<boolean> {
+    const row = this.row(conversation);
+    this.#put({ ...row, preferences: { ...row.preferences, ...preferences } });
+    return this.command({ type: 'changePreferences', about: conversation, preferences });
+  }
+
+  async close(): Promise<void> {
+    this.open.peek()?.close();
+    await this.tabs.close();
+    await this.#save();
+    await this.#cache.close();
+  }
+
+  async #load(): Promise<void> {
+    const [rows] = await Promise.all([this.#cache.rows(), this.names.load(), this.sending.load()]);
+    const known = new Map(rows.map((row) => [row.conversation, row]));
+    for (const [conversation, newest] of await this.#cache.newest()) {
+      const row = known.get(conversation) ?? newRow(conversation);
+      if (row.lastIndex >= newest) continue;
+      // The tab ended before it had written the row: the entries are there.
+      const first = Math.max(row.lastIndex + 1, newest - MAX_UNSAVED);
+      const entries = await this.#cache.entries(conversation, first, newest);
+      known.set(
+        conversation,
+        entries.reduce((now, entry) => moved(now, entry, this.me), row),
+      );
+    }
+    this.rows.value = known;
+    for (const row of known.values()) this.#learnRemark(row);
+  }
+
+  #hear(news: News): void {
+    if (news.type === 'entry') return this.#heardEntry(news.conversation, news.entry);
+    if (news.type === 'status') return this.#heardStatus(news.status);
+    if (news.type === 'frame') return this.inspector.saw(news);
+    this.sending.heard(news);
+  }
+
+  #heardEntry(conversation: ConversationId, entry: Entry): void {
+    const row = this.rows.peek().get(conversation) ?? newRow(conversation);
+    const next = moved(row, entry, this.me);
+    const isKnown = this.rows.peek().has(conversation);
+    if (next !== row && (isKnown || next.last !== undefined)) this.#put(next);
+    if (next.isIncomplete && next.last) void this.#complete(conversation);
+    this.sending.arrived(entry, this.me);
+    if (CHANGES_CONTACTS.has(entry.type)) this.contactsVersion.value += 1;
+    const open = this.open.peek();
+    if (open?.id === conversation) open.heard(entry);
+  }
+
+  #heardStatus(status: Status): void {
+    this.status.value = status;
+    const isLive = status.phase === 'live';
+    if (isLive && !this.#wasLive) void this.refreshList().catch(() => undefined);
+    this.#wasLive = isLive;
+  }
+
+  /** The whole list, page by page: the first time, and as often as there is a connection again. */
+  async refreshList(): Promise<void> {
+    let cursor: string | undefined;
+    do {
+      const query = { type: 'conversations' as const, limit: PAGE, ...(cursor !== undefined && { cursor }) };
+      const page: ConversationPage = await this.tabs.ask({ type: 'query', query });
+      const rows = new Map(this.rows.peek());
+      for (const listed of page.conversations) {
+        const row = told(rows.get(listed.conversation), listed);
+        rows.set(row.conversation, row);
+        this.#changed(row);
+      }
+      this.rows.value = rows;
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    this.isListKnown.value = true;
+  }
+
+  async #complete(conversation: ConversationId): Promise<void> {
+    const query = { type: 'conversation' as const, conversation };
+    const view = await this.tabs.ask<ConversationView>({ type: 'query', query }).catch(() => undefined);
+    const row = this.rows.peek().get(conversation);
+    if (!view || !row) return;
+    const { isIncomplete: _, ...known } = row;
+    const { name, memberCount, dissolved, settings } = view;
+    this.#put({ ...known, name, memberCount, dissolved, avatar: settings.avatar });
+  }
+
+  #put(row: Row): void {
+    this.rows.value = new Map(this.rows.peek()).set(row.conversation, row);
+    this.#changed(row);
+  }
+
+  #changed(row: Row): void {
+    this.#learnRemark(row);
+    const open = this.open.peek();
+    if (open?.id === row.conversation) open.reaches(row.lastIndex);
+    this.#unsaved.add(row.conversation);
+    this.#saving ??= setTimeout(() => void this.#save(), SAVE_EVERY_MS);
+  }
+
+  #learnRemark({ conversation, preferences }: Row): void {
+    const peer = this.peerOf(conversation);
+    if (peer !== undefined) this.names.remarked(peer, preferences.remark);
+  }
+
+  async #save(): Promise<void> {
+    clearTimeout(this.#saving);
+    this.#saving = undefined;
+    const rows = [...this.#unsaved].flatMap((conversation) => this.rows.peek().get(conversation) ?? []);
+    this.#unsaved.clear();
+    if (this.tabs.isLeader) await this.#cache.putRows(rows);
+  }
+
+  #failedToStart(error: unknown): void {
+    this.status.value = { phase: 'stopped', reason: String(error) };
+  }
+}

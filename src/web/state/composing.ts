@@ -1,0 +1,94 @@
+/** What is being written in a conversation: something new, an answer, or a message that is changed. */
+import { computed, signal } from '@preact/signals';
+import type { MessageContent, UserId } from '../../sdk/index.ts';
+import { mentionsIn } from '../model/markup.ts';
+import type { Message } from '../model/timeline.ts';
+import type { App } from './app.ts';
+import type { OpenConversation } from './conversation.ts';
+
+const MAX_BODY_BYTES = 65_536;
+/** How far back the key for "my last one" looks. */
+const MAX_LOOKED_BACK = 50;
+
+export class Composing {
+  readonly #app: App;
+  readonly #open: OpenConversation;
+  readonly #edited = signal('');
+  readonly editing = computed(() => this.#messageAt(this.#open.editing.value));
+  readonly answering = computed(() => this.#messageAt(this.#open.replyTo.value));
+  readonly text = computed(() => (this.editing.value ? this.#edited.value : this.#app.drafts.of(this.#open.id)));
+  /** Bytes beyond what a message may have; 0 or less: it may be sent. */
+  readonly over = computed(() => new TextEncoder().encode(this.text.value).length - MAX_BODY_BYTES);
+
+  constructor(app: App, open: OpenConversation) {
+    this.#app = app;
+    this.#open = open;
+  }
+
+  get maySend(): boolean {
+    return this.text.value.trim() !== '' && this.over.value <= 0;
+  }
+
+  type(text: string): void {
+    if (this.editing.peek()) this.#edited.value = text;
+    else this.#app.drafts.type(this.#open.id, text);
+  }
+
+  edit(n: number | undefined): void {
+    const message = this.#messageAt(n);
+    this.#edited.value = message ? new TextDecoder().decode(message.body) : '';
+    this.#open.editing.value = message && n;
+  }
+
+  /** One's own last message, if it is near. */
+  editLast(): void {
+    const { last } = this.#open.timeline;
+    for (let n = last; n > Math.max(0, last - MAX_LOOKED_BACK); n--) {
+      if (this.#messageAt(n)?.by === this.#app.me) return this.edit(n);
+    }
+  }
+
+  cancel(): void {
+    this.#open.editing.value = undefined;
+    this.#open.replyTo.value = undefined;
+  }
+
+  send(): void {
+    if (!this.maySend) return;
+    const open = this.#open;
+    const editing = this.editing.peek();
+    const content = contentOf(this.text.peek().trim(), this.#app.peopleIn(open.id), open.replyTo.peek());
+    if (editing) {
+      void this.#app.command({ type: 'editMessage', conversation: open.id, target: editing.id, ...content });
+      return this.cancel();
+    }
+    const peer = this.#app.peerOf(open.id);
+    void this.#app.sending.send(open.id, peer === undefined ? { conversation: open.id } : { to: peer }, content);
+    this.type('');
+    this.leave();
+    open.replyTo.value = undefined;
+    open.atEnd.value += 1;
+  }
+
+  /** One turns to something else. */
+  leave(): void {
+    this.#app.drafts.leave(this.#open.id);
+  }
+
+  #messageAt(n: number | undefined): Message | undefined {
+    this.#open.version.value;
+    const entry = n === undefined ? undefined : this.#open.timeline.at(n);
+    return entry?.type === 'message' && !entry.recalled ? entry : undefined;
+  }
+}
+
+function contentOf(words: string, users: readonly UserId[], replyTo: number | undefined): MessageContent {
+  const { mentions, mentionsAll } = mentionsIn(words, users);
+  return {
+    contentType: 'text/plain',
+    body: new TextEncoder().encode(words),
+    ...(mentions.length > 0 && { mentions: mentions as UserId[] }),
+    ...(mentionsAll && { mentionsAll: true as const }),
+    ...(replyTo !== undefined && { replyTo }),
+  };
+}

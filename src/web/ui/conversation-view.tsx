@@ -1,0 +1,94 @@
+import { ArrowLeft, CalendarDays, Info, Search } from 'lucide';
+import { useRef } from 'preact/hooks';
+import type { OpenConversation } from '../state/conversation.ts';
+import { go } from '../state/route.ts';
+import { text } from '../text/text.ts';
+import { Avatar } from './avatar.tsx';
+import { Composer } from './composer.tsx';
+import { useApp } from './context.ts';
+import { Icon } from './icon.tsx';
+import { TimelineView } from './timeline-view.tsx';
+
+export function ConversationView({ open }: { open: OpenConversation }) {
+  const app = useApp();
+  const row = app.row(open.id);
+  const title = app.titleOf(row);
+  const peer = app.peerOf(open.id);
+  const toggle = (panel: 'details' | 'search') => (): void => {
+    app.panel.value = app.panel.peek() === panel ? undefined : panel;
+  };
+  return (
+    <section class="conversation" aria-label={title}>
+      <header class="bar">
+        <button
+          type="button"
+          class="icon-button only-narrow"
+          aria-label={text('conversation.back')}
+          onClick={() => go({ user: app.me })}
+        >
+          <Icon of={ArrowLeft} />
+        </button>
+        <button type="button" class="bar-who" onClick={toggle('details')} title={text('conversation.details')}>
+          <Avatar id={peer ?? open.id} name={title} size={38} isGroup={row.kind === 'group'} />
+          <span class="bar-words">
+            <span class="bar-title">{title}</span>
+            <span class="bar-under">
+              {peer === undefined ? text('conversation.members', { count: row.memberCount }) : peer}
+            </span>
+          </span>
+        </button>
+        <JumpToDate open={open} />
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={text('list.search')}
+          title={text('list.search')}
+          onClick={toggle('search')}
+        >
+          <Icon of={Search} />
+        </button>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={text('conversation.details')}
+          title={text('conversation.details')}
+          onClick={toggle('details')}
+        >
+          <Icon of={Info} />
+        </button>
+      </header>
+      <TimelineView open={open} />
+      <Composer open={open} row={row} />
+    </section>
+  );
+}
+
+function JumpToDate({ open }: { open: OpenConversation }) {
+  const input = useRef<HTMLInputElement>(null);
+  const jump = async (value: string): Promise<void> => {
+    const day = new Date(`${value}T00:00`).getTime();
+    if (Number.isNaN(day)) return;
+    const n = await open.indexAt(day).catch(() => undefined);
+    open.show(n ?? open.timeline.last);
+  };
+  return (
+    <span class="date-jump only-wide">
+      <button
+        type="button"
+        class="icon-button"
+        aria-label={text('conversation.jump')}
+        title={text('conversation.jump')}
+        onClick={() => input.current?.showPicker()}
+      >
+        <Icon of={CalendarDays} />
+      </button>
+      <input
+        ref={input}
+        type="date"
+        tabIndex={-1}
+        aria-label={text('conversation.jump')}
+        onChange={(event) => void jump(event.currentTarget.value)}
+      />
+    </span>
+  );
+}

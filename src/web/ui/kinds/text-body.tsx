@@ -1,0 +1,44 @@
+import { useMemo } from 'preact/hooks';
+import type { MessageContent } from '../../../sdk/index.ts';
+import { type Piece, piecesOf, withoutControls } from '../../model/markup.ts';
+import { useApp } from '../context.ts';
+
+/** Text with links, code and names. All of it is put in as text: nothing of it is ever read as markup. */
+export function TextBody({ content }: { content: MessageContent }) {
+  const { body, mentions, mentionsAll } = content;
+  const pieces = useMemo(
+    () => piecesOf(withoutControls(new TextDecoder().decode(body)), mentions ?? [], mentionsAll === true),
+    [body, mentions, mentionsAll],
+  );
+  return (
+    <div class="text">
+      {pieces.map((piece, i) => (
+        <PieceView key={i} piece={piece} />
+      ))}
+    </div>
+  );
+}
+
+function PieceView({ piece }: { piece: Piece }) {
+  const app = useApp();
+  switch (piece.type) {
+    case 'link':
+      return (
+        <a href={piece.href} target="_blank" rel="noopener noreferrer nofollow">
+          {piece.text}
+        </a>
+      );
+    case 'code':
+      return <code>{piece.text}</code>;
+    case 'block':
+      return (
+        <pre>
+          <code>{piece.text}</code>
+        </pre>
+      );
+    case 'mention':
+      return <span class={`mention${piece.text === `@${app.me}` ? ' mention-me' : ''}`}>{piece.text}</span>;
+    default:
+      return <>{piece.text}</>;
+  }
+}

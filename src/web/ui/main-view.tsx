@@ -1,0 +1,50 @@
+import { useEffect } from 'preact/hooks';
+import { reasonOf, text } from '../text/text.ts';
+import { useApp } from './context.ts';
+import { ConversationView } from './conversation-view.tsx';
+import { Nothing } from './nothing.tsx';
+import { SidePanel } from './side-panel.tsx';
+import { Sidebar } from './sidebar.tsx';
+
+const FAILURE_SHOWN_MS = 6_000;
+
+/** The list, the conversation, and what is beside it; on a narrow screen one of them. */
+export function MainView() {
+  const app = useApp();
+  const open = app.open.value;
+  const panel = app.panel.value;
+  return (
+    <div class={`main${open ? ' has-open' : ''}${panel ? ' has-panel' : ''}`}>
+      <button type="button" class="skip" onClick={skip}>
+        {text('app.skip')}
+      </button>
+      <Sidebar />
+      <main id="conversation" class="pane" tabIndex={-1}>
+        {open ? <ConversationView key={open.id} open={open} /> : <Nothing />}
+      </main>
+      {panel && <SidePanel panel={panel} />}
+      <Failure />
+    </div>
+  );
+}
+
+function skip(): void {
+  const place =
+    document.querySelector<HTMLElement>('#conversation textarea') ?? document.getElementById('conversation');
+  place?.focus();
+}
+
+function Failure() {
+  const app = useApp();
+  const failure = app.failure.value;
+  useEffect(() => {
+    if (!failure) return undefined;
+    const timer = setTimeout(() => (app.failure.value = undefined), FAILURE_SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [failure]);
+  return (
+    <div class="toast-place" role="alert">
+      {failure && <p class="toast">{reasonOf(failure.code)}</p>}
+    </div>
+  );
+}

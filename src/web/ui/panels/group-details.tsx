@@ -1,0 +1,196 @@
+import { useSignal } from '@preact/signals';
+import { Crown, Ellipsis, MicOff, Shield, UserMinus, Volume2 } from 'lucide';
+import { useEffect } from 'preact/hooks';
+import type { Command } from '../../../protocol/frames.ts';
+import type { GroupSettings, Role, UserId } from '../../../sdk/index.ts';
+import type { OpenConversation } from '../../state/conversation.ts';
+import { text } from '../../text/text.ts';
+import { Avatar } from '../avatar.tsx';
+import { useApp } from '../context.ts';
+import { Icon } from '../icon.tsx';
+import { Menu, type MenuItem } from '../menu.tsx';
+import { GroupSettingsForm } from './group-settings-form.tsx';
+import { usersIn } from './new-group-panel.tsx';
+
+const MUTED_FOR_MS = 3_600_000;
+
+export function GroupDetails({ open }: { open: OpenConversation }) {
+  const app = useApp();
+  useEffect(() => void open.refreshView(), [open]);
+  const row = app.row(open.id);
+  const view = open.view.value;
+  const myRole = view?.members.find(({ user }) => user === app.me)?.role;
+  const mayLead = myRole === 'owner' || myRole === 'admin';
+  return (
+    <>
+      <div class="who">
+        <Avatar id={open.id} name={app.titleOf(row)} size={88} isGroup />
+        <h3>{app.titleOf(row)}</h3>
+        <p class="hint">{text('conversation.members', { count: view?.memberCount ?? row.memberCount })}</p>
+      </div>
+      {view?.settings.announcement && <p class="announcement">{view.settings.announcement}</p>}
+      {view?.settings.description && <p>{view.settings.description}</p>}
+      {mayLead && <JoinRequests open={open} />}
+      <h3>{text('group.members')}</h3>
+      <ul class="cards">
+        {view?.members.map(({ user, role }) => (
+          <Member key={user} open={open} user={user} role={role} myRole={myRole} />
+        ))}
+      </ul>
+      {mayLead && <AddMembers open={open} />}
+      {mayLead && view && <GroupSettingsForm open={open} name={view.name} settings={view.settings as GroupSettings} />}
+      {mayLead && <Invite open={open} />}
+      {view && !view.dissolved && <Leaving open={open} isOwner={myRole === 'owner'} />}
+    </>
+  );
+}
+
+interface MemberProps {
+  readonly open: OpenConversation;
+  readonly user: UserId;
+  readonly role: Role;
+  readonly myRole: Role | undefined;
+}
+
+function Member({ open, user, role, myRole }: MemberProps) {
+  const app = useApp();
+  const name = app.names.of(user);
+  const conversation = open.id;
+  const may = user !== app.me && (myRole === 'owner' || (myRole === 'admin' && role === 'member'));
+  const act = (command: Command) => (): void => void app.command(command);
+  const mute = (until: number): Command => ({ type: 'muteMember', conversation, member: user, until });
+  const items: (MenuItem | false)[] = [
+    myRole === 'owner' && {
+      label: text(role === 'admin' ? 'group.makeMember' : 'group.makeAdmin'),
+      icon: Shield,
+      act: act({ type: 'changeRole', conversation, member: user, role: role === 'admin' ? 'member' : 'admin' }),
+    },
+    myRole === 'owner' && {
+      label: text('group.makeOwner'),
+      icon: Crown,
+      act: act({ type: 'changeRole', conversation, member: user, role: 'owner' }),
+    },
+    { label: text('group.muteHour'), icon: MicOff, act: () => void app.command(mute(Date.now() + MUTED_FOR_MS)) },
+    { label: text('group.unmute'), icon: Volume2, act: act(mute(0)) },
+    {
+      label: text('group.remove'),
+      icon: UserMinus,
+      isDangerous: true,
+      act: act({ type: 'removeMembers', conversation, members: [user] }),
+    },
+  ];
+  return (
+    <li class="card">
+      <Avatar id={user} name={name} size={34} />
+      <span class="card-words">
+        <span class="row-name">{name}</span>
+        <span class="hint">{user}</span>
+      </span>
+      {role !== 'member' && <span class={`role role-${role}`}>{text(`role.${role}`)}</span>}
+      {may && (
+        <Menu label={text('group.memberActions', { name })} items={items.filter((item) => item !== false)}>
+          <Icon of={Ellipsis} size={18} />
+        </Menu>
+      )}
+    </li>
+  );
+}
+
+function AddMembers({ open }: { open: OpenConversation }) {
+  const app = useApp();
+  const add = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const members = usersIn(String(new FormData(form).get('members')));
+    if (members.length > 0 && (await app.command({ type: 'addMembers', conversation: open.id, members }))) form.reset();
+  };
+  return (
+    <form class="inline-form" onSubmit={(event) => void add(event)}>
+      <input
+        name="members"
+        type="text"
+        aria-label={text('group.addMembers')}
+        placeholder={text('group.addMembers')}
+        required
+      />
+      <button type="submit" class="button">
+        {text('group.add')}
+      </button>
+    </form>
+  );
+}
+
+function JoinRequests({ open }: { open: OpenConversation }) {
+  const app = useApp();
+  const conversation = open.id;
+  return (
+    <ul class="cards">
+      {[...open.requests.value].map(([user, greeting]) => (
+        <li key={user} class="card">
+          <Avatar id={user} name={app.names.of(user)} size={34} />
+          <span class="card-words">
+            <span class="row-name">{app.names.of(user)}</span>
+            <span class="hint">{greeting}</span>
+          </span>
+          <button
+            type="button"
+            class="button"
+            onClick={() => void app.command({ type: 'addMembers', conversation, members: [user] })}
+          >
+            {text('contacts.accept')}
+          </button>
+          <button
+            type="button"
+            class="button"
+            onClick={() => void app.command({ type: 'declineJoin', conversation, member: user })}
+          >
+            {text('contacts.decline')}
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Invite({ open }: { open: OpenConversation }) {
+  const app = useApp();
+  const made = useSignal<string | undefined>(undefined);
+  const make = async (): Promise<void> => {
+    const invite = crypto.randomUUID().replaceAll('-', '');
+    const command = { type: 'createInvite', conversation: open.id, invite, expiresAt: 0, maxUses: 0 } as const;
+    if (await app.command(command)) made.value = `${open.id}/${invite}`;
+  };
+  return (
+    <div class="stack">
+      {made.value !== undefined && (
+        <p>
+          {text('group.inviteText')} <code class="invite">{made.value}</code>
+        </p>
+      )}
+      <button type="button" class="button" onClick={() => void make()}>
+        {text('group.invite')}
+      </button>
+    </div>
+  );
+}
+
+/** Asked twice: nobody leaves by a slip of the hand. */
+function Leaving({ open, isOwner }: { open: OpenConversation; isOwner: boolean }) {
+  const app = useApp();
+  const isAsked = useSignal(false);
+  const type = isOwner ? 'dissolveGroup' : 'leaveGroup';
+  const leave = async (): Promise<void> => {
+    if (!isAsked.value) {
+      isAsked.value = true;
+      return;
+    }
+    isAsked.value = false;
+    await app.command({ type, conversation: open.id });
+  };
+  return (
+    <button type="button" class="button danger" onClick={() => void leave()}>
+      {text(isOwner ? 'group.dissolve' : 'group.leave')}
+      {isAsked.value && ` · ${text('group.sure')}`}
+    </button>
+  );
+}
