@@ -16,21 +16,25 @@ import {
 } from '../../ports/read-queries.ts';
 import type { ChangedConversation, ListedConversation } from '../../protocol/frames.ts';
 import { type PreferenceColumns, preferencesOf } from './preference-rows.ts';
-import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
+import { type EntryRow, historyEntryOf, SHOWN_COLUMNS, SHOWN_JOINS, weightOf } from './read-model-rows.ts';
 
-interface ListRow extends PreferenceColumns {
+interface ListRow extends EntryRow, Omit<PreferenceColumns, 'details'> {
   readonly key: number;
-  readonly id: ConversationId;
+  readonly conversation: ConversationId;
   readonly kind: 'direct' | 'group';
   readonly name: string;
   readonly avatar: string;
   readonly member_count: number;
   readonly dissolved: number;
   readonly last_index: number;
-  readonly last_pos: number;
   readonly last_at: number;
   readonly read_up_to: number;
+  readonly unread: number;
+  readonly mentions: number;
+  readonly peer_up_to: number;
   readonly sees_from: number;
+  /** The details of the preferences; those of the entry stand in `details`. */
+  readonly preferences: Uint8Array | null;
 }
 
 /** Before all others. */
@@ -38,24 +42,28 @@ const START = { pinned: 2, at: Number.MAX_SAFE_INTEGER, id: '' };
 
 export class ReadModelList {
   readonly #sql: ReturnType<typeof prepare>;
+  /** A page is one transaction: each statement for itself would take and give back the file's lock. */
+  readonly #inOne: <Page>(read: () => Page) => Page;
 
   constructor(db: Database.Database) {
     this.#sql = prepare(db);
+    const transaction = db.transaction((read: () => unknown) => read());
+    this.#inOne = <Page>(read: () => Page) => transaction(read) as Page;
   }
 
   conversations(user: UserId, archived: boolean, after: ListPlace | undefined, limit: number): ListPage {
     const place = after ? { pinned: Number(after.pinned), at: after.lastAt, id: after.conversation } : START;
-    const keys = this.#sql.list.all({ user, archived: Number(archived), ...place, limit: limit + 1 }) as number[];
-    const conversations: ListedConversation[] = [];
-    let bytes = 0;
-    for (const key of keys) {
-      if (conversations.length === limit) break;
-      const { listed, weight } = this.#listed(user, key);
-      bytes += weight;
-      if (bytes > MAX_PAGE_BYTES && conversations.length > 0) break;
-      conversations.push(listed);
-    }
-    return { conversations, more: conversations.length < keys.length };
+    return this.#inOne(() => {
+      const keys = this.#sql.list.all({ user, archived: Number(archived), ...place, limit: limit + 1 }) as number[];
+      const conversations: ListedConversation[] = [];
+      let bytes = 0;
+      for (const row of this.#rowsOf(user, keys.slice(0, limit))) {
+        bytes += weightOfRow(row);
+        if (bytes > MAX_PAGE_BYTES && conversations.length > 0) break;
+        conversations.push(listedOf(row));
+      }
+      return { conversations, more: conversations.length < keys.length };
+    });
   }
 
   /** @param now milliseconds since 1970: what is muted until then is told apart */
@@ -64,26 +72,39 @@ export class ReadModelList {
   }
 
   changes(user: UserId, since: number, after: ConversationId | undefined, limit: number): ChangesPart {
-    const from = Math.max(0, since - CLOCK_SLACK_MS);
-    const rows = this.#sql.changed.all({ user, since: from, after: after ?? '', limit: limit + 1 }) as {
+    return this.#inOne(() => this.#changes(user, Math.max(0, since - CLOCK_SLACK_MS), after ?? '', limit));
+  }
+
+  #changes(user: UserId, since: number, after: string, limit: number): ChangesPart {
+    const found = this.#sql.changed.all({ user, since, after, limit: limit + 1 }) as {
       readonly key: number;
       readonly id: ConversationId;
       readonly seesTo: number | null;
     }[];
+    const page = found.slice(0, limit);
+    const rows = this.#rowsOf(
+      user,
+      page.flatMap(({ key, seesTo }) => (seesTo === null ? [key] : [])),
+    );
     const conversations: ChangedConversation[] = [];
     let bytes = 0;
-    for (const { key, id, seesTo } of rows) {
-      if (conversations.length === limit) break;
+    for (const { id, seesTo } of page) {
       if (seesTo !== null) {
         conversations.push({ conversation: id, left: true, lastIndex: seesTo });
         continue;
       }
-      const { listed, weight, seesFrom } = this.#listed(user, key);
-      bytes += weight;
+      const row = rows.next().value as ListRow;
+      bytes += weightOfRow(row);
       if (bytes > MAX_PAGE_BYTES && conversations.length > 0) break;
-      conversations.push({ ...listed, ...this.#amended(key, from, seesFrom) });
+      conversations.push({ ...listedOf(row), ...this.#amended(row.key, since, row.sees_from) });
     }
-    return { conversations, more: conversations.length < rows.length };
+    rows.return?.();
+    return { conversations, more: conversations.length < found.length };
+  }
+
+  /** In the order of the keys. */
+  #rowsOf(user: UserId, keys: readonly number[]): IterableIterator<ListRow> {
+    return this.#sql.rows.iterate({ user, keys: JSON.stringify(keys) }) as IterableIterator<ListRow>;
   }
 
   /** Messages edited or recalled since then; of too many only that there were. */
@@ -91,33 +112,30 @@ export class ReadModelList {
     const amended = this.#sql.amended.all({ key, since, seesFrom, limit: MAX_TOLD_AMENDMENTS + 1 }) as number[];
     return amended.length > MAX_TOLD_AMENDMENTS ? { amended: [], amendedMore: true } : { amended };
   }
-
-  #listed(user: UserId, key: number): { listed: ListedConversation; weight: number; seesFrom: number } {
-    const row = this.#sql.row.get({ user, key }) as ListRow;
-    const last = this.#sql.entryAt.get(row.last_pos) as EntryRow;
-    const { last_index: lastIndex, read_up_to: readUpTo } = row;
-    const beyond = lastIndex - readUpTo;
-    const unread = beyond > 0 ? beyond - (this.#sql.recalledBeyond.get(key, readUpTo) as number) : 0;
-    const listed: ListedConversation = {
-      conversation: row.id,
-      kind: row.kind,
-      name: row.name,
-      avatar: row.avatar,
-      memberCount: row.member_count,
-      dissolved: row.dissolved === 1,
-      lastIndex,
-      lastAt: row.last_at,
-      readUpTo,
-      unread,
-      mentions: unread > 0 ? (this.#sql.mentions.get({ key, user, readUpTo }) as number) : 0,
-      ...(row.kind === 'direct' && { peerReadUpTo: (this.#sql.peerMark.get(key, user) as number | undefined) ?? 0 }),
-      preferences: preferencesOf(row, lastIndex),
-      last: historyEntryOf(last),
-    };
-    const weight = weightOf(last) + row.name.length + row.avatar.length + (row.details?.length ?? 0);
-    return { listed, weight, seesFrom: row.sees_from };
-  }
 }
+
+function listedOf(row: ListRow): ListedConversation {
+  const { last_index: lastIndex } = row;
+  return {
+    conversation: row.conversation,
+    kind: row.kind,
+    name: row.name,
+    avatar: row.avatar,
+    memberCount: row.member_count,
+    dissolved: row.dissolved === 1,
+    lastIndex,
+    lastAt: row.last_at,
+    readUpTo: row.read_up_to,
+    unread: row.unread,
+    mentions: row.unread > 0 ? row.mentions : 0,
+    ...(row.kind === 'direct' && { peerReadUpTo: row.peer_up_to }),
+    preferences: preferencesOf({ ...row, details: row.preferences }, lastIndex),
+    last: historyEntryOf(row),
+  };
+}
+
+const weightOfRow = (row: ListRow): number =>
+  weightOf(row) + row.name.length + row.avatar.length + (row.preferences?.length ?? 0);
 
 const READ_UP_TO = 'max(stay.joined, coalesce(receipt.own_last, 0), coalesce(receipt.up_to, 0))';
 const STAYS = `
@@ -141,10 +159,25 @@ const prepare = (db: Database.Database) => ({
        ORDER BY pin DESC, last_at DESC, id LIMIT :limit`,
     )
     .pluck(),
-  row: db.prepare(
-    `SELECT summary.*, last_index, last_pos, last_at, ${READ_UP_TO} AS read_up_to, stay.sees_from, pinned, archived, hidden_index, marked_unread,
-       muted_until, details
-     FROM ${STAYS} WHERE stay.user = :user AND stay.conversation = :key`,
+  // One statement a page: of what it takes to ask for a single row most is the asking.
+  rows: db.prepare(
+    `SELECT listed.*, ${SHOWN_COLUMNS},
+       max(0, last_index - read_up_to - (SELECT count(*) FROM recall AS gone WHERE gone.conversation = key AND gone.n > read_up_to))
+         AS unread,
+       (SELECT count(*) FROM (
+          SELECT n FROM mention WHERE conversation = key AND user = :user AND n > read_up_to
+          UNION SELECT n FROM mention WHERE conversation = key AND user = '' AND n > read_up_to
+          LIMIT ${MAX_COUNTED_MENTIONS}
+        )) AS mentions,
+       CASE kind WHEN 'direct' THEN coalesce((SELECT up_to FROM receipt WHERE conversation = key AND user <> :user), 0) END
+         AS peer_up_to
+     FROM (
+       SELECT page.key AS place, summary.key, summary.id AS conversation, kind, name, avatar, member_count, dissolved,
+         last_index, last_pos, last_at, ${READ_UP_TO} AS read_up_to, stay.sees_from, pinned, archived, hidden_index,
+         marked_unread, muted_until, preference.details AS preferences
+       FROM json_each(:keys) AS page CROSS JOIN ${STAYS} WHERE stay.user = :user AND stay.conversation = page.value
+     ) AS listed CROSS JOIN entry ON entry.pos = last_pos ${SHOWN_JOINS}
+     ORDER BY place`,
   ),
   badge: db.prepare(
     `SELECT coalesce(sum(unread), 0) AS unread, count(*) AS conversations,
@@ -180,16 +213,4 @@ const prepare = (db: Database.Database) => ({
        ORDER BY n`,
     )
     .pluck(),
-  recalledBeyond: db.prepare('SELECT count(*) FROM recall WHERE conversation = ? AND n > ?').pluck(),
-  mentions: db
-    .prepare(
-      `SELECT count(*) FROM (
-         SELECT n FROM mention WHERE conversation = :key AND user = :user AND n > :readUpTo
-         UNION SELECT n FROM mention WHERE conversation = :key AND user = '' AND n > :readUpTo
-         LIMIT ${MAX_COUNTED_MENTIONS}
-       )`,
-    )
-    .pluck(),
-  peerMark: db.prepare('SELECT up_to FROM receipt WHERE conversation = ? AND user <> ?').pluck(),
-  entryAt: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
 });

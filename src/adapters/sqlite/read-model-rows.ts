@@ -21,18 +21,21 @@ export interface EntryRow {
   readonly recall_by: string | null;
 }
 
-/** Entries with what is shown in their place; to be followed by a WHERE clause on `entry`. */
-export const SHOWN_ENTRIES = `
-  SELECT entry.pos, entry.n, entry.at, entry.sender, entry.id,
-    coalesce(edit.content_type, entry.content_type) AS content_type,
-    coalesce(edit.body, entry.body) AS body,
-    CASE WHEN edit.pos IS NULL THEN entry.details ELSE edit.details END AS details,
-    edit.pos AS edit_pos, edit.at AS edit_at,
-    recall.pos AS recall_pos, recall.at AS recall_at, recall.by AS recall_by
-  FROM entry
+/** Of an entry with what is shown in its place. */
+export const SHOWN_COLUMNS = `
+  entry.pos, entry.n, entry.at, entry.sender, entry.id,
+  coalesce(edit.content_type, entry.content_type) AS content_type,
+  coalesce(edit.body, entry.body) AS body,
+  CASE WHEN edit.pos IS NULL THEN entry.details ELSE edit.details END AS details,
+  edit.pos AS edit_pos, edit.at AS edit_at,
+  recall.pos AS recall_pos, recall.at AS recall_at, recall.by AS recall_by`;
+
+export const SHOWN_JOINS = `
   LEFT JOIN edit ON edit.pos = entry.edit
-  LEFT JOIN recall ON recall.conversation = entry.conversation AND recall.n = entry.n
-`;
+  LEFT JOIN recall ON recall.conversation = entry.conversation AND recall.n = entry.n`;
+
+/** To be followed by a WHERE clause on `entry`. */
+export const SHOWN_ENTRIES = `SELECT ${SHOWN_COLUMNS} FROM entry ${SHOWN_JOINS}`;
 
 export function historyEntryOf(row: EntryRow): HistoryEntry {
   const { pos, n, at, content_type: contentType, body, edit_pos, edit_at, recall_pos, recall_at, recall_by } = row;
