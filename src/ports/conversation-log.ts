@@ -75,6 +75,8 @@ export interface LogReader {
   lastPos(): Promise<number>;
   /** Events from `from` to `to`, both included, in order. Reads ahead in a bounded buffer. */
   read(from: number, to: number): AsyncIterable<LogRecord>;
+  /** The same, some hundred at a time: whoever reads much does not want to wait for each. None is empty. */
+  readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]>;
   /** The event at one position, or undefined where there is none. */
   at(pos: number): Promise<LogRecord | undefined>;
 }

@@ -65,7 +65,7 @@ export async function verify({ config, nats, lane, onProgress }: LaneParts) {
   const built = join(folder, `verify-${lane}.sqlite`);
   try {
     removeDatabase(built);
-    const model = new SqliteReadModel({ path: built, log });
+    const model = new SqliteReadModel({ path: built, log, isBuilt: true });
     try {
       await foldLog(readerOf(nats, lane), model, inUse.position, ({ position, end }) => onProgress(position, end));
     } finally {
@@ -113,7 +113,7 @@ export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
   try {
     const built = join(folder, `lane-${lane}.sqlite`);
     removeDatabase(built);
-    const model = new SqliteReadModel({ path: built, log });
+    const model = new SqliteReadModel({ path: built, log, isBuilt: true });
     try {
       const reader = readerOf(nats, lane);
       // What came while it was built is little, and what comes while that is read is next to nothing.

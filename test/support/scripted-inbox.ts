@@ -129,6 +129,18 @@ export class ScriptedLog implements LogReader {
     for (let pos = from; pos <= to; pos++) yield message(pos);
   }
 
+  /** Three at a time. */
+  async *readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]> {
+    let part: LogRecord[] = [];
+    for await (const record of this.read(from, to)) {
+      part.push(record);
+      if (part.length < 3) continue;
+      yield part;
+      part = [];
+    }
+    if (part.length > 0) yield part;
+  }
+
   async at(pos: number): Promise<LogRecord | undefined> {
     this.reads += 1;
     return pos <= this.#end ? message(pos) : undefined;

@@ -4,7 +4,7 @@
  * A window is one fast-ingest batch, its checkpoint the commit. The next batch begins only after the server has confirmed
  * the last, so what the stream holds of a term is whole windows and at most one window's prefix.
  */
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
 import { headers, type NatsConnection } from '@nats-io/nats-core';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/inbox-writer.ts';
@@ -185,9 +185,9 @@ export class JetstreamInboxWriter implements InboxWriter {
     let last = checkpoint?.origin;
     let term = last?.term;
     // The marker ends it: where the stream has dropped what was before, it is the first message that comes.
-    for await (const { data, seq } of readSpan(this.#parts, this.#stream, (checkpoint?.seq ?? 0) + 1, markerSeq)) {
-      if (seq >= markerSeq) break;
-      const origin = decodeOrigin(data);
+    const read = ({ seq, data }: JsMsg) => (seq < markerSeq ? decodeOrigin(data) : undefined);
+    for await (const origin of readSpan(this.#parts, this.#stream, (checkpoint?.seq ?? 0) + 1, markerSeq, read)) {
+      if (!origin) break;
       if (origin.lane !== this.#parts.lane) continue;
       if (origin.kind === RecordKind.marker) term = origin.term;
       else if (origin.term === term) last = origin;

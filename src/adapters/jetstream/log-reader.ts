@@ -1,11 +1,11 @@
 /** Reading a CONV stream from outside the lane: a standby, a gateway's resync, the command line. */
-import type { JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
 import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { storedAtMs } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
-import { readSpan, type SpanReaderParts } from './span-reader.ts';
+import { readSpan, readSpanParts, type SpanReaderParts } from './span-reader.ts';
 
 export interface LogReaderParts extends SpanReaderParts {
   readonly jsm: JetStreamManager;
@@ -26,13 +26,20 @@ export class JetstreamLogReader implements LogReader {
   }
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {
+    const end = await this.#endOf(from, to);
+    if (end !== undefined) yield* readSpan(this.#parts, this.#stream, from, end, recordOf);
+  }
+
+  async *readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]> {
+    const end = await this.#endOf(from, to);
+    if (end !== undefined) yield* readSpanParts(this.#parts, this.#stream, from, end, recordOf);
+  }
+
+  /** Undefined of a span that holds nothing: no message would ever come. */
+  async #endOf(from: number, to: number): Promise<number | undefined> {
     const { first, last } = await this.#bounds();
     const end = Math.min(to, last);
-    // Of a span that holds nothing no message would ever come.
-    if (from > end || first > end) return;
-    for await (const message of readSpan(this.#parts, this.#stream, from, end)) {
-      yield logRecordOf(message.subject, message.seq, storedAtMs(message), message.data);
-    }
+    return from > end || first > end ? undefined : end;
   }
 
   async at(pos: number): Promise<LogRecord | undefined> {
@@ -60,3 +67,6 @@ export class JetstreamLogReader implements LogReader {
     return new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#stream}`, { cause });
   }
 }
+
+const recordOf = (message: JsMsg): LogRecord =>
+  logRecordOf(message.subject, message.seq, storedAtMs(message), message.data);

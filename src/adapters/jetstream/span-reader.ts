@@ -7,13 +7,16 @@ import {
   type ConsumerNotification,
   DeliverPolicy,
   type JetStreamClient,
+  type JsMsg,
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { answered } from './answered.ts';
 
-/** Read ahead of whoever iterates. */
-const MAX_READ_AHEAD_MESSAGES = 1_000;
+/** Read ahead of whoever iterates: with half of it read the next half is asked for, so that the server is never waited for. */
+const MAX_READ_AHEAD_MESSAGES = 2_000;
+/** Handed over at once. */
+const PART_MESSAGES = 250;
 /** The server says it is alive this often; twice missed, the read is over. */
 const HEARTBEAT_MS = 1_000;
 
@@ -33,11 +36,28 @@ export interface SpanReaderParts {
 }
 
 /**
- * Messages from `from` to `to`, both included; where the stream has dropped or lacks some, those that are there. The last
- * one must be there, or what comes behind it, or the read waits for it.
+ * Messages from `from` to `to`, both included, as what `read` makes of them at once; where the stream has dropped or lacks some,
+ * those that are there. The last one must be there, or what comes behind it, or the read waits for it.
  * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
  */
-export async function* readSpan({ nc, js }: SpanReaderParts, stream: string, from: number, to: number) {
+export async function* readSpan<Read>(
+  parts: SpanReaderParts,
+  stream: string,
+  from: number,
+  to: number,
+  read: (message: JsMsg) => Read,
+) {
+  for await (const records of readSpanParts(parts, stream, from, to, read)) yield* records;
+}
+
+/** The same in parts: to wait for each message costs more than to read it. None is empty. */
+export async function* readSpanParts<Read>(
+  { nc, js }: SpanReaderParts,
+  stream: string,
+  from: number,
+  to: number,
+  read: (message: JsMsg) => Read,
+) {
   if (from > to) return;
   const start = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from };
   const consumer = await answered(stream, js.consumers.get(stream, start));
@@ -47,13 +67,19 @@ export async function* readSpan({ nc, js }: SpanReaderParts, stream: string, fro
   const connection = nc.status() as ReturnType<NatsConnection['status']> & { stop(): void };
   void endOnDisconnect(connection, messages);
   void endOnTrouble(messages);
+  let part: Read[] = [];
+  let isWhole = false;
   try {
     for await (const message of messages) {
-      if (message.seq > to) return;
-      yield message;
-      if (message.seq >= to) return;
+      isWhole = message.seq >= to;
+      if (message.seq <= to) part.push(read(message));
+      if (isWhole) break;
+      if (part.length < PART_MESSAGES) continue;
+      yield part;
+      part = [];
     }
-    throw new RookeryError('LOG_UNAVAILABLE', `reading ${stream} was interrupted`);
+    if (part.length > 0) yield part;
+    if (!isWhole) throw new RookeryError('LOG_UNAVAILABLE', `reading ${stream} was interrupted`);
   } finally {
     connection.stop();
     messages.stop();

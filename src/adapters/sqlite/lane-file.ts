@@ -23,6 +23,11 @@ export interface LaneFilePlace {
   readonly path: string;
   /** Identity of the log it belongs to: the CONV stream's name and creation time. */
   readonly log: string;
+  /**
+   * Nobody but who writes it opens it before it is closed and whole: it gets no journal, and who is killed meanwhile leaves a file
+   * that is of no use. What is in it is on the disk when it was synced by whoever puts it in use.
+   */
+  readonly isBuilt?: true;
 }
 
 /** Tables of such a file. Those of another version, or of another log, are thrown away with the file. */
@@ -127,8 +132,8 @@ export class LaneFile {
   #use(path: string): void {
     if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true });
     this.#db = new Database(path);
-    this.#db.pragma('journal_mode = WAL');
-    this.#db.pragma('synchronous = NORMAL');
+    this.#db.pragma(this.#place.isBuilt ? 'journal_mode = OFF' : 'journal_mode = WAL');
+    this.#db.pragma(this.#place.isBuilt ? 'synchronous = OFF' : 'synchronous = NORMAL');
     this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_EVERY_PAGES}`);
     this.#db.exec(ABOUT);
     for (const { schema } of this.#tables) this.#db.exec(schema);

@@ -31,6 +31,8 @@ import { ReadModelTimeline } from './read-model-timeline.ts';
 
 /** SQLite's own cache of pages: 64 MB of them. Pages of the kernel's cache come on top. */
 const PAGE_CACHE_KIB = 65_536;
+/** The same while a file is built, in a process of its own: what is changed again and again is not written out in between. */
+const BUILDING_PAGE_CACHE_KIB = 262_144;
 
 export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
@@ -43,7 +45,7 @@ export class SqliteReadModel implements ReadModel {
 
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace) {
-    const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db) };
+    const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db, place) };
     const tables = [this.#rows, this.#preferences, this.#contacts, queries];
     this.#fold = new SqliteFanOutState(place, tables, (id) => this.#rows.lastIndexOf(id));
   }
@@ -131,8 +133,8 @@ export class SqliteReadModel implements ReadModel {
     return this.#search.search(user, search, before, limit);
   }
 
-  #opened(db: Database.Database): void {
-    db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+  #opened(db: Database.Database, { isBuilt }: LaneFilePlace): void {
+    db.pragma(`cache_size = -${isBuilt ? BUILDING_PAGE_CACHE_KIB : PAGE_CACHE_KIB}`);
     this.#list = new ReadModelList(db);
     this.#timeline = new ReadModelTimeline(db);
     this.#search = new ReadModelSearch(db);

@@ -53,9 +53,11 @@ export class Replay {
 
   async #replay(log: LogReader, end: number, device: Device): Promise<'done' | 'gone'> {
     const groups = new Set<ConversationId>();
-    for await (const record of log.read(1, end)) {
+    for await (const records of log.readParts(1, end)) {
       if (device.isGone) return 'gone';
-      if (!isUnreadable(record) && names(record.event, device.user)) groups.add(record.conversation);
+      for (const record of records) {
+        if (!isUnreadable(record) && names(record.event, device.user)) groups.add(record.conversation);
+      }
     }
     const state = new MemoryFanOutState();
     for (let from = 1; from <= end; ) {
@@ -86,16 +88,18 @@ export class Replay {
         if (audience.includes(device.user)) device.write({ t: 'deliver', conversation, entries });
       }
     };
-    for await (const record of log.read(from, end)) {
-      if (device.isGone) return record.pos;
-      if (isUnreadable(record)) continue;
-      if (groups.has(record.conversation) || isOf(record.conversation, device.user)) {
-        portion.push(record);
-        bytes += 'body' in record.event ? record.event.body.length : 0;
+    for await (const records of log.readParts(from, end)) {
+      for (const record of records) {
+        if (device.isGone) return record.pos;
+        if (isUnreadable(record)) continue;
+        if (groups.has(record.conversation) || isOf(record.conversation, device.user)) {
+          portion.push(record);
+          bytes += 'body' in record.event ? record.event.body.length : 0;
+        }
+        if (portion.length < PORTION_EVENTS && bytes < PORTION_BYTES) continue;
+        write();
+        if (device.isFull) return record.pos;
       }
-      if (portion.length < PORTION_EVENTS && bytes < PORTION_BYTES) continue;
-      write();
-      if (device.isFull) return record.pos;
     }
     write();
     return end;

@@ -6,7 +6,7 @@ import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 
 /** Nobody asks the file while it is built: larger transactions than a worker's. */
-const WINDOW_EVENTS = 5_000;
+const WINDOW_EVENTS = 20_000;
 /** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
 const MAX_ATTEMPTS = 5;
 
@@ -47,9 +47,9 @@ async function foldOnce(reader: LogReader, model: ReadModel, end: number, onProg
     window = [];
     onProgress({ position: model.position, end });
   };
-  for await (const record of reader.read(model.position + 1, end)) {
-    window.push(record);
-    if (window.length === WINDOW_EVENTS) write();
+  for await (const records of reader.readParts(model.position + 1, end)) {
+    window.push(...records);
+    if (window.length >= WINDOW_EVENTS) write();
   }
   if (window.length > 0) write();
 }

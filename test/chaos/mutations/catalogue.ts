@@ -245,8 +245,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: 'application/delivery/replay.ts',
-        find: '    for await (const record of log.read(from, end)) {',
-        replace: '    for await (const record of log.read(from, end - 1)) {',
+        find: '    for await (const records of log.readParts(from, end)) {',
+        replace: '    for await (const records of log.readParts(from, end - 1)) {',
       },
     ],
     faults: ['delete-inbox'],
