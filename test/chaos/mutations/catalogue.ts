@@ -69,7 +69,7 @@ export const mutations: readonly Mutation[] = [
     name: 'swap two inbox entries',
     edits: [
       {
-        file: FAN_OUT,
+        file: 'projections/runs.ts',
         find: '    run.entries.push(entry);',
         replace: '    run.entries.length % 4 === 2 ? run.entries.splice(-1, 0, entry) : run.entries.push(entry);',
       },
@@ -184,9 +184,9 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: FAN_OUT,
-        find: '    this.#append(id, audienceOf(members), timelineEntry',
+        find: '    this.#runs?.append(id, audienceOf(members), timelineEntry',
         replace:
-          "    const rooms = (globalThis.rooms ??= new Map());\n    const gone = new Map([...(rooms.get(id) ?? []), ...before.conversation.roster.members, ...members]);\n    rooms.set(id, gone);\n    this.#append(id, event.type === 'messageSent' ? [...gone.keys()] : audienceOf(members), timelineEntry",
+          "    const rooms = (globalThis.rooms ??= new Map());\n    const gone = new Map([...(rooms.get(id) ?? []), ...before.conversation.roster.members, ...members]);\n    rooms.set(id, gone);\n    this.#runs?.append(id, event.type === 'messageSent' ? [...gone.keys()] : audienceOf(members), timelineEntry",
       },
     ],
     faults: CALM,
