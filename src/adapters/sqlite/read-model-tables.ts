@@ -127,10 +127,10 @@ export class ReadModelTables implements Tables {
     }
     for (const [conversation, users] of ownLast) {
       const key = this.#keyOf(conversation);
-      for (const [user, n] of users) added.ownLast.add(key, user, 0, 0, n);
+      for (const [user, n] of users) added.ownLast.add(key, user, n);
     }
     for (const { conversation, user, upTo, at } of receipts) {
-      added.receipts.add(this.#keyOf(conversation), user, upTo, at, 0);
+      added.receipts.add(this.#keyOf(conversation), user, upTo, at);
     }
     for (const batch of Object.values(added)) batch.flush();
     for (const amendment of amendments) this.#amend(amendment);
@@ -162,12 +162,12 @@ export class ReadModelTables implements Tables {
   #enter(key: number, entry: TimelineEntry): void {
     const { n, pos, at, by, id } = entry;
     if (entry.type === 'message') {
-      this.#added.entries.add(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry), null);
+      this.#added.entries.add(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
       const document = documentOf(key, by, entry);
       if (document) this.#added.texts.add(pos, document);
     } else {
       const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
-      this.#added.entries.add(pos, key, n, at, by, id, null, null, packr.pack(details), null);
+      this.#added.entries.add(pos, key, n, at, by, id, null, null, packr.pack(details));
     }
   }
 
@@ -273,14 +273,19 @@ const prepare = (db: Database.Database) => ({
 
 /** What nearly every event adds. */
 const batches = (db: Database.Database) => ({
-  newest: new RowBatch(db, 'INSERT OR REPLACE INTO newest', 4),
-  entries: new RowBatch(db, 'INSERT INTO entry', 10),
-  texts: new RowBatch(db, 'INSERT INTO message_text (rowid, text)', 2),
-  ownLast: new RowBatch(db, 'INSERT INTO receipt', 5, 'ON CONFLICT DO UPDATE SET own_last = excluded.own_last'),
+  newest: new RowBatch(db, 'INSERT OR REPLACE INTO newest', '(?, ?, ?, ?)'),
+  entries: new RowBatch(db, 'INSERT INTO entry', '(?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
+  texts: new RowBatch(db, 'INSERT INTO message_text (rowid, text)', '(?, ?)'),
+  ownLast: new RowBatch(
+    db,
+    'INSERT INTO receipt',
+    '(?, ?, 0, 0, ?)',
+    'ON CONFLICT DO UPDATE SET own_last = excluded.own_last',
+  ),
   receipts: new RowBatch(
     db,
     'INSERT INTO receipt',
-    5,
+    '(?, ?, ?, ?, 0)',
     'ON CONFLICT DO UPDATE SET up_to = excluded.up_to, at = excluded.at',
   ),
 });

@@ -11,11 +11,10 @@ export class RowBatch {
   readonly #values: unknown[];
   #count = 0;
 
-  /** @param columns of one row; @param conflict what follows the rows */
-  constructor(db: Database.Database, insert: string, columns: number, conflict = '') {
-    const row = `(${Array(columns).fill('?').join(', ')})`;
-    this.#columns = columns;
-    this.#values = Array(columns * ROWS_A_STATEMENT).fill(null);
+  /** @param row of values, `?` for each that is given; @param conflict what follows the rows */
+  constructor(db: Database.Database, insert: string, row: string, conflict = '') {
+    this.#columns = row.split('?').length - 1;
+    this.#values = Array(this.#columns * ROWS_A_STATEMENT).fill(null);
     this.#one = db.prepare(`${insert} VALUES ${row} ${conflict}`);
     this.#many = db.prepare(`${insert} VALUES ${Array(ROWS_A_STATEMENT).fill(row).join(', ')} ${conflict}`);
   }

@@ -50,7 +50,7 @@ export class SeenRows {
 
   constructor(db: Database.Database) {
     this.#sql = prepare(db);
-    this.#added = new RowBatch(db, 'INSERT OR REPLACE INTO seen', 4);
+    this.#added = new RowBatch(db, 'INSERT OR REPLACE INTO seen', '(?, ?, ?, ?)');
     const newest = this.#sql.newest.get(BEHIND_TIMED) as string | undefined;
     this.#greatestOfOthers = newest === undefined ? '' : newest.slice(TIMED.length, newest.indexOf(':'));
   }
