@@ -93,6 +93,34 @@ t.test("a user's own token asks for that user alone; what is not one's own is as
   t.same(theirs, nobodys);
 });
 
+t.test('contacts, preferences, account and profiles, as their user has them', async (t) => {
+  await ask('/v1/accounts', API_KEY, {
+    method: 'POST',
+    body: JSON.stringify({ user: 'erin', profile: { name: 'Erin' } }),
+  });
+  t.match(await command('erin', 'ask', { type: 'requestContact', user: '鸦', greeting: 'hello' }), { status: 200 });
+  const preferences = { pinned: true, remark: 'Corvus' };
+  const about = 'direct:erin:鸦';
+  t.match(await command('erin', 'set', { type: 'changePreferences', about, preferences }), { status: 200 });
+  const contacts = await eventually(async () => {
+    const { body } = await get('/v1/users/erin/contacts?limit=10');
+    return body.contacts?.[0]?.remark && body.contacts;
+  }, 'the contact is listed with its remark');
+  t.match(contacts, [{ user: '鸦', conversation: about, state: 'requested', remark: 'Corvus' }]);
+  t.match((await get(`/v1/users/${encodeURIComponent('鸦')}/contacts`)).body.contacts, [
+    { user: 'erin', state: 'asked' },
+  ]);
+  t.match(await get(`/v1/users/erin/preferences?about=${encodeURIComponent(about)}`), {
+    status: 200,
+    body: preferences,
+  });
+  t.same(await get('/v1/users/erin/preferences'), { status: 200, body: {} }, 'about all: nothing');
+  t.match(await get('/v1/users/erin/account'), { status: 200, body: { user: 'erin', name: 'Erin', settings: {} } });
+  const { body } = await get('/v1/users/bob/profiles?users=erin&users=nobody');
+  t.match(body.profiles, [{ user: 'erin', name: 'Erin' }]);
+  t.equal((await get('/v1/users/bob/profiles?users=erin')).body.profiles.length, 1, 'also one alone');
+});
+
 t.test('what is wrong gets its code, and never a 500', async (t) => {
   const long = 'x'.repeat(200);
   const cases: readonly [number, string, Promise<Answer>][] = [
@@ -167,5 +195,8 @@ t.test('the API describes itself: valid OpenAPI, every route in it, and a page t
   }
   const page = await fetch(`${gateway.address}/docs/`);
   t.match([page.status, page.headers.get('content-type')], [200, /html/]);
+  const policy = page.headers.get('content-security-policy') ?? '';
+  t.match(policy, /^default-src 'none';.* frame-ancestors 'none'$/);
+  t.notMatch(policy, /unsafe|https?:|\*/, 'nothing inline, nothing from elsewhere');
   t.notMatch(await page.text(), /https?:\/\/(?!127\.0\.0\.1)[a-z.]*(cdn|unpkg|jsdelivr)/, 'nothing from elsewhere');
 });

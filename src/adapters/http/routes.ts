@@ -58,12 +58,14 @@ interface MessageBody extends Record<string, unknown> {
 const sending = { summary: 'Send a message as a user', tags: ['messages'], body: messageBody };
 
 export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
-  http.get('/healthz', async () => ({ status: 'ok' }));
-  http.get('/readyz', async (_request, reply) => {
+  const watching = { tags: ['operation'], security: [] };
+  http.get('/healthz', { schema: { ...watching, summary: 'The process lives' } }, async () => ({ status: 'ok' }));
+  http.get('/readyz', { schema: { ...watching, summary: 'Ready for clients' } }, async (_request, reply) => {
     const ready = parts.isReady();
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready' });
   });
-  http.get('/metrics', async (request, reply) => {
+  const metrics = { ...watching, summary: 'Metrics for Prometheus, to the same machine alone' };
+  http.get('/metrics', { schema: metrics }, async (request, reply) => {
     if (!LOOPBACK.test(request.socket.remoteAddress ?? '')) throw new RookeryError('NOT_FOUND', 'no such path');
     return reply.type('text/plain; version=0.0.4').send(await parts.metrics());
   });

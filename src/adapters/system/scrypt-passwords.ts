@@ -21,17 +21,26 @@ const PHC = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{16,
 /** Compared with where there is none. */
 const NO_SALT = Buffer.alloc(SALT_BYTES);
 
+/** scrypt itself: how much work it is follows from the numbers alone. */
+export type Derive = (password: string, salt: Buffer, costBits: number, r: number, p: number) => Promise<Buffer>;
+
 export class ScryptPasswords implements PasswordHasher {
+  readonly #derive: Derive;
+
+  constructor(derive: Derive = scrypted) {
+    this.#derive = derive;
+  }
+
   async hash(password: string): Promise<string> {
     const salt = randomBytes(SALT_BYTES);
-    const hash = await derive(password, salt, COST_BITS, BLOCK_SIZE, PARALLELIZATION);
+    const hash = await this.#derive(password, salt, COST_BITS, BLOCK_SIZE, PARALLELIZATION);
     return `$scrypt$ln=${COST_BITS},r=${BLOCK_SIZE},p=${PARALLELIZATION}$${base64(salt)}$${base64(hash)}`;
   }
 
   /** @throws RookeryError EVENT_UNREADABLE for a hash that is none of ours */
   async verify(password: string, stored: string | undefined): Promise<boolean> {
     if (stored === undefined) {
-      await derive(password, NO_SALT, COST_BITS, BLOCK_SIZE, PARALLELIZATION);
+      await this.#derive(password, NO_SALT, COST_BITS, BLOCK_SIZE, PARALLELIZATION);
       return false;
     }
     const [, bits = '', block = '', parallel = '', salt = '', hash = ''] = PHC.exec(stored) ?? [];
@@ -40,13 +49,13 @@ export class ScryptPasswords implements PasswordHasher {
     if (!isOurs || parallelization < 1 || parallelization > MAX_PARALLELIZATION) {
       throw new RookeryError('EVENT_UNREADABLE', 'the hash of the password is of no known form');
     }
-    const given = await derive(password, Buffer.from(salt, 'base64'), cost, blockSize, parallelization);
+    const given = await this.#derive(password, Buffer.from(salt, 'base64'), cost, blockSize, parallelization);
     return timingSafeEqual(given, Buffer.from(hash, 'base64'));
   }
 }
 
 /** The same password typed on another keyboard may come as other code points. */
-function derive(password: string, salt: Buffer, costBits: number, r: number, p: number): Promise<Buffer> {
+function scrypted(password: string, salt: Buffer, costBits: number, r: number, p: number): Promise<Buffer> {
   const N = 2 ** costBits;
   const options: ScryptOptions = { N, r, p, maxmem: 2 * BYTES_PER_BLOCK * N * r };
   return new Promise((resolve, reject) => {

@@ -8,7 +8,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import websocket from '@fastify/websocket';
-import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { WebSocket } from 'ws';
 import { MAX_ID_BYTES } from '../../domain/ids.ts';
 import type { ClientConnection } from '../../ports/client-connection.ts';
@@ -81,13 +81,16 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     trustProxy: options.trustedProxies?.length ? [...options.trustedProxies] : false,
     routerOptions: { maxParamLength: MAX_PATH_ID_CHARS },
     requestTimeout: HTTP_REQUEST_WITHIN_MS,
+    // Of paths that no route is even looked for.
+    frameworkErrors: (error, _request, reply) => answer(error, reply),
   });
-  http.setErrorHandler((error: FastifyError, _request, reply) => {
+  const answer = (error: FastifyError, reply: FastifyReply): void => {
     const { status, code, message, retryAfterMs } = errorOfHttp(error);
     options.onRefused(code);
     if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / MS_PER_SECOND));
-    return reply.code(status).send({ code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
-  });
+    void reply.code(status).send({ code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  };
+  http.setErrorHandler((error: FastifyError, _request, reply) => answer(error, reply));
   http.setNotFoundHandler((_request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: 'no such path' }));
   const ws = {
     maxPayload: options.maxBodyBytes + MAX_FRAME_OVERHEAD_BYTES,
@@ -236,6 +239,8 @@ function errorOfHttp(error: FastifyError): RookeryError {
   if (error.validation || error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new RookeryError('BAD_REQUEST', error.message);
   }
+  if (error.code === 'FST_ERR_BAD_URL') return new RookeryError('BAD_REQUEST', 'the path is not well-formed');
+  if (error.code === 'FST_ERR_MAX_PARAM_LENGTH') return new RookeryError('BAD_ID', 'an id in the path is too long');
   if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return new RookeryError('FRAME_TOO_LARGE', 'the request is too long');
   if (error.statusCode === 400) return new RookeryError('BAD_FRAME', 'the body is not valid JSON');

@@ -1,0 +1,70 @@
+/** The login without its HTTP: that what it takes tells nothing of who is there. */
+import t from 'tap';
+import { type Derive, ScryptPasswords } from '../../src/adapters/system/scrypt-passwords.ts';
+import { Logins, type LoginsParts } from '../../src/application/gateway/logins.ts';
+import type { UserId } from '../../src/domain/ids.ts';
+import { codeOf } from '../support/code-of.ts';
+import { user } from '../support/given.ts';
+
+/** What was asked of the log and computed, in order. */
+type Work = readonly unknown[];
+
+const hash = await new ScryptPasswords().hash('the right one');
+const known = user('alice');
+
+function scene(work: Work[]): Logins {
+  const derive: Derive = async (password, salt, costBits, r, p) => {
+    work.push(['scrypt', password, salt.length, costBits, r, p]);
+    return Buffer.alloc(32, 1);
+  };
+  const parts = {
+    log: {
+      password: async (who: UserId) => {
+        work.push(['password']);
+        return who === known ? { hash, pos: 7 } : undefined;
+      },
+    },
+    accounts: {
+      get: async () => {
+        work.push(['account']);
+        return { state: 'none' };
+      },
+    },
+    hasher: new ScryptPasswords(derive),
+    clock: { nowMs: () => 0 },
+    monotonicMs: () => 0,
+    issue: async () => 'token',
+    tokenLifetimeMs: 1_000,
+  };
+  return new Logins(parts as unknown as LoginsParts);
+}
+
+t.test(
+  'a wrong password, and a user with none or without an account, cost the same work in the same order',
+  async (t) => {
+    const works = await Promise.all(
+      [known, user('no-password'), user('nobody')].map(async (who) => {
+        const work: Work[] = [];
+        t.equal(await codeOf(scene(work).login(who, 'a guess', 'here')), 'LOGIN_REFUSED');
+        return work;
+      }),
+    );
+    t.same(works[0], [['password'], ['scrypt', 'a guess', 16, 14, 8, 5]]);
+    t.same(works[1], works[0]);
+    t.same(works[2], works[0]);
+  },
+);
+
+t.test('who waits for a slot waits whoever they ask for, and beyond the queue all are refused', async (t) => {
+  const logins = scene([]);
+  const codes = await Promise.all(
+    Array.from({ length: 40 }, (_, i) => codeOf(logins.login(i % 2 ? known : user(`u${i}`), 'a guess', `from ${i}`))),
+  );
+  const refused = codes.map((code) => (code === 'OVERLOADED' ? 1 : 0));
+  t.equal(
+    refused.reduce<number>((sum, one) => sum + one, 0),
+    6,
+    '2 at work and 32 waiting are taken',
+  );
+  t.same(new Set(codes), new Set(['LOGIN_REFUSED', 'OVERLOADED']));
+});
