@@ -13,8 +13,20 @@
  * | signedOut           | the user, the backend             | tokens issued before count no more                       |
  * | botTokenAdded       | the backend, for a bot            | with what a bot comes in                                 |
  * | botTokenRevoked     | the backend                       |                                                          |
+ * | deviceAdded         | the gateway it comes in at        | with what the account is used (devices.ts)               |
+ * | deviceRenamed       | the user, the backend             |                                                          |
+ * | deviceRevoked       | the user, the backend             | its tokens count no more for it                          |
  */
-import type { ClientMsgId, UserId } from './ids.ts';
+import {
+  type DeviceEvent,
+  type DeviceRefusal,
+  type Devices,
+  deviceRefusal,
+  evolveDevices,
+  isRevoked,
+  NO_DEVICES,
+} from './devices.ts';
+import type { ClientMsgId, DeviceId, UserId } from './ids.ts';
 
 export type AccountKind = 'person' | 'bot';
 
@@ -71,6 +83,8 @@ export interface Account {
   /** Tokens issued before count no more: milliseconds since 1970. */
   readonly tokensFrom: number;
   readonly botTokens: readonly BotToken[];
+  /** Absent: none was ever written down. */
+  readonly devices?: Devices;
   /** Keys of the newest changes, the newest last: what comes with one of them again is a retry. */
   readonly recent: readonly string[];
 }
@@ -89,7 +103,8 @@ export type AccountEvent =
   /** `before`: milliseconds since 1970. */
   | (By & { readonly type: 'signedOut'; readonly before: number })
   | (By & { readonly type: 'botTokenAdded'; readonly token: BotToken })
-  | (By & { readonly type: 'botTokenRevoked'; readonly token: string });
+  | (By & { readonly type: 'botTokenRevoked'; readonly token: string })
+  | (By & DeviceEvent);
 
 const COMMAND_TO_EVENT = {
   createAccount: 'accountCreated',
@@ -100,6 +115,9 @@ const COMMAND_TO_EVENT = {
   signOut: 'signedOut',
   addBotToken: 'botTokenAdded',
   revokeBotToken: 'botTokenRevoked',
+  addDevice: 'deviceAdded',
+  renameDevice: 'deviceRenamed',
+  revokeDevice: 'deviceRevoked',
 } as const satisfies Record<string, AccountEvent['type']>;
 
 type CommandType = keyof typeof COMMAND_TO_EVENT;
@@ -119,7 +137,7 @@ export type AccountRefusal =
   | 'NOT_A_BOT'
   | 'TOO_MANY_TOKENS'
   | 'TOO_MANY_FIELDS'
-  | 'NO_CHANGE';
+  | DeviceRefusal;
 
 /** Free fields of a profile. At the limit TOO_MANY_FIELDS, until some are taken away. */
 export const MAX_PROFILE_FIELDS = 32;
@@ -141,6 +159,8 @@ export const initialAccount = (user: UserId): Account => ({
   botTokens: [],
   recent: [],
 });
+
+export const devicesIn = ({ devices = NO_DEVICES }: Pick<Account, 'devices'>): Devices => devices;
 
 /** What makes a retry of a change known: a user's ids and a backend's share no space. */
 export const changeKey = ({ by, id }: Pick<AccountEvent, 'by' | 'id'>): string => `${by}:${id}`;
@@ -196,6 +216,8 @@ function accountRefusal(
       return valid(account.botTokens, at).length >= MAX_BOT_TOKENS ? 'TOO_MANY_TOKENS' : undefined;
     case 'botTokenRevoked':
       return account.botTokens.some(({ id }) => id === event.token) ? undefined : 'NO_CHANGE';
+    default:
+      return deviceRefusal(devicesIn(account), event);
   }
 }
 
@@ -205,6 +227,8 @@ const fieldsRefusal = ({ profile }: Account, changes: ProfileChanges): AccountRe
 /** The account after an event that was let pass. */
 export function evolveAccount(account: Account, event: AccountEvent): Account {
   const recent = [...account.recent, changeKey(event)].slice(-MAX_RECENT);
+  // Somebody who comes in is not yet somebody of whom something was said.
+  if (isOfDevice(event)) return { ...account, recent, devices: evolveDevices(devicesIn(account), event) };
   const begun = { ...account, recent, state: account.state === 'none' ? 'active' : account.state } as const;
   switch (event.type) {
     case 'accountCreated':
@@ -225,6 +249,9 @@ export function evolveAccount(account: Account, event: AccountEvent): Account {
       return { ...begun, botTokens: account.botTokens.filter(({ id }) => id !== event.token) };
   }
 }
+
+const isOfDevice = (event: AccountEvent): event is AccountEvent & DeviceEvent =>
+  event.type === 'deviceAdded' || event.type === 'deviceRenamed' || event.type === 'deviceRevoked';
 
 function changed(profile: Profile, { name, avatar, fields }: ProfileChanges): Profile {
   const merged = Object.entries({ ...profile.fields, ...fields }).filter((field): field is [string, string] => {
@@ -251,18 +278,29 @@ export type Credential =
   | { readonly botToken: string; readonly issuedAt?: undefined };
 
 /** Why it does not let them in, or not any more; each is an error code and a close code of the protocol. */
-export type EntryRefusal = 'ACCOUNT_UNKNOWN' | 'ACCOUNT_DEACTIVATED' | 'TOKEN_REVOKED';
+export type EntryRefusal = 'ACCOUNT_UNKNOWN' | 'ACCOUNT_DEACTIVATED' | 'TOKEN_REVOKED' | 'DEVICE_REVOKED';
 
+/** @param device from which; undefined where that is not known */
 export function entryRefusalOf(
   account: Account,
-  { issuedAt, botToken }: Credential,
+  credential: Credential,
   { at, isOpen }: AccountCircumstances,
+  device?: DeviceId,
 ): EntryRefusal | undefined {
   if (account.state === 'deactivated') return 'ACCOUNT_DEACTIVATED';
-  if (botToken !== undefined) return botTokenOf(account, botToken, at) ? undefined : 'TOKEN_REVOKED';
-  if (account.state === 'none' && !isOpen) return 'ACCOUNT_UNKNOWN';
-  return issuedAt < account.tokensFrom ? 'TOKEN_REVOKED' : undefined;
+  const issuedAt = issueOf(account, credential, at);
+  if (credential.botToken === undefined) {
+    if (account.state === 'none' && !isOpen) return 'ACCOUNT_UNKNOWN';
+    if (issuedAt < account.tokensFrom) return 'TOKEN_REVOKED';
+  } else if (issuedAt === NEVER) return 'TOKEN_REVOKED';
+  return device !== undefined && isRevoked(devicesIn(account), device, issuedAt) ? 'DEVICE_REVOKED' : undefined;
 }
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
+/** When it was issued: milliseconds since 1970, 0 where it does not say; NEVER for a bot's that counts no more. */
+export const issueOf = (account: Account, { issuedAt, botToken }: Credential, at: number): number =>
+  botToken === undefined ? issuedAt : (botTokenOf(account, botToken, at)?.createdAt ?? NEVER);
 
 /** The token that a bot may come in with at `at`, by its id. */
 export const botTokenOf = ({ botTokens }: Account, id: string, at: number): BotToken | undefined =>

@@ -7,6 +7,8 @@ export interface StoredAccount {
   readonly account: Account;
   /** Position of the account's newest event, 0 for none: what the optimistic lock compares. */
   readonly pos: number;
+  /** By what it came to be so, where it was heard of. */
+  readonly cause?: AccountEvent['type'];
 }
 
 export interface StoredPassword {

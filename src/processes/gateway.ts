@@ -13,7 +13,6 @@ import { describeApi } from '../adapters/http/openapi.ts';
 import { type HttpParts, registerRoutes } from '../adapters/http/routes.ts';
 import { registerUserRoutes } from '../adapters/http/user-routes.ts';
 import { hasWebClient, registerWebRoutes } from '../adapters/http/web-routes.ts';
-import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
 import { JetstreamConversationViews } from '../adapters/jetstream/conversation-views.ts';
@@ -29,20 +28,20 @@ import { frameOnWire } from '../adapters/websocket/framing.ts';
 import { createServer, type Server } from '../adapters/websocket/server.ts';
 import { Delivery } from '../application/delivery/delivery.ts';
 import { AccountAdministration } from '../application/gateway/account-administration.ts';
-import { Accounts } from '../application/gateway/accounts.ts';
+import type { Accounts } from '../application/gateway/accounts.ts';
 import { ContactRequests } from '../application/gateway/contact-requests.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
-import { Identities } from '../application/gateway/identities.ts';
+import type { Identities } from '../application/gateway/identities.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import { Logins } from '../application/gateway/logins.ts';
-import { ownAccountOf, People } from '../application/gateway/people.ts';
+import { ownAccountOf } from '../application/gateway/people.ts';
 import { Reading } from '../application/gateway/reading.ts';
 import { Requests } from '../application/gateway/requests.ts';
 import { RetryPace } from '../application/gateway/retry-pace.ts';
 import { Session, type SessionParts } from '../application/gateway/session.ts';
 import { Sessions, SWEEP_EVERY_MS } from '../application/gateway/sessions.ts';
 import { Telling } from '../application/gateway/telling.ts';
-import { Typing } from '../application/gateway/typing.ts';
+import { Typing, type TypingParts } from '../application/gateway/typing.ts';
 import { AccountPolicy } from '../application/gateway/writing-policy.ts';
 import type { AccountLog } from '../ports/account-log.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -51,6 +50,7 @@ import { RookeryError } from '../protocol/error-codes.ts';
 import { openApiKeys } from './api-keys.ts';
 import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
 import { gatewayMetrics } from './gateway-metrics.ts';
+import { peopleOf } from './gateway-people.ts';
 
 const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** How long a drain waits for unanswered requests before the sockets are closed. */
@@ -75,14 +75,16 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   checkLogin(config);
   const apiKeys = openApiKeys(auth, clock, log);
   const tokens = new JwtTokens(auth);
-  const { nc, js, jsm, inboxPrefix, ended } = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
+  const nats = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
+  const { nc, js, jsm, inboxPrefix, ended } = nats;
 
   // The way in: decide, append, ack.
   const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
   const views = new JetstreamConversationViews(nc, topology);
   const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
-  const { accounts, people, identities, accountLog } = peopleOf({ nc, js, jsm }, appender, tokens, config, log);
+  const persons = peopleOf({ nats, appender, tokens, config, clock, log });
+  const { accounts, identities, people, accountLog } = persons;
   const policy = new AccountPolicy(accounts, config.messaging);
   const pressed = new BackpressuredLog(appender, backlog, topology);
   const contactRequests = new ContactRequests(limits.maxContactRequestsPerHour, monotonicMs);
@@ -107,9 +109,8 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const { registry, onRefused, onUntold } = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes });
   const requests = new Requests({ conversations, people, reading });
   const telling = tellingOf(sessions, limits, onUntold);
-  const news = new JetstreamTypingNews(nc, () => appender.connected);
-  const typing = new Typing({ conversations, news, telling, monotonicMs, onDropped: onUntold });
-  const shared = { conversations, requests, delivery, typing, sessions, identities, clock, frameOnWire, onRefused };
+  const typing = typingOf(nc, appender, { conversations, telling, monotonicMs, onDropped: onUntold });
+  const shared = { ...persons, conversations, requests, delivery, typing, sessions, clock, frameOnWire, onRefused };
   const server = await serve(shared, config);
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
@@ -139,19 +140,8 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   return { address, ended, drain: () => (draining ??= stop()) };
 }
 
-function peopleOf(
-  { nc, js, jsm }: Pick<Nats, 'nc' | 'js' | 'jsm'>,
-  appender: JetstreamConversationLog,
-  tokens: JwtTokens,
-  config: GatewayConfig,
-  logger: Log,
-) {
-  const accountLog = new JetstreamAccountLog({ nc, jsm }, appender);
-  const follower = new JetstreamAccountFollower({ nc, js, jsm, log: logger });
-  const isOpen = config.accounts === 'open';
-  const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger });
-  const identities = new Identities(tokens, accounts, clock);
-  return { accounts, people: new People(accounts, clock), identities, accountLog };
+function typingOf(nc: Nats['nc'], appender: JetstreamConversationLog, parts: Omit<TypingParts, 'news'>): Typing {
+  return new Typing({ ...parts, news: new JetstreamTypingNews(nc, () => appender.connected) });
 }
 
 function tellingOf(sessions: Sessions, limits: GatewayLimits, onUntold: (why: string) => void): Telling {
@@ -168,10 +158,12 @@ interface Followers {
 
 /** Who may not stay goes; who stays hears what their account is now. */
 function followAccounts({ accounts, identities, sessions, telling }: Followers): void {
-  accounts.onChange((user, account, pos) => {
+  accounts.onChange((user, stored) => {
     if (!sessions.has(user)) return;
-    sessions.review(user, (identity) => identities.refusalBy(account(), identity));
-    telling.tell([user], { t: 'account', pos, account: ownAccountOf(account()) });
+    const { account, pos, cause } = stored();
+    sessions.review(user, (identity, device) => identities.refusalBy(account, identity, device));
+    // Who comes in has changed nothing that anybody would show.
+    if (cause !== 'deviceAdded') telling.tell([user], { t: 'account', pos, account: ownAccountOf(account) });
   });
 }
 

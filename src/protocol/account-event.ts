@@ -43,7 +43,7 @@ function isAccountOf(user: UserId, value: unknown): value is Account {
   return (
     parseUserId(owner) === user &&
     (kind === 'person' || kind === 'bot') &&
-    (state === 'active' || state === 'deactivated') &&
+    (state === 'none' || state === 'active' || state === 'deactivated') &&
     isMap(profile) &&
     isMap(settings) &&
     Number.isSafeInteger(tokensFrom) &&

@@ -1,6 +1,7 @@
 /** What a user or a backend says of an account, as it comes off the wire. */
 import type { AccountKind, ProfileChanges, QuietHours, UserSettings } from '../domain/account.ts';
-import { utf8Length } from '../domain/ids.ts';
+import { type DeviceId, parseDeviceId, utf8Length } from '../domain/ids.ts';
+import type { OwnAccountCommand } from './account-frames.ts';
 import { RookeryError } from './error-codes.ts';
 import * as limits from './limits.ts';
 
@@ -11,6 +12,31 @@ const MINUTES_PER_DAY = 24 * 60;
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
 const bad = (message: string): RookeryError => new RookeryError('BAD_REQUEST', message);
+
+/** Undefined for a command about something else. @throws RookeryError BAD_REQUEST, BAD_ID */
+export function parseOwnAccountCommand(fields: Fields): OwnAccountCommand | undefined {
+  const { type } = fields;
+  switch (type) {
+    case 'changeProfile':
+      return { type, profile: parseProfileChanges(fields.profile) };
+    case 'changeSettings':
+      return { type, settings: parseUserSettings(fields.settings) };
+    case 'signOut':
+      return { type };
+    case 'renameDevice':
+      return { type, device: deviceOf(fields), name: textOf(fields.name, 'name', limits.MAX_DEVICE_NAME_CHARS) };
+    case 'revokeDevice':
+      return { type, device: deviceOf(fields) };
+    default:
+      return undefined;
+  }
+}
+
+function deviceOf({ device }: Fields): DeviceId {
+  const id = parseDeviceId(device);
+  if (!id) throw new RookeryError('BAD_ID', '`device` must be an id: 1 to 128 bytes of UTF-8');
+  return id;
+}
 
 /** @throws RookeryError BAD_REQUEST that names the field */
 export function parseProfileChanges(value: unknown): ProfileChanges {

@@ -1,18 +1,23 @@
 /** What frames say of accounts. Pinned with frames.ts. */
 import type { AccountKind, Profile, ProfileChanges, UserSettings } from '../domain/account.ts';
-import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 
 /** About one's own account. What is left out stays. */
 export type OwnAccountCommand =
   | { readonly type: 'changeProfile'; readonly profile: ProfileChanges }
   | { readonly type: 'changeSettings'; readonly settings: Partial<UserSettings> }
   /** All tokens issued until now count no more, the one that is used here among them. */
-  | { readonly type: 'signOut' };
+  | { readonly type: 'signOut' }
+  | { readonly type: 'renameDevice'; readonly device: DeviceId; readonly name: string }
+  /** Its session ends, and tokens issued until now count no more for it. */
+  | { readonly type: 'revokeDevice'; readonly device: DeviceId };
 
 const ABOUT_ONESELF: ReadonlySet<string> = new Set<OwnAccountCommand['type']>([
   'changeProfile',
   'changeSettings',
   'signOut',
+  'renameDevice',
+  'revokeDevice',
 ]);
 
 /** They keep their order among themselves, as what is told in the conversation with oneself. */

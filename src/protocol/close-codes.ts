@@ -17,6 +17,7 @@ export const closeCodes = {
   UNSUPPORTED_SUBPROTOCOL: 4202,
   ACCOUNT_DEACTIVATED: 4210,
   ACCOUNT_UNKNOWN: 4211,
+  DEVICE_REVOKED: 4212,
 } as const;
 
 export type CloseReason = keyof typeof closeCodes;

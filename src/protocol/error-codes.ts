@@ -32,6 +32,7 @@ export const errorCodes = {
   NOT_A_BOT: { status: 409, retry: false },
   TOO_MANY_TOKENS: { status: 409, retry: false },
   TOO_MANY_FIELDS: { status: 409, retry: false },
+  DEVICE_UNKNOWN: { status: 404, retry: false },
   // What the fold alone can know.
   MESSAGE_ID_EXPIRED: { status: 409, retry: false },
   // Bad input.
@@ -47,6 +48,7 @@ export const errorCodes = {
   TOKEN_INVALID: { status: 401, retry: false },
   TOKEN_EXPIRED: { status: 401, retry: false },
   TOKEN_REVOKED: { status: 401, retry: false },
+  DEVICE_REVOKED: { status: 401, retry: false },
   FORBIDDEN: { status: 403, retry: false },
   SCOPE_MISSING: { status: 403, retry: false },
   LOGIN_REFUSED: { status: 401, retry: false },

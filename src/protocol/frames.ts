@@ -7,11 +7,13 @@
  */
 
 import type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
+import type { DeviceKind } from '../domain/devices.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import type { ContactPage, OwnAccount, OwnAccountCommand, Profiles } from './account-frames.ts';
 import type { AccountFrame, TypingFrame, WritingFrame } from './ephemeral-frames.ts';
 import type { ErrorCode } from './error-codes.ts';
 import type { Entry } from './inbox-entry.ts';
+import type { DeviceList } from './presence-frames.ts';
 import type {
   ChangesPage,
   ConversationPage,
@@ -24,6 +26,7 @@ import type {
 
 export type * from './ephemeral-frames.ts';
 export type * from './inbox-entry.ts';
+export type * from './presence-frames.ts';
 export type * from './read-frames.ts';
 
 export const SUBPROTOCOL_MSGPACK = 'rookery.v1.msgpack';
@@ -53,8 +56,12 @@ export interface HelloFrame {
   readonly device: DeviceId;
   readonly resume: Resume;
   readonly onGap?: OnGap;
-  /** Name and version of the client, for the operator's logs. At most 128 bytes. */
+  /** Name and version of the client. At most 128 characters. */
   readonly agent?: string;
+  /** Default: `other`. */
+  readonly kind?: DeviceKind;
+  /** What its user may know it by, until they call it something else. At most 64 characters. */
+  readonly name?: string;
 }
 
 /** Exactly one of `conversation` and `to` (the other user of a direct conversation). */
@@ -171,6 +178,8 @@ export type Query =
   | { readonly type: 'contacts'; readonly cursor?: string; readonly limit?: number }
   /** One's own account. */
   | { readonly type: 'account' }
+  /** One's own devices. */
+  | { readonly type: 'devices' }
   /** What everybody may see of these users. */
   | { readonly type: 'profiles'; readonly users: readonly UserId[] }
   /** What message `n` was before it was edited; the newest versions, or those before a position. */
@@ -276,6 +285,7 @@ export interface ConversationView {
 export type QueryResult =
   | ContactPage
   | OwnAccount
+  | DeviceList
   | Profiles
   | ConversationView
   | ConversationPage

@@ -23,6 +23,8 @@ export const MAX_PROFILE_NAME_CHARS = 128;
 export const MAX_PROFILE_FIELD_CHARS = 512;
 export const MAX_PROFILE_CHANGES = 64;
 export const MAX_TIME_ZONE_CHARS = 64;
+/** Characters of a device's name. */
+export const MAX_DEVICE_NAME_CHARS = 64;
 /** Users whose profiles are asked for at a time. */
 export const MAX_PROFILES = 100;
 /** An invite is a secret: too short a one could be guessed. */

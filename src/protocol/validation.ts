@@ -4,6 +4,7 @@
  */
 
 import type { GroupSettings, MessageContent, Role } from '../domain/conversation.ts';
+import { DEVICE_KINDS } from '../domain/devices.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import {
   parseClientMsgId,
@@ -13,7 +14,7 @@ import {
   parseUserId,
   utf8Length,
 } from '../domain/ids.ts';
-import { parseProfileChanges, parseUserSettings } from './account-fields.ts';
+import { parseOwnAccountCommand } from './account-fields.ts';
 import { RookeryError } from './error-codes.ts';
 import type { ClientFrame, Command, Query, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
@@ -63,18 +64,18 @@ export function requestIdOf(value: unknown): number | undefined {
 }
 
 function parseHello(fields: Fields): ClientFrame {
-  const { token, device, agent, onGap } = fields;
+  const { token, device, agent, onGap, kind, name } = fields;
   if (typeof token !== 'string' || token.length > limits.MAX_TOKEN_CHARS) throw bad('`token` must be a JWT');
-  const parsedDevice: DeviceId | undefined = parseDeviceId(device);
-  if (!parsedDevice) throw new RookeryError('BAD_ID', '`device` must be 1 to 128 bytes of UTF-8');
   return {
     t: 'hello',
     id: requestId(fields),
     token,
-    device: parsedDevice,
+    device: deviceId(device),
     resume: parseResume(fields.resume),
     ...(agent !== undefined && { agent: text(agent, 'agent', limits.MAX_AGENT_CHARS) }),
     ...(onGap !== undefined && { onGap: oneOf(onGap, 'onGap', ['replay', 'changes']) }),
+    ...(kind !== undefined && { kind: oneOf(kind, 'kind', DEVICE_KINDS) }),
+    ...(name !== undefined && { name: anyText(name, 'name', limits.MAX_DEVICE_NAME_CHARS) }),
   };
 }
 
@@ -168,12 +169,6 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
       const greeting = anyText(fields.greeting ?? '', 'greeting', limits.MAX_GREETING_CHARS);
       return { type, user: userId(fields.user, 'user'), greeting };
     }
-    case 'changeProfile':
-      return { type, profile: parseProfileChanges(fields.profile) };
-    case 'changeSettings':
-      return { type, settings: parseUserSettings(fields.settings) };
-    case 'signOut':
-      return { type };
     case 'changePreferences': {
       const about = fields.about === '' ? '' : conversationId(fields.about);
       return { type, about, preferences: parsePreferences(objectFields(fields.preferences)) };
@@ -184,7 +179,7 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
     case 'unblockUser':
       return { type, user: userId(fields.user, 'user') };
     default:
-      return parseGroupCommand(fields);
+      return parseOwnAccountCommand(fields) ?? parseGroupCommand(fields);
   }
 }
 
@@ -277,7 +272,8 @@ export function parseQuery(query: Fields): Query {
     case 'contacts':
       return { type: 'contacts', ...cursorOf(query), ...limitOf(query) };
     case 'account':
-      return { type: 'account' };
+    case 'devices':
+      return { type: query.type };
     case 'profiles':
       return { type: 'profiles', users: userIds(query.users, 'users', limits.MAX_PROFILES) };
     case 'edits':
@@ -385,6 +381,7 @@ function required<Id>(id: Id | undefined, name: string): Id {
 const messageId = (value: unknown): ClientMsgId => required(parseClientMsgId(value), 'target');
 const clientMsgId = (value: unknown): ClientMsgId => required(parseClientMsgId(value), 'clientMsgId');
 const userId = (value: unknown, name: string): UserId => required(parseUserId(value), name);
+const deviceId = (value: unknown): DeviceId => required(parseDeviceId(value), 'device');
 const groupId = (value: unknown): ConversationId => required(parseGroupId(value), 'conversation');
 function conversationId(value: unknown): ConversationId {
   const id = parseConversationId(value);

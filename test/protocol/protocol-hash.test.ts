@@ -12,11 +12,11 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '9194933dfff529ad9ca68cd283973cf2e1df2fd061b0c9b537923fd0e72022b5';
+const PINNED = 'a17f5902ad5d73931e765589116dbce99c1a1f89e2cf7efcaa264028ad88342b';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
-const FRAMES = ['frames', 'account-frames', 'ephemeral-frames', 'inbox-entry', 'read-frames'];
+const FRAMES = ['frames', 'account-frames', 'ephemeral-frames', 'inbox-entry', 'presence-frames', 'read-frames'];
 const frames = FRAMES.map((name) => read(`src/protocol/${name}.ts`)).join('');
 const [, normative = ''] = /<!-- normative: begin -->(.*)<!-- normative: end -->/s.exec(read('docs/PROTOCOL.md')) ?? [];
 

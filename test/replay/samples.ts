@@ -3,7 +3,7 @@ import { type AccountEvent, evolveAccount, initialAccount } from '../../src/doma
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import { encodeAccountEvent, encodePasswordEvent } from '../../src/protocol/account-event.ts';
 import { encodeBlockEvent, encodeLogEvent } from '../../src/protocol/log-event.ts';
-import { bytes, conversation, msgId, user } from '../support/given.ts';
+import { bytes, conversation, device as deviceId, msgId, user } from '../support/given.ts';
 
 const by = user('alice');
 const id = msgId('0190b3a2-7d3c-7f3a-9d3c-0190b3a27d3c');
@@ -70,6 +70,8 @@ const CONVERSATION: Kinds<ConversationEvent> = {
 };
 
 const token = { id: 't', name: 'n', hash: 'h', createdAt: 1_700_000_000_000, expiresAt: 0 };
+const parrot = deviceId('d 🦜');
+const device = { device: deviceId('phone'), kind: 'phone', name: 'Pixel', addedAt: 1_700_000_000_000 } as const;
 const ACCOUNT: Kinds<AccountEvent> = {
   accountCreated: {
     type: 'accountCreated',
@@ -85,6 +87,9 @@ const ACCOUNT: Kinds<AccountEvent> = {
   signedOut: { type: 'signedOut', by: 'user', id, before: 1_700_000_000_000 },
   botTokenAdded: { type: 'botTokenAdded', by: 'backend', id, token },
   botTokenRevoked: { type: 'botTokenRevoked', by: 'backend', id, token: 't' },
+  deviceAdded: { type: 'deviceAdded', by: 'user', id, ...device, issuedAt: 1_700_000_000_000, forgets: parrot },
+  deviceRenamed: { type: 'deviceRenamed', by: 'user', id, device: parrot, name: 'The old one' },
+  deviceRevoked: { type: 'deviceRevoked', by: 'backend', id, device: parrot, before: 1_700_000_000_000 },
 };
 
 export interface Sample {

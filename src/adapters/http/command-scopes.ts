@@ -29,4 +29,6 @@ export const commandScopes: { readonly [Type in Command['type']]: Scope } = {
   changeProfile: 'accounts:write',
   changeSettings: 'accounts:write',
   signOut: 'accounts:write',
+  renameDevice: 'accounts:write',
+  revokeDevice: 'accounts:write',
 };

@@ -92,6 +92,7 @@ export const reads: { readonly [Type in Query['type']]: Read } = {
     defaults: { about: '' },
   },
   account: { path: `${ofUser}/account`, scope: 'accounts:read', summary: "The user's own account, with its settings" },
+  devices: { path: `${ofUser}/devices`, scope: 'accounts:read', summary: "The user's own devices" },
   profiles: {
     path: `${ofUser}/profiles`,
     scope: 'accounts:read',

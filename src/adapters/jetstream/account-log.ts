@@ -145,7 +145,11 @@ function newsOf(subject: string, pos: number, data: Uint8Array): AccountNews | u
   const user = kind === ACCOUNT ? userOfToken(token) : undefined;
   if (!user) return undefined;
   const owned = new Uint8Array(data);
-  return { user, pos, read: () => ({ account: decodeAccountEvent(user, owned).after, pos }) };
+  const read = (): StoredAccount => {
+    const { event, after } = decodeAccountEvent(user, owned);
+    return { account: after, pos, cause: event.type };
+  };
+  return { user, pos, read };
 }
 
 function userOfToken(token: string): UserId | undefined {

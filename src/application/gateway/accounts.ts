@@ -10,6 +10,7 @@ import {
   type AccountRefusal,
   changeKey,
   decideAccount,
+  devicesIn,
   evolveAccount,
 } from '../../domain/account.ts';
 import type { UserId } from '../../domain/ids.ts';
@@ -24,6 +25,7 @@ import { Slots } from './slots.ts';
 const MAX_CACHED_BYTES = 67_108_864;
 const BYTES_PER_ACCOUNT = 600;
 const BYTES_PER_FIELD = 100;
+const BYTES_PER_DEVICE = 200;
 /** What is older is read anew: a leader that was deposed without knowing it may have told of the past. */
 const KEPT_FOR_MS = 600_000;
 /** Reads of the log under way; after a restart all devices come in at once. Beyond, they wait: one of each user who comes in. */
@@ -58,13 +60,14 @@ export class Accounts {
     maxSize: MAX_CACHED_BYTES,
     sizeCalculation: ({ account }) =>
       BYTES_PER_ACCOUNT +
+      BYTES_PER_DEVICE * (devicesIn(account).known.length + devicesIn(account).revoked.length) +
       Object.entries(account.profile.fields).reduce((sum, field) => sum + BYTES_PER_FIELD + 2 * field[1].length, 0),
     ttl: KEPT_FOR_MS,
     ttlResolution: 1_000,
   });
   readonly #reads = new Slots(MAX_READS);
   readonly #loading = new Map<UserId, Loading>();
-  #listener: ((user: UserId, account: () => Account, pos: number) => void) | undefined;
+  #listener: ((user: UserId, stored: () => StoredAccount) => void) | undefined;
   #following: { stop(): Promise<void> } | undefined;
   #stopped = false;
 
@@ -95,7 +98,7 @@ export class Accounts {
   }
 
   /** One listener: each change of an account, made here or elsewhere. The account is decoded when asked for. */
-  onChange(listener: (user: UserId, account: () => Account, pos: number) => void): void {
+  onChange(listener: (user: UserId, stored: () => StoredAccount) => void): void {
     this.#listener = listener;
   }
 
@@ -174,7 +177,7 @@ export class Accounts {
       const loading = this.#loading.get(user);
       if (loading) loading.heard = news.read();
       if (this.#known.has(user)) this.#learn(news.read());
-      this.#listener?.(user, () => news.read().account, news.pos);
+      this.#listener?.(user, () => news.read());
     } catch (error) {
       // Nobody of ours has written it: who asks for the account is told so.
       this.#known.delete(news.user);

@@ -1,5 +1,6 @@
 /** Who may come in, and stay: what the token says, and what the account has to say to it. */
 import { type Account, botTokenOf, type EntryRefusal, entryRefusalOf } from '../../domain/account.ts';
+import type { DeviceId } from '../../domain/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Identity, Tokens } from '../../ports/tokens.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -18,22 +19,26 @@ export class Identities implements Tokens {
     this.#clock = clock;
   }
 
-  /** @throws RookeryError TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, ACCOUNT_UNKNOWN, ACCOUNT_DEACTIVATED, LOG_UNAVAILABLE */
-  async verify(token: string): Promise<Identity> {
+  /**
+   * @param device from which, where it is not the token that says so
+   * @throws RookeryError TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED, DEVICE_REVOKED, ACCOUNT_UNKNOWN, ACCOUNT_DEACTIVATED,
+   *   LOG_UNAVAILABLE
+   */
+  async verify(token: string, device?: DeviceId): Promise<Identity> {
     const identity = isBotToken(token) ? await this.#bot(token) : await this.#tokens.verify(token);
-    const refusal = this.refusalBy(await this.#accounts.get(identity.user), identity);
+    const refusal = this.refusalBy(await this.#accounts.get(identity.user), identity, device ?? identity.device);
     if (refusal) throw refusedEntry(refusal);
     return identity;
   }
 
   /** By what is known now; undefined also where nothing is. */
-  refusalOf(identity: Identity): EntryRefusal | undefined {
+  refusalOf(identity: Identity, device: DeviceId): EntryRefusal | undefined {
     const account = this.#accounts.peek(identity.user);
-    return account && this.refusalBy(account, identity);
+    return account && this.refusalBy(account, identity, device);
   }
 
-  refusalBy(account: Account, { credential }: Identity): EntryRefusal | undefined {
-    return entryRefusalOf(account, credential, { at: this.#clock.nowMs(), isOpen: this.#accounts.isOpen });
+  refusalBy(account: Account, { credential }: Identity, device: DeviceId | undefined): EntryRefusal | undefined {
+    return entryRefusalOf(account, credential, { at: this.#clock.nowMs(), isOpen: this.#accounts.isOpen }, device);
   }
 
   async #bot(token: string): Promise<Identity> {

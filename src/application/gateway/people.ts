@@ -1,9 +1,10 @@
 /** What a client may do to its own account, and ask of others'. */
-import type { Account, AccountCommand } from '../../domain/account.ts';
+import { type Account, type AccountCommand, devicesIn } from '../../domain/account.ts';
 import type { ClientMsgId, UserId } from '../../domain/ids.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Appended } from '../../ports/conversation-log.ts';
 import type { OwnAccount, OwnAccountCommand, Profiles, PublicProfile } from '../../protocol/account-frames.ts';
+import type { DeviceList } from '../../protocol/frames.ts';
 import type { Accounts } from './accounts.ts';
 
 export class People {
@@ -31,6 +32,11 @@ export class People {
     return { profiles: accounts.filter(({ state }) => state !== 'none').map(publicProfileOf) };
   }
 
+  /** @throws RookeryError LOG_UNAVAILABLE */
+  async devices(user: UserId): Promise<DeviceList> {
+    return { devices: devicesIn(await this.#accounts.get(user)).known };
+  }
+
   #changeOf(id: ClientMsgId, command: OwnAccountCommand): AccountCommand {
     const by = { by: 'user', id } as const;
     switch (command.type) {
@@ -40,6 +46,10 @@ export class People {
         return { type: 'changeSettings', ...by, settings: command.settings };
       case 'signOut':
         return { type: 'signOut', ...by, before: this.#clock.nowMs() };
+      case 'renameDevice':
+        return { type: 'renameDevice', ...by, device: command.device, name: command.name };
+      case 'revokeDevice':
+        return { type: 'revokeDevice', ...by, device: command.device, before: this.#clock.nowMs() };
     }
   }
 }

@@ -35,6 +35,8 @@ export class Requests {
     switch (query.type) {
       case 'account':
         return people.own(user);
+      case 'devices':
+        return people.devices(user);
       case 'profiles':
         return people.profiles(query.users);
       case 'conversation':

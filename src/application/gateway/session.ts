@@ -20,6 +20,7 @@ import { parseClientFrame, requestIdOf } from '../../protocol/validation.ts';
 import type { Delivery } from '../delivery/delivery.ts';
 import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
+import type { DeviceRegister } from './device-register.ts';
 import type { Identities } from './identities.ts';
 import type { Requests } from './requests.ts';
 import type { RetryPace } from './retry-pace.ts';
@@ -51,6 +52,7 @@ export interface SessionParts {
   readonly sessions: Sessions;
   readonly identities: Identities;
   readonly pace: RetryPace;
+  readonly devices: DeviceRegister;
   readonly clock: Clock;
   readonly frameOnWire: FrameOnWire;
   readonly limits: SessionLimits;
@@ -214,7 +216,7 @@ export class Session implements RegisteredSession {
   #greet(hello: HelloFrame): void {
     if (this.#state !== 'new') throw new RookeryError('BAD_REQUEST', 'the session has begun already');
     this.#state = 'greeting';
-    this.#parts.identities.verify(hello.token).then(
+    this.#parts.identities.verify(hello.token, hello.device).then(
       (identity) => {
         if (this.#state !== 'greeting') return;
         const { device } = identity;
@@ -238,11 +240,12 @@ export class Session implements RegisteredSession {
     );
   }
 
-  #begin({ id, device, resume, onGap }: HelloFrame, identity: Identity): void {
-    const { sessions, delivery, clock, limits, identities } = this.#parts;
+  #begin(hello: HelloFrame, identity: Identity): void {
+    const { id, device, resume, onGap } = hello;
+    const { sessions, delivery, clock, limits, identities, devices } = this.#parts;
     const { user, expiresAt } = identity;
     // What has happened to the account since it was asked is told to sessions that are known.
-    const refusal = identities.refusalOf(identity);
+    const refusal = identities.refusalOf(identity, device);
     if (refusal) return this.end(refusal, 'the account has changed');
     this.identity = identity;
     this.user = user;
@@ -254,6 +257,7 @@ export class Session implements RegisteredSession {
     sessions.add(this);
     this.#write({ t: 'welcome', id, session: this.id, user, device, serverTime: clock.nowMs(), limits });
     this.#attachment = delivery.attach({ user, device, connection: this.connection }, resume, onGap);
+    devices.arrived(identity, hello);
   }
 
   #refuse(id: number | undefined, { code, message, retryable, retryAfterMs }: RookeryError): void {

@@ -100,9 +100,12 @@ export class Sessions {
   }
 
   /** Ends those of a user that may not stay. */
-  review(user: UserId, refusalOf: (identity: Identity) => (CloseReason & ErrorCode) | undefined): void {
+  review(
+    user: UserId,
+    refusalOf: (identity: Identity, device: DeviceId | undefined) => (CloseReason & ErrorCode) | undefined,
+  ): void {
     for (const session of [...(this.#byDevice.get(user)?.values() ?? [])]) {
-      const refusal = session.identity && refusalOf(session.identity);
+      const refusal = session.identity && refusalOf(session.identity, session.device);
       if (refusal) session.end(refusal, `ended: ${refusal.toLowerCase().replaceAll('_', ' ')}`);
     }
   }

@@ -1,0 +1,32 @@
+/** The gateway's part about people: who they are, who may come in, from which devices. */
+import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
+import type { Nats } from '../adapters/jetstream/connect.ts';
+import type { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
+import type { JwtTokens } from '../adapters/jwt/tokens.ts';
+import { Accounts } from '../application/gateway/accounts.ts';
+import { DeviceRegister } from '../application/gateway/device-register.ts';
+import { Identities } from '../application/gateway/identities.ts';
+import { People } from '../application/gateway/people.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Log } from '../ports/log.ts';
+import type { GatewayConfig } from './configuration/gateway.ts';
+
+export interface PeopleNeeds {
+  readonly nats: Nats;
+  readonly appender: JetstreamConversationLog;
+  readonly tokens: JwtTokens;
+  readonly config: GatewayConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export function peopleOf({ nats, appender, tokens, config, clock, log }: PeopleNeeds) {
+  const { nc, js, jsm } = nats;
+  const accountLog = new JetstreamAccountLog({ nc, jsm }, appender);
+  const follower = new JetstreamAccountFollower({ nc, js, jsm, log });
+  const isOpen = config.accounts === 'open';
+  const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger: log });
+  const identities = new Identities(tokens, accounts, clock);
+  const devices = new DeviceRegister(accounts, clock, log);
+  return { accounts, people: new People(accounts, clock), identities, devices, accountLog };
+}
