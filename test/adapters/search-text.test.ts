@@ -16,7 +16,23 @@ function finds(text: string, query: string): boolean {
   clear.run();
   put.run(indexedText(text));
   const terms = new SearchTerms(query);
-  if (terms.isEmpty || match.get(terms.expression) !== 1) return false;
+  const [isNamed, isBegun] = [
+    () => [
+      ...new Set(
+        indexedText(text)
+          .toLowerCase()
+          .match(/[^\s\p{P}]+/gu) ?? [],
+      ),
+    ],
+    () => undefined,
+  ].map(
+    (words) =>
+      !terms.isEmpty &&
+      match.get(terms.expression((beginning) => words()?.filter((word) => word.startsWith(beginning)))) === 1,
+  );
+  if (isNamed !== isBegun)
+    throw new Error(`${query} in ${text}: the words it begins, one by one, are not those the index finds`);
+  if (!isNamed) return false;
   return !terms.mustBeChecked || terms.areIn(text);
 }
 

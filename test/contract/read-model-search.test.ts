@@ -103,6 +103,35 @@ t.test('of much that is not theirs a page looks at so much, says how far, and go
   });
 });
 
+t.test('the beginning of few words or of many finds all of them, and no others', async (t) => {
+  const [room] = rooms;
+  if (!room) throw new Error('a room');
+  const texts = [
+    'nest',
+    ...Array.from({ length: 70 }, (_, i) => `nest${i}`),
+    'net',
+    'nes',
+    'neſt',
+    '鸦雀',
+    '鸦',
+    '雀鸦',
+  ];
+  const events = log(
+    [room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [] }],
+    ...texts.map((text) => [room, says(alice, undefined, { body: bytes(text) })] as const),
+  );
+  withModel((model) => {
+    written(model, events);
+    const textsFound = (words: string): string[] =>
+      found(model, alice, { words }).map(({ entry }) => ('body' in entry ? Buffer.from(entry.body).toString() : ''));
+    const begun = (beginning: string) => texts.filter((text) => text.replace('ſ', 's').startsWith(beginning)).reverse();
+    for (const few of ['nest6', 'net', 'nest69']) t.same(textsFound(few), begun(few), few);
+    for (const many of ['nest', 'nes', 'ne']) t.same(textsFound(many), begun(many), many);
+    t.same(textsFound('nestling'), []);
+    t.same(textsFound('鸦'), ['雀鸦', '鸦', '鸦雀']);
+  });
+});
+
 t.test('what is no text, encrypted, or no UTF-8 is not searched', async (t) => {
   const [room] = rooms;
   if (!room) throw new Error('a room');

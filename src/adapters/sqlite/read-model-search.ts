@@ -5,6 +5,7 @@ import {
   CLOCK_SLACK_MS,
   MAX_PAGE_BYTES,
   MAX_SEARCHED_ENTRIES,
+  type ReadQueries,
   type Search,
   type SearchPart,
 } from '../../ports/read-queries.ts';
@@ -17,6 +18,13 @@ import { roomToken, SearchTerms, senderToken, textOf } from './search-text.ts';
  * one; of fewer, their conversations are part of the search, so that a large log with little of theirs costs little.
  */
 const MAX_ROOM_TERMS = 64;
+/**
+ * So many words that begin alike are looked for each by itself: their lists are read from the end as far as the page needs. Of more, and
+ * of all, the index makes one list first, some 130 ns a message.
+ */
+const MAX_BEGUN_WORDS = 64;
+/** Behind all that goes on from a word, and before: between the word and its first letter or digit more. */
+const [LAST, BEFORE_MORE] = ['\u{10ffff}', '!'];
 
 interface Stay {
   readonly conversation: number;
@@ -36,14 +44,23 @@ export class ReadModelSearch {
   readonly #sql: ReturnType<typeof prepare>;
 
   constructor(db: Database.Database) {
+    db.exec(WORDS_TABLE);
     this.#sql = prepare(db);
+    this.search = db.transaction((...question: Parameters<ReadQueries['search']>) => this.#search(...question));
   }
 
-  search(user: UserId, search: Search, before: number, limit: number): SearchPart {
+  /** A page is one transaction: each statement for itself would take and give back the file's lock. */
+  readonly search: ReadQueries['search'];
+
+  #search(user: UserId, search: Search, before: number, limit: number): SearchPart {
     const terms = new SearchTerms(search.words);
     const stays = this.#staysOf(user, search.conversation);
     if (terms.isEmpty || stays.size === 0) return { hits: [], searchedTo: 0 };
-    const match = matchOf(terms, search, stays);
+    const match = matchOf(
+      terms.expression((beginning) => this.#begunWith(beginning)),
+      search,
+      stays,
+    );
     const start = search.until === undefined ? before : Math.min(before, this.#behind(search.until + CLOCK_SLACK_MS));
     const oldest = (search.since ?? 0) - CLOCK_SLACK_MS;
     const wanted = (row: Candidate): boolean =>
@@ -63,6 +80,16 @@ export class ReadModelSearch {
       if (found.length === limit || looked === MAX_SEARCHED_ENTRIES) return { found, searchedTo: row.pos };
     }
     return { found, searchedTo: 0 };
+  }
+
+  /** Each is found by looking behind the one before. */
+  #begunWith(beginning: string): string[] | undefined {
+    const words: string[] = [];
+    for (let from = beginning; ; from = words.at(-1) + BEFORE_MORE) {
+      const word = this.#sql.nextWord.get(from, beginning + LAST) as string | undefined;
+      if (word === undefined) return words;
+      if (words.push(word) > MAX_BEGUN_WORDS) return undefined;
+    }
   }
 
   #textAt(pos: number): string {
@@ -113,13 +140,13 @@ export class ReadModelSearch {
 }
 
 /** Who is looked for, and where, is part of what the index is asked: then it lists none that are not wanted. */
-function matchOf(terms: SearchTerms, { by }: Search, stays: ReadonlyMap<number, unknown>): string {
+function matchOf(expression: string, { by }: Search, stays: ReadonlyMap<number, unknown>): string {
   const rooms = stays.size <= MAX_ROOM_TERMS ? [...stays.keys()] : [];
   const parts = [
     ...(rooms.length > 0 ? [`(${rooms.map((key) => `"${roomToken(key)}"`).join(' OR ')})`] : []),
     ...(by === undefined ? [] : [`"${senderToken(by)}"`]),
   ];
-  return [...parts, terms.expression].join(' AND ');
+  return [...parts, expression].join(' AND ');
 }
 
 function isWanted(row: Candidate, { by, since, until }: Search, stays: ReadonlyMap<number, readonly Stay[]>): boolean {
@@ -128,6 +155,9 @@ function isWanted(row: Candidate, { by, since, until }: Search, stays: ReadonlyM
   if (until !== undefined && row.at > until) return false;
   return stays.get(row.conversation)?.some(({ from, to }) => from <= row.n && row.n <= to) ?? false;
 }
+
+/** What is in the index, word by word. */
+const WORDS_TABLE = `CREATE VIRTUAL TABLE IF NOT EXISTS temp.message_word USING fts5vocab('main', 'message_text', 'instance')`;
 
 const STAYS = `
   SELECT conversation, sees_from AS "from", ${Number.MAX_SAFE_INTEGER} AS "to" FROM stay WHERE user = :user
@@ -144,6 +174,7 @@ const prepare = (db: Database.Database) => ({
      FROM message_text CROSS JOIN entry ON entry.pos = message_text.rowid
      WHERE message_text MATCH ? AND message_text.rowid < ? ORDER BY message_text.rowid DESC`,
   ),
+  nextWord: db.prepare('SELECT term FROM temp.message_word WHERE term >= ? AND term < ? LIMIT 1').pluck(),
   lastPos: db.prepare('SELECT coalesce(max(pos), 0) FROM entry').pluck(),
   firstFrom: db.prepare('SELECT pos, at FROM entry WHERE pos >= ? ORDER BY pos LIMIT 1'),
   entryAt: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),

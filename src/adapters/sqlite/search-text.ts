@@ -117,20 +117,13 @@ export class SearchTerms {
     return this.#runs.length === 0;
   }
 
-  /** As an expression of FTS5. Terms hold letters and digits only and stand in quotes: there is no syntax to break out of. */
-  get expression(): string {
-    return this.#runs.map((run, i) => this.#term(run, this.#isOpen && i === this.#runs.length - 1)).join(' AND ');
-  }
-
-  #term({ text, isPaired }: Run, isBeginning: boolean): string {
-    if (!isPaired) return `"${text}"${isBeginning ? '*' : ''}`;
-    const pairs = pairsOf(text);
-    // Of the last pair there is only one character: one that begins a pair, or stands alone.
-    if (pairs.length === 1) return `"${text}"*`;
-    return pairs
-      .slice(0, -1)
-      .map((pair) => `"${pair}"`)
-      .join(' AND ');
+  /**
+   * As an expression of FTS5. Terms hold letters and digits only and stand in quotes: there is no syntax to break out of.
+   * @param begunWith the words of the index that begin like this; undefined: too many to be named one by one
+   */
+  expression(begunWith: (beginning: string) => readonly string[] | undefined): string {
+    const isBeginning = (i: number): boolean => this.#isOpen && i === this.#runs.length - 1;
+    return this.#runs.map((run, i) => termOf(run, isBeginning(i), begunWith)).join(' AND ');
   }
 
   /**
@@ -186,6 +179,22 @@ export class SearchTerms {
     return found;
   }
 }
+
+function termOf(
+  { text, isPaired }: Run,
+  isBeginning: boolean,
+  begunWith: (beginning: string) => readonly string[] | undefined,
+): string {
+  const pairs = isPaired ? pairsOf(text) : [text];
+  if (pairs.length > 1) return allOf(pairs.slice(0, -1));
+  // Of the last pair there is only one character: one that begins a pair, or stands alone.
+  if (!isPaired && !isBeginning) return `"${text}"`;
+  const words = begunWith(text);
+  if (!words) return `"${text}"*`;
+  return words.length === 0 ? `"${text}"` : `(${words.map((word) => `"${word}"`).join(' OR ')})`;
+}
+
+const allOf = (pairs: readonly string[]): string => pairs.map((pair) => `"${pair}"`).join(' AND ');
 
 function merged(ranges: [number, number][]): [number, number][] {
   const result: [number, number][] = [];
