@@ -4,7 +4,7 @@ import type { ConversationId, UserId } from '../domain/ids.ts';
 import { initialReadMark } from '../domain/read-mark.ts';
 import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../ports/fan-out-state.ts';
 
-const key = (...parts: string[]): string => parts.map((part) => `${part.length}:${part}`).join('');
+const key = (one: string, other: string, last = ''): string => `${one.length}:${one}${other.length}:${other}${last}`;
 
 export class MemoryFanOutState implements FanOutLookup {
   readonly #conversations = new Map<ConversationId, FoldedConversation>();

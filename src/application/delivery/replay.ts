@@ -52,16 +52,18 @@ export class Replay {
   }
 
   async #replay(log: LogReader, end: number, device: Device): Promise<'done' | 'gone'> {
-    const groups = new Set<ConversationId>();
+    const own = new Set<ConversationId>();
     for await (const records of log.readParts(1, end)) {
       if (device.isGone) return 'gone';
       for (const record of records) {
-        if (!isUnreadable(record) && names(record.event, device.user)) groups.add(record.conversation);
+        if (isUnreadable(record) || own.has(record.conversation)) continue;
+        const { conversation, event } = record;
+        if (names(event, device.user) || isOf(conversation, device.user)) own.add(conversation);
       }
     }
     const state = new MemoryFanOutState();
     for (let from = 1; from <= end; ) {
-      const reached = await this.#fold(log, { from, end }, state, groups, device);
+      const reached = await this.#fold(log, { from, end }, state, own, device);
       if (device.isGone) return 'gone';
       from = reached + 1;
       if (device.isFull && (await this.#turns.without(() => drained(device))) === 'gone') return 'gone';
@@ -74,7 +76,7 @@ export class Replay {
     log: LogReader,
     { from, end }: { readonly from: number; readonly end: number },
     state: MemoryFanOutState,
-    groups: ReadonlySet<ConversationId>,
+    own: ReadonlySet<ConversationId>,
     device: Device,
   ): Promise<number> {
     let portion: LogEvent[] = [];
@@ -92,7 +94,7 @@ export class Replay {
       for (const record of records) {
         if (device.isGone) return record.pos;
         if (isUnreadable(record)) continue;
-        if (groups.has(record.conversation) || isOf(record.conversation, device.user)) {
+        if (own.has(record.conversation)) {
           portion.push(record);
           bytes += 'body' in record.event ? record.event.body.length : 0;
         }
