@@ -2,7 +2,7 @@
  * `make bench`: measures a whole deployment beside the limits of the same run, prints a table with ratios, and writes
  * bench/results/latest.json. README.md says what each row does and how to read it.
  */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus, platform, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -41,6 +41,7 @@ const UNDISTURBED_CORES = 0.1;
 const USAGE = `Usage: make bench ARGS="…", or: node bench/main.ts …
   --rows a,b    only these rows and their limits (latest.json is left alone)
   --seconds n   measured of each row, after its warm-up; default 6
+  --merge       puts rows asked for by --rows into latest.json, in place of those of their names
   --quick       2 seconds a row and a short warm-up: a look, no result (latest.json is left alone)
   --profile     CPU profiles of gateway, worker and generator; prints where their time went
   --help
@@ -50,6 +51,7 @@ const { values: flags } = parseArgs({
   options: {
     rows: { type: 'string' },
     seconds: { type: 'string' },
+    merge: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -89,7 +91,10 @@ async function main(): Promise<number> {
     console.error(`Other programs took more than ${UNDISTURBED_CORES} cores beside: ${disturbed.join(', ')}`);
   }
   if (failed.length > 0) console.error(`Not measured: ${failed.join(', ')}`);
-  if (!wanted && !flags.quick && !flags.profile && failed.length === 0) write(machine);
+  if (!flags.quick && !flags.profile && failed.length === 0) {
+    if (!wanted) write({ machine, rows: rows.map(rounded) });
+    else if (flags.merge) write(merged(machine));
+  }
   return wrong.length + failed.length > 0 ? 1 : 0;
 }
 
@@ -180,10 +185,23 @@ async function describeMachine(): Promise<string> {
   return `${cpus().length} × ${cpu?.model.trim()}, ${memoryGiB} GiB, ${system}, Node ${process.versions.node}, nats-server ${version}`;
 }
 
+interface Results {
+  readonly machine: string;
+  readonly rows: readonly Row[];
+}
+
+/** The rows of this run in those of the last whole one; measured on another machine, a row names it. */
+function merged(machine: string): Results {
+  const before = JSON.parse(readFileSync(RESULTS, 'utf8')) as Results;
+  const measured = rows.map((row): Row => ({ ...rounded(row), ...(machine !== before.machine && { machine }) }));
+  const kept = before.rows.filter(({ name }) => !measured.some((row) => row.name === name));
+  return { machine: before.machine, rows: [...kept, ...measured] };
+}
+
 /** Whole or not at all. */
-function write(machine: string): void {
+function write(results: Results): void {
   mkdirSync(join(RESULTS, '..'), { recursive: true });
-  writeFileSync(`${RESULTS}.tmp`, `${JSON.stringify({ machine, rows: rows.map(rounded) }, null, 2)}\n`);
+  writeFileSync(`${RESULTS}.tmp`, `${JSON.stringify(results, null, 2)}\n`);
   renameSync(`${RESULTS}.tmp`, RESULTS);
   console.log(`written: ${RESULTS}`);
 }

@@ -30,6 +30,8 @@ export interface Row {
   /** What the row must reach. */
   readonly must?: string;
   readonly isMet?: boolean;
+  /** Where it was measured, if not where the others of latest.json were. */
+  readonly machine?: string;
 }
 
 /** One bound of a row. */
