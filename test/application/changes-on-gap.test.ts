@@ -133,6 +133,20 @@ t.test('further behind than is read for one device it asks as well; the log is n
   t.equal(connection.positions.length, 128, 'what was read before came as entries: two portions');
 });
 
+t.test('out of the ring it is sent no more than asking would cost; who wants a replay gets all of it', async (t) => {
+  const attach = await scene(t, stored(5_000), [new ScriptedLog(5_000)], {
+    ringMaxEntries: 10_000,
+    ringMaxBytes: 10_000_000,
+  });
+  const asks = attach({ epoch: 'e1.1-1', seq: 1 }, 'changes');
+  const reads = attach({ epoch: 'e1.1-1', seq: 1 });
+  await eventually(() => asks.cursor?.seq === 5_001 && reads.cursor?.seq === 5_001, 'the end');
+  t.same([asks.resyncs, reads.resyncs], [['TOO_FAR_BEHIND'], []]);
+  t.equal(reads.positions.length, 5_000);
+  t.ok(asks.positions.length >= 1_000 && asks.positions.length < 5_000, `${asks.positions.length} came as entries`);
+  t.same(asks.positions, reads.positions.slice(0, asks.positions.length), 'from the beginning, in order');
+});
+
 t.test('a cursor says as of when, once the checkpoints have passed what the log had', async (t) => {
   const inbox = stored(2);
   const before = Date.now();

@@ -50,7 +50,7 @@ export class ColdReader {
       for (;;) {
         if (device.isGone) return 'gone';
         if (device.isFull) return 'full';
-        if (device.coldEntries >= this.#parts.limits.maxColdEntries) return 'TOO_FAR_BEHIND';
+        if (device.shouldAsk || device.coldEntries >= this.#parts.limits.maxColdEntries) return 'TOO_FAR_BEHIND';
         const before = device.at;
         const found = await this.#readPortion(device, inbox);
         if (found === 'beyond retention') return 'CURSOR_TOO_OLD';
@@ -80,6 +80,7 @@ export class ColdReader {
       if (run) connection.write(run.wire(connection.codec));
       device.moveTo(device.stream, message.seq);
       device.coldEntries += 1;
+      device.caughtUpRecords += 1;
     }
     return 'more';
   }

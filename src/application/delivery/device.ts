@@ -6,6 +6,12 @@ import type { ConnectedDevice } from './parts.ts';
 import type { Run } from './run.ts';
 
 /**
+ * Records a device that can ask for changes is sent on its way, out of the ring or below it. Beyond, asking takes less time than
+ * they do, and shows an app what it wants to show.
+ */
+const MAX_RECORDS_BEFORE_CHANGES = 1_000;
+
+/**
  * - `waiting` for a tail, or for its socket to drain
  * - `queued` for its next portion out of the ring
  * - `busy`: something asynchronous (a cold read, a replay) brings it on, and alone moves it
@@ -32,6 +38,8 @@ export class Device {
   ringPosition = -1;
   /** Records read for it from the stream, and resyncs begun, since it was last live. */
   coldEntries = 0;
+  /** Records written to it since it was last live. */
+  caughtUpRecords = 0;
   resyncs = 0;
   /** When it last got a cursor: milliseconds since 1970. */
   cursorAt = 0;
@@ -64,6 +72,17 @@ export class Device {
   /** Its socket has taken too little of what was written: nothing more before it has drained. */
   get isFull(): boolean {
     return this.connection.bufferedBytes > this.#maxBufferedBytes;
+  }
+
+  /** What it has been sent is enough: it is to ask for the rest. */
+  get shouldAsk(): boolean {
+    return this.onGap === 'changes' && this.caughtUpRecords >= MAX_RECORDS_BEFORE_CHANGES;
+  }
+
+  /** It lacks nothing of what was to be caught up with. */
+  hasCaughtUp(): void {
+    this.coldEntries = 0;
+    this.caughtUpRecords = 0;
   }
 
   /** The tail was lost in which `at` was reached: what that place is now must be found out. */

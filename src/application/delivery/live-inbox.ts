@@ -69,7 +69,7 @@ export class LiveInbox {
   /** Only for a device that lacks nothing up to `seq`, in the turn in which that was seen. */
   goLive(device: Device): void {
     device.state = 'live';
-    device.coldEntries = 0;
+    device.hasCaughtUp();
     device.resyncs = 0;
     const devices = this.#live.get(device.token);
     if (devices) devices.push(device);

@@ -227,11 +227,13 @@ export class StreamDelivery {
   #catchUp(device: Device): void {
     const inbox = this.#inbox;
     if (device.stream !== inbox?.stream || device.isFull || !inbox.ring.covers(device.at)) return this.#goOn(device);
+    if (device.shouldAsk) return this.#work(device, async () => 'TOO_FAR_BEHIND');
     const { connection, token } = device;
     const { runs, seq, position, more } = inbox.ring.after(token, device.at, CATCH_UP_CHUNK_BYTES, device.ringPosition);
     // The user has nothing else up to the tail, so it is the tail's position that was reached.
     device.at = more ? seq : Math.max(device.at, inbox.seq);
     device.ringPosition = position;
+    device.caughtUpRecords += runs.length;
     device.cursorAt = Date.now();
     connection.write(joinRuns(runs, connection.codec, inbox.cursorWireFor(device)));
     if (more) this.#enqueue(device);
@@ -283,7 +285,7 @@ export class StreamDelivery {
       if (device.isGone) return 'gone';
       device.write({ t: 'resync', reason, by: 'changes', reached: encodeReached(positions) });
     }
-    device.coldEntries = 0;
+    device.hasCaughtUp();
     const inbox = this.#inbox;
     if (device.stream === inbox?.stream) inbox.writeCursor(device);
     return 'reached';
