@@ -20,6 +20,8 @@ export type ProfileDir = string | undefined;
 export interface Deployment {
   readonly url: string;
   readonly secretFile: string;
+  /** For what a row writes past the gateway. */
+  readonly log: TestNats;
   /** Process ids by role. */
   readonly pids: Readonly<Record<'gateway' | 'worker' | 'nats', number>>;
   stop(): Promise<void>;
@@ -30,6 +32,8 @@ export interface DeploymentOptions {
   /** Over the gateway's defaults. */
   readonly limits?: Readonly<Record<string, number>>;
   readonly profileDir: ProfileDir;
+  /** Whether there is a read-model worker as well. Default: no. */
+  readonly isRead?: boolean;
 }
 
 /** nats-server with the streams of production, in a folder that goes with it. */
@@ -40,7 +44,7 @@ export async function startLog(profile: DurabilityProfile): Promise<TestNats> {
 }
 
 /** Resolves when the gateway says that it is ready. */
-export async function deploy({ profile, limits = {}, profileDir }: DeploymentOptions): Promise<Deployment> {
+export async function deploy({ profile, limits = {}, profileDir, isRead }: DeploymentOptions): Promise<Deployment> {
   const nats = await startLog(profile);
   const { dataDir, server } = nats;
   const secretFile = join(dataDir, 'jwt-secret');
@@ -53,10 +57,12 @@ export async function deploy({ profile, limits = {}, profileDir }: DeploymentOpt
     return startProduct(CLI, [command, '--config', file, '--with-parent'], profilingFlags(command, profileDir));
   };
   const worker = start('fan-out-worker', { ...shared, stateDir: join(dataDir, 'fan-out') });
+  const reader = isRead ? start('read-model-worker', { ...shared, stateDir: join(dataDir, 'read-model') }) : undefined;
   const gateway = start('gateway', { ...shared, port, auth: { secretFile }, limits });
   const stop = async (): Promise<void> => {
     await gateway.stop();
     await worker.stop();
+    await reader?.stop();
     await nats.stop();
   };
   await ready(port, gateway).catch(async (error: unknown) => {
@@ -66,6 +72,7 @@ export async function deploy({ profile, limits = {}, profileDir }: DeploymentOpt
   return {
     url: `ws://127.0.0.1:${port}/v1/ws`,
     secretFile,
+    log: nats,
     pids: { gateway: pidOf(gateway), worker: pidOf(worker), nats: server.pid as number },
     stop,
   };

@@ -31,9 +31,12 @@ import {
   READ_ROWS,
   type ReadRow,
   type Row,
+  SYNC_EVENTS,
+  SYNC_ROWS,
   verdict,
 } from './rows.ts';
 import { isStopping, stopAll } from './started.ts';
+import { measureSyncing } from './syncing.ts';
 
 const RESULTS = join(import.meta.dirname, 'results', 'latest.json');
 /** What a desktop or a monitor takes in the background; beyond, a row is no measurement of ours alone. */
@@ -58,7 +61,10 @@ const { values: flags } = parseArgs({
   },
 });
 const EXTRA_NAMES = [...EXTRA_LIVE_ROWS, ...EXTRA_CATCH_UP_ROWS].map(({ name }) => name);
-const NAMES = [...[...LIVE_ROWS, IDLE, ...CATCH_UP_ROWS, ...READ_ROWS].map(({ name }) => name), ...EXTRA_NAMES];
+const NAMES = [
+  ...[...LIVE_ROWS, IDLE, ...CATCH_UP_ROWS, ...READ_ROWS, ...SYNC_ROWS].map(({ name }) => name),
+  ...EXTRA_NAMES,
+];
 const ROWS_TEXT = `Rows: ${NAMES.join(', ')}\n(the last ${EXTRA_NAMES.length} only when asked for)`;
 
 const rows: Row[] = [];
@@ -117,7 +123,18 @@ async function measureAll(isWanted: (name: string) => boolean, timing: { warmupM
   const reads = READ_ROWS.filter(({ name }) => isWanted(name));
   const [rebuild] = reads.filter(({ name }) => name === 'read-rebuild');
   if (rebuild) await attempt(rebuild.name, timing, async () => add(await measureRebuild(), rebuild.musts));
+  if (SYNC_ROWS.some(({ name }) => isWanted(name))) await attempt('first-sync', timing, addSyncing);
   if (reads.length > (rebuild ? 1 : 0)) await attempt('read-ingest', timing, async () => addReads(reads));
+}
+
+/** One deployment for all of them; what stands beside another comes first. */
+async function addSyncing(): Promise<void> {
+  const measured = await measureSyncing(flags.quick ? SYNC_EVENTS / 10 : SYNC_EVENTS);
+  for (const one of measured.toReversed()) {
+    const { musts = [], limit } = SYNC_ROWS.find(({ name }) => name === one.name) ?? {};
+    if (limit === undefined) add(one, musts);
+    else add(one, musts, limit);
+  }
 }
 
 /** Whatever is asked for, a file is filled for it. */

@@ -208,6 +208,15 @@ export const READ_ROWS: readonly ReadRow[] = [
   { name: 'read-search', musts: [{ of: 'p99Ms', most: 200 }] },
   { name: 'read-rebuild', musts: [{ of: 'value', least: 100_000 }] },
 ];
+/** A user with 1,000 conversations, through SDK and gateway. `-tenth`: with a tenth of the past. All three in one deployment. */
+export const SYNC_ROWS: readonly ReadRow[] = [
+  { name: 'first-sync', musts: [{ of: 'p99Ms', most: 300 }], limit: 'first-sync-tenth' },
+  { name: 'first-sync-tenth', musts: [] },
+  { name: 'far-behind', musts: [] },
+];
+/** Messages behind that user; of a quick look a tenth. */
+export const SYNC_EVENTS = 1_000_000;
+
 /** Messages behind the file that is asked; of a quick look a tenth. */
 export const READ_EVENTS = 1_100_000;
 
