@@ -1,30 +1,72 @@
-/** How far something has come, on stderr: a bar that is drawn over and over on a terminal, else a line now and then. */
+/** How far something has come, with its rate and the time left: a bar on stderr, drawn over and over. Nothing where that is no terminal. */
 const BAR_CHARS = 30;
 const DRAW_EVERY_MS = 100;
-const LINE_EVERY_MS = 5_000;
 
 export class ProgressBar {
   readonly #what: string;
   readonly #from: number;
+  readonly #unit: string;
   readonly #startedMs = performance.now();
   #toldMs = Number.NEGATIVE_INFINITY;
+  #isDone = false;
 
-  /** @param from where it begins; @param what stands before the bar */
-  constructor(what: string, from: number) {
+  /** @param from where it begins; @param what stands before the bar; @param unit what is counted, or `bytes` */
+  constructor(what: string, from: number, unit = 'events') {
     this.#what = what;
     this.#from = from;
+    this.#unit = unit;
   }
 
   at(position: number, end: number): void {
     const nowMs = performance.now();
-    const isTerminal = process.stderr.isTTY === true;
-    if (position < end && nowMs - this.#toldMs < (isTerminal ? DRAW_EVERY_MS : LINE_EVERY_MS)) return;
+    if (process.stderr.isTTY !== true || this.#isDone) return;
+    if (position < end && nowMs - this.#toldMs < DRAW_EVERY_MS) return;
     this.#toldMs = nowMs;
+    this.#isDone = position >= end;
     const share = end === this.#from ? 1 : (position - this.#from) / (end - this.#from);
-    const perSecond = Math.round((position - this.#from) / Math.max(0.001, (nowMs - this.#startedMs) / 1_000));
+    const perSecond = (position - this.#from) / Math.max(0.001, (nowMs - this.#startedMs) / 1_000);
     const filled = Math.round(share * BAR_CHARS);
-    const bar = isTerminal ? `[${'█'.repeat(filled)}${' '.repeat(BAR_CHARS - filled)}] ` : '';
-    const text = `${this.#what}  ${bar}${Math.floor(share * 100)} %  ${position} of ${end}  ${perSecond} events/s`;
-    process.stderr.write(isTerminal ? `\r\x1b[2K${text}${position < end ? '' : '\n'}` : `${text}\n`);
+    const bar = `[${'█'.repeat(filled)}${' '.repeat(BAR_CHARS - filled)}]`;
+    const left = this.#isDone || perSecond === 0 ? '' : `  ${shownSeconds((end - position) / perSecond)} left`;
+    const text = `${this.#what}  ${bar} ${Math.floor(share * 100)} %  ${this.#counted(position, end, perSecond)}${left}`;
+    process.stderr.write(`\r\x1b[2K${text}${this.#isDone ? '\n' : ''}`);
+  }
+
+  #counted(position: number, end: number, perSecond: number): string {
+    if (this.#unit !== 'bytes') return `${position} of ${end}  ${Math.round(perSecond)} ${this.#unit}/s`;
+    const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+    return `${mib(position)} of ${mib(end)} MiB  ${mib(perSecond)} MiB/s`;
+  }
+}
+
+const shownSeconds = (seconds: number): string =>
+  seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+
+/** A bar a step, one after the other. */
+export class StepBars {
+  readonly #unit: string;
+  #step = '';
+  #bar: ProgressBar | undefined;
+  readonly #ms = new Map<string, number>();
+  #sinceMs = performance.now();
+
+  constructor(unit: string) {
+    this.#unit = unit;
+  }
+
+  at({ step, done, total, unit }: { step: string; done: number; total: number; unit?: string }): void {
+    if (step !== this.#step || !this.#bar) {
+      this.#step = step;
+      this.#bar = new ProgressBar(step, 0, unit ?? this.#unit);
+    }
+    this.#bar.at(done, total);
+    const nowMs = performance.now();
+    this.#ms.set(step, (this.#ms.get(step) ?? 0) + nowMs - this.#sinceMs);
+    this.#sinceMs = nowMs;
+  }
+
+  /** How long each step took, so far. */
+  get seconds(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#ms].map(([step, ms]) => [step, Math.round(ms) / 1_000]));
   }
 }

@@ -8,6 +8,8 @@ import { registerCluster } from './cluster.ts';
 import { registerConfig } from './config.ts';
 import { registerDead } from './dead.ts';
 import { registerDev } from './dev.ts';
+import { registerExport } from './export.ts';
+import { registerImport } from './import.ts';
 import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
@@ -44,6 +46,8 @@ registerConfig(program);
 registerDead(program);
 registerReadModel(program);
 registerTail(program);
+registerExport(program);
+registerImport(program);
 
 // A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
 let readerIsGone = false;

@@ -71,6 +71,10 @@ export const errorCodes = {
   STREAM_MISSING: { status: 500, retry: false },
   STATE_FILE_UNUSABLE: { status: 500, retry: false },
   TERM_LOST: { status: 500, retry: true },
+  ARCHIVE_DAMAGED: { status: 500, retry: false },
+  ARCHIVE_UNSUPPORTED: { status: 500, retry: false },
+  FILE_UNUSABLE: { status: 500, retry: true },
+  IMPORT_MISMATCH: { status: 409, retry: false },
   EVENT_UNREADABLE: { status: 500, retry: false },
 } as const satisfies Record<string, { readonly status: number; readonly retry: boolean }>;
 

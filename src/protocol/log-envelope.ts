@@ -40,7 +40,7 @@ export function opened(data: Uint8Array, upcasters = UPCASTERS): EventFields {
   const { v, ...fields } = value as Record<string, unknown>;
   const newest = upcasters.length + 1;
   if (v === newest) return fields;
-  if (!Number.isSafeInteger(v) || (v as number) < 1) throw unreadable(`schema version ${String(v)} is none`);
+  if (!Number.isSafeInteger(v) || (v as number) < 1) throw unreadable(`schema version ${String(v)} is not known`);
   if ((v as number) > newest) {
     throw unreadable(`schema version ${String(v)} is newer than ${newest}, the newest that is known here`);
   }

@@ -10,6 +10,8 @@ export interface Delivery {
   readonly consumerSeq: number;
   /** When the stream stored it: milliseconds since 1970. */
   readonly atMs: number;
+  /** What matches and is still to come, as the server knew then. */
+  readonly pending: number;
 }
 
 export function parseDelivery(reply: string): Delivery | undefined {
@@ -22,6 +24,7 @@ export function parseDelivery(reply: string): Delivery | undefined {
     consumerSeq: Number(tokens[first + 2]),
     // The last six digits are below a millisecond; cut off as text, since the whole is beyond a double's exact range.
     atMs: Number(nanos.slice(0, -6)),
+    pending: Number(tokens[first + 4]),
   };
 }
 

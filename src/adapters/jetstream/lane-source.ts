@@ -13,6 +13,7 @@ import { answered } from './answered.ts';
 import { parseDelivery } from './delivery-subject.ts';
 import type { DerivedStreams } from './derived-streams.ts';
 import { logRecordOf } from './log-record.ts';
+import { happenedAtMs } from './original-time.ts';
 import { infoOf } from './stream-info.ts';
 
 export const FAN_OUT_DURABLE = 'fan-out';
@@ -160,7 +161,8 @@ export class JetstreamLaneSource implements LaneSource {
     // A redelivery of what is in work: its ack is still to come.
     if (delivery.streamSeq <= this.#lastPos) return;
     this.#lastPos = delivery.streamSeq;
-    const record = logRecordOf(message.subject, delivery.streamSeq, delivery.atMs, message.data);
+    const at = happenedAtMs(message.data, delivery.atMs);
+    const record = logRecordOf(message.subject, delivery.streamSeq, at, message.data);
     this.#buffer.push({ record, reply: message.reply as string, bytes: message.data.length });
     this.#pullIfLow();
   }

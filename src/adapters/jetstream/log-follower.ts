@@ -7,6 +7,7 @@ import type { Log } from '../../ports/log.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { storedAtMs } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
+import { happenedAtMs } from './original-time.ts';
 import { infoOf } from './stream-info.ts';
 import { StreamTail } from './stream-tail.ts';
 
@@ -36,7 +37,8 @@ export class JetstreamLogFollower implements LogFollower {
     const { epoch } = await this.#info();
     const tail = new StreamTail<LogRecord>({
       ...{ nc, js, jsm, log, name: this.#stream, epoch, fromSeq, onMessages, onLost },
-      read: (message) => logRecordOf(message.subject, message.seq, storedAtMs(message), message.data),
+      read: (message) =>
+        logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data),
       info: (known) => this.#info(known),
     });
     await tail.open();

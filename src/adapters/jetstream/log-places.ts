@@ -2,6 +2,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
+import { happenedAtMsIn } from './original-time.ts';
 
 export interface LogBounds {
   /** The oldest position still kept; last + 1 when nothing is. */
@@ -27,7 +28,7 @@ export async function storedTime(
   pos: number,
 ): Promise<{ readonly pos: number; readonly at: number } | undefined> {
   const found = await answered(stream, jsm.direct.getMessage(stream, { next_by_subj: '>', seq: pos }));
-  return found ? { pos: found.seq, at: found.time.getTime() } : undefined;
+  return found ? { pos: found.seq, at: happenedAtMsIn(found.header, found.time.getTime()) } : undefined;
 }
 
 /**

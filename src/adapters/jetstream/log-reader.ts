@@ -5,6 +5,7 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { storedAtMs } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
+import { happenedAtMs, happenedAtMsIn } from './original-time.ts';
 import { readSpan, readSpanParts, type SpanReaderParts } from './span-reader.ts';
 
 export interface LogReaderParts extends SpanReaderParts {
@@ -48,7 +49,9 @@ export class JetstreamLogReader implements LogReader {
       // Of any replica; one that is behind may lack it.
       const found = await jsm.direct.getMessage(this.#stream, { seq: pos });
       const message = found ?? (await jsm.streams.getMessage(this.#stream, { seq: pos }));
-      return message ? logRecordOf(message.subject, message.seq, message.time.getTime(), message.data) : undefined;
+      if (!message) return undefined;
+      const at = happenedAtMsIn(message.header, message.time.getTime());
+      return logRecordOf(message.subject, message.seq, at, message.data);
     } catch (cause) {
       throw this.#unavailable(cause);
     }
@@ -69,4 +72,4 @@ export class JetstreamLogReader implements LogReader {
 }
 
 const recordOf = (message: JsMsg): LogRecord =>
-  logRecordOf(message.subject, message.seq, storedAtMs(message), message.data);
+  logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data);

@@ -5,7 +5,10 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 import { decodeLogEvent } from '../../protocol/log-event.ts';
 import { idOfToken } from '../../protocol/subjects.ts';
 
-/** @param data may be a view into a shared buffer: what is kept of it is copied */
+/**
+ * @param at when it happened, by original-time.ts
+ * @param data may be a view into a shared buffer: what is kept of it is copied
+ */
 export function logRecordOf(subject: string, pos: number, at: number, data: Uint8Array): LogRecord {
   const owned = new Uint8Array(data);
   try {

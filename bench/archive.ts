@@ -1,0 +1,147 @@
+/**
+ * A log with churn, exported, imported into an empty deployment and proved to be the same: `node bench/archive.ts [events]`. With `rates`
+ * behind it, without the read models, which take the longest. Each command runs as a process of its own; its rate stands beside what JetStream itself does in the same run, and its peak of memory.
+ * Ends with 1 where anything differs.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DeliverPolicy } from '@nats-io/jetstream';
+import type { Nats } from '../src/adapters/jetstream/connect.ts';
+import { JetstreamLogReader } from '../src/adapters/jetstream/log-reader.ts';
+import { SqliteReadModel } from '../src/adapters/sqlite/read-model.ts';
+import { ReadModelSnapshot } from '../src/adapters/sqlite/read-model-digests.ts';
+import { foldLog } from '../src/application/read-model/rebuild.ts';
+import { startNats, type TestNats } from '../test/support/nats.ts';
+import { append, churnedLog } from './churned-log.ts';
+
+const CLI = join(import.meta.dirname, '..', 'src', 'cli', 'rookery.ts');
+const BARE_MESSAGES = 200_000;
+const POLL_MS = 100;
+
+const events = Number(process.argv[2] ?? 1_000_000);
+const isProof = process.argv[3] !== 'rates';
+const dir = mkdtempSync(join(tmpdir(), 'rookery-archive-'));
+const archive = join(dir, 'log.rookery');
+let differs = false;
+
+const tell = (what: string, count: number, seconds: number, more = ''): void =>
+  console.log(
+    `${what.padEnd(34)} ${String(count).padStart(9)} in ${seconds.toFixed(2).padStart(7)} s  ${String(Math.round(count / seconds)).padStart(8)}/s  ${more}`,
+  );
+
+async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
+  const before = performance.now();
+  const result = await work();
+  return [result, (performance.now() - before) / 1_000];
+}
+
+interface Ran {
+  readonly result: Record<string, unknown>;
+  readonly peakMib: number;
+}
+
+/** @throws what it wrote to stderr where it did not end well */
+function rookery(nats: TestNats, ...args: string[]): Promise<Ran> {
+  const config = join(dir, `${crypto.randomUUID()}.json`);
+  const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
+  writeFileSync(config, JSON.stringify({ nats: access, topology: nats.topology }));
+  const child = spawn(process.execPath, [CLI, ...args, '--json', '--config', config], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr, peakMib] = ['', '', 0];
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  child.stderr.on('data', (chunk) => (stderr += chunk));
+  const poll = setInterval(() => (peakMib = Math.max(peakMib, peakOf(child.pid))), POLL_MS);
+  return new Promise((resolve, reject) =>
+    child.once('close', (code) => {
+      clearInterval(poll);
+      if (code !== 0) reject(new Error(`${args.join(' ')} ended with ${code}: ${stderr}`));
+      else resolve({ result: JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), peakMib });
+    }),
+  );
+}
+
+/** What the kernel has seen it use at most; where there is no /proc, 0. */
+function peakOf(pid: number | undefined): number {
+  try {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
+  } catch {
+    return 0;
+  }
+}
+
+/** All of a stream, counted and thrown away. */
+async function bareRead({ js, jsm }: Nats, stream: string): Promise<number> {
+  const { state } = await jsm.streams.info(stream);
+  const consumer = await js.consumers.get(stream, { deliver_policy: DeliverPolicy.All });
+  let count = 0;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const messages = await consumer.consume({
+    max_messages: 8_192,
+    callback: () => {
+      if (++count === state.messages) resolve();
+    },
+  });
+  await promise;
+  messages.stop();
+  return count;
+}
+
+function* bareMessages(count: number) {
+  const data = new Uint8Array(200).fill(0x61);
+  for (let i = 0; i < count; i++) yield { subject: 'conv.0.bare.m', id: `bare-${i}`, data };
+}
+
+async function digestsOf({ nc, js, jsm }: Nats, name: string) {
+  const path = join(dir, `${name}.sqlite`);
+  const reader = new JetstreamLogReader({ nc, js, jsm, convStream: 0 });
+  const model = new SqliteReadModel({ path, log: 'CONV_0' });
+  await foldLog(reader, model, await reader.lastPos(), () => undefined);
+  model.close();
+  const snapshot = new ReadModelSnapshot(path);
+  const digests = snapshot.digests();
+  snapshot.close();
+  return digests;
+}
+
+const [from, to, bare] = await Promise.all([startNats(), startNats(), startNats()]);
+try {
+  const [source, target, limit] = await Promise.all(
+    [from, to, bare].map((nats) => nats.connect('operator')) as [Promise<Nats>, Promise<Nats>, Promise<Nats>],
+  );
+  const [made, makingS] = await timed(() => append(source.nc, source.inboxPrefix, churnedLog(events)));
+  tell('appended, with ids', made, makingS);
+  const [published, publishS] = await timed(() => append(limit.nc, limit.inboxPrefix, bareMessages(BARE_MESSAGES)));
+  tell('limit: bare JetStream publish', published, publishS, '200 bytes, with ids');
+  const [read, readS] = await timed(() => bareRead(source, 'CONV_0'));
+  tell('limit: bare ordered consumer', read, readS);
+
+  const exported = await rookery(from, 'export', archive);
+  tell(
+    'rookery export',
+    made,
+    Number(exported.result.seconds),
+    `peak ${exported.peakMib.toFixed(0)} MiB, file ${(statSync(archive).size / 2 ** 20).toFixed(1)} MiB`,
+  );
+  const imported = await rookery(to, 'import', archive);
+  tell('rookery import, all of it', made, Number(imported.result.seconds), `peak ${imported.peakMib.toFixed(0)} MiB`);
+  for (const [step, seconds] of Object.entries(imported.result.steps as Record<string, number>))
+    tell(`  ${step}`, made, seconds);
+  const again = await rookery(to, 'import', archive);
+  const stored = (again.result.streams as { stored: number }[]).reduce((sum, stream) => sum + stream.stored, 0);
+  tell('rookery import, a second time', stored, Number(again.result.seconds), 'stored');
+  differs ||= stored !== 0;
+
+  const [one, other] = isProof ? [await digestsOf(source, 'source'), await digestsOf(target, 'target')] : [[], []];
+  for (const [i, { table, digest, ...more }] of one.entries()) {
+    const isSame = other[i]?.digest === digest;
+    differs ||= !isSame;
+    console.log(`${isSame ? 'same   ' : 'DIFFERS'} ${table.padEnd(18)} ${digest.slice(0, 16)} ${JSON.stringify(more)}`);
+  }
+} finally {
+  await Promise.all([from, to, bare].map((nats) => nats.stop()));
+  rmSync(dir, { recursive: true, force: true });
+}
+process.exitCode = differs ? 1 : 0;

@@ -1,0 +1,203 @@
+/**
+ * Writes an archive beside its place and puts it there when it is whole. What was interrupted, by whatever, is gone on with behind
+ * its last whole block, if it is an export of the same; else it is begun anew.
+ */
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { ArchiveEnd, ArchiveHeader, ArchiveWriter, StoredRecord, StreamSummary } from '../../ports/archive.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { FileArchiveReader } from './archive-reader.ts';
+import { BLOCK_BYTES, chained, frameHead, Kind, MAGIC, MAX_FRAME_BYTES, ORIGIN, packed, unusable } from './frames.ts';
+import { roomFor, writeRecord } from './record-bytes.ts';
+import { Summary } from './summary.ts';
+
+/** Blocks that are being packed or wait to be written; at the bound `write` waits. */
+const MAX_BLOCKS_AHEAD = 4;
+const STREAM_NUMBER_BYTES = 2;
+
+export const partOf = (path: string): string => `${path}.part`;
+
+export class FileArchiveWriter implements ArchiveWriter {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #header: ArchiveHeader;
+  readonly #summaries: readonly Summary[];
+  #digest: Buffer;
+  #position: number;
+  /** What the block in the making holds. */
+  #stream = 0;
+  #records: StoredRecord[] = [];
+  #buffer = Buffer.allocUnsafe(2 * BLOCK_BYTES);
+  #used = STREAM_NUMBER_BYTES;
+  /** Written one after the other. */
+  #writing: Promise<void> = Promise.resolve();
+  #ahead = 0;
+  #failed: RookeryError | undefined;
+
+  private constructor(path: string, file: FileHandle, header: ArchiveHeader, from: Begun) {
+    this.#path = path;
+    this.#file = file;
+    this.#header = header;
+    this.#summaries = from.summaries;
+    this.#digest = from.digest;
+    this.#position = from.position;
+  }
+
+  /** @throws RookeryError FILE_UNUSABLE */
+  static async open(path: string, header: ArchiveHeader): Promise<FileArchiveWriter> {
+    let file: FileHandle | undefined;
+    try {
+      const begun = await begunBefore(partOf(path), header);
+      file = await open(partOf(path), begun ? 'r+' : 'w');
+      if (begun) {
+        await file.truncate(begun.position);
+        return new FileArchiveWriter(path, file, begun.header, begun);
+      }
+      const summaries = header.streams.map(({ name }) => new Summary(name));
+      const writer = new FileArchiveWriter(path, file, header, { summaries, digest: ORIGIN, position: 0 });
+      await writer.#append(MAGIC);
+      await writer.#frame(Kind.header, Buffer.from(JSON.stringify(header)));
+      return writer;
+    } catch (cause) {
+      await file?.close();
+      throw unusable(partOf(path), cause);
+    }
+  }
+
+  /** Of what is gone on with, as it was begun: up to where the log stood then. */
+  get header(): ArchiveHeader {
+    return this.#header;
+  }
+
+  get summaries(): readonly StreamSummary[] {
+    return this.#summaries.map((summary) => summary.now);
+  }
+
+  async write(stream: number, records: readonly StoredRecord[]): Promise<void> {
+    if (stream !== this.#stream) this.#close();
+    this.#stream = stream;
+    for (const record of records) {
+      const room = roomFor(record);
+      if (this.#used + room > this.#buffer.length) this.#close();
+      if (room + STREAM_NUMBER_BYTES > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(2 * room);
+      this.#used = writeRecord(this.#buffer, this.#used, record);
+      this.#records.push(record);
+      if (this.#used >= BLOCK_BYTES) this.#close();
+    }
+    while (this.#ahead > MAX_BLOCKS_AHEAD) await this.#writing;
+    if (this.#failed) throw this.#failed;
+  }
+
+  async finish(): Promise<ArchiveEnd> {
+    this.#close();
+    await this.#writing;
+    if (this.#failed) throw this.#failed;
+    const end = { streams: this.summaries };
+    try {
+      await this.#frame(Kind.end, Buffer.from(JSON.stringify(end)));
+      await this.#file.sync();
+      await this.#file.close();
+      await rename(partOf(this.#path), this.#path);
+      const folder = await open(dirname(this.#path), 'r');
+      await folder.sync();
+      await folder.close();
+    } catch (cause) {
+      throw unusable(this.#path, cause);
+    }
+    return end;
+  }
+
+  async abandon(): Promise<void> {
+    if (!this.#failed) this.#close();
+    await this.#writing;
+    await this.#file.close().catch(() => undefined);
+  }
+
+  /** Of the block's bytes a copy is packed, while the next block is filled. */
+  #close(): void {
+    const records = this.#records;
+    if (records.length === 0 || this.#failed) return;
+    this.#buffer.writeUInt16LE(this.#stream, 0);
+    const raw = Buffer.from(this.#buffer.subarray(0, this.#used));
+    if (raw.length > MAX_FRAME_BYTES) throw new RookeryError('INTERNAL', 'a block grew beyond its bound');
+    const summary = this.#summaries[this.#stream] as Summary;
+    this.#records = [];
+    this.#used = STREAM_NUMBER_BYTES;
+    this.#ahead += 1;
+    const packing = packed(raw, this.#header.compression);
+    // Looked at in its turn.
+    packing.catch(() => undefined);
+    this.#writing = this.#writing
+      .then(async () => {
+        if (this.#failed) return;
+        await this.#frame(Kind.records, await packing, raw.length);
+        summary.add(records, raw.subarray(STREAM_NUMBER_BYTES));
+      })
+      .catch((cause: unknown) => {
+        this.#failed ??= unusable(partOf(this.#path), cause);
+      })
+      .finally(() => (this.#ahead -= 1));
+  }
+
+  async #frame(kind: number, body: Buffer, bytes = body.length): Promise<void> {
+    const head = frameHead(kind, bytes, body.length);
+    const digest = chained(this.#digest, head, body);
+    await this.#append(Buffer.concat([head, digest, body]));
+    this.#digest = digest;
+  }
+
+  async #append(bytes: Buffer): Promise<void> {
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#position);
+      done += bytesWritten;
+      this.#position += bytesWritten;
+    }
+  }
+}
+
+interface Begun {
+  readonly summaries: readonly Summary[];
+  readonly digest: Buffer;
+  readonly position: number;
+}
+
+/** Up to its last whole block; undefined where there is none, or one of something else. */
+async function begunBefore(
+  part: string,
+  wanted: ArchiveHeader,
+): Promise<(Begun & { readonly header: ArchiveHeader }) | undefined> {
+  let reader: FileArchiveReader;
+  try {
+    reader = await FileArchiveReader.open(part);
+  } catch {
+    return undefined;
+  }
+  try {
+    if (!isSameExport(reader.header, wanted)) return undefined;
+    const summaries = reader.header.streams.map(({ name }) => new Summary(name));
+    let { position, digest } = reader.start;
+    try {
+      for await (const block of reader.blocks()) {
+        (summaries[block.stream] as Summary).add(block.records);
+        position = block.endsAt;
+        digest = block.digest;
+      }
+    } catch (cause) {
+      // Cut off in the middle of a block, as was to be expected; or damaged there, then it is written anew from there on.
+      if (!(cause instanceof RookeryError) || cause.code !== 'ARCHIVE_DAMAGED') throw cause;
+    }
+    return { header: reader.header, summaries, digest, position };
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Of the same streams and the same part of them; how far they had come when it was begun may differ. */
+function isSameExport(one: ArchiveHeader, other: ArchiveHeader): boolean {
+  const what = ({ streams, writtenBy: _, ...rest }: ArchiveHeader): string =>
+    JSON.stringify({ ...rest, streams: streams.map(({ name, created }) => [name, created]) });
+  return what(one) === what(other);
+}
+
+/** Takes away what an interrupted export left. */
+export const discardPart = (path: string): Promise<void> => rm(partOf(path), { force: true });

@@ -1,0 +1,194 @@
+/**
+ * A span of a stream in portions, for who reads all of it: a portion is what one pull asked for, and the next one is on its way
+ * meanwhile. Several times as fast as an iterator that is woken for each message, and as strict: deliveries are numbered, and
+ * where one is missing the read is over.
+ */
+import { AckPolicy, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { answered } from './answered.ts';
+import { type Delivery, parseDelivery } from './delivery-subject.ts';
+
+/** One pull. Two of them are in memory at most: what is worked on, and what comes meanwhile. */
+const PULL_MESSAGES = 2_000;
+const PULL_BYTES = 4 * 1_024 * 1_024;
+const PULL_EXPIRES_MS = 10_000;
+/** The server says it is alive this often; without a sign for twice as long and some, the read is over. */
+const HEARTBEAT_MS = 1_000;
+const SILENCE_MS = 2_500;
+/** The server takes the consumer away by itself where nobody can say that it is done. */
+const INACTIVE_NS = 30e9;
+
+export interface PulledSpanParts {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  /** Subjects below it are this connection's alone. */
+  readonly inboxPrefix: string;
+}
+
+export interface PulledSpan {
+  readonly stream: string;
+  /** Positions, both included. */
+  readonly from: number;
+  readonly to: number;
+  /** Only what matches one of these; none: all. */
+  readonly subjects?: readonly string[] | undefined;
+  /** Without data. */
+  readonly headersOnly?: boolean;
+}
+
+export interface PulledMessage {
+  /** Its data is a view into a buffer that is shared. */
+  readonly message: Msg;
+  readonly delivery: Delivery;
+}
+
+/**
+ * What is there of the span. It ends with its last position, or with what is the stream's newest now.
+ * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
+ */
+export async function* pulledSpan(
+  { nc, jsm, inboxPrefix }: PulledSpanParts,
+  { stream, from, to, subjects, headersOnly = false }: PulledSpan,
+): AsyncGenerator<readonly PulledMessage[]> {
+  if (from > to) return;
+  const config = {
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: from,
+    inactive_threshold: INACTIVE_NS,
+    mem_storage: true,
+    num_replicas: 1,
+    headers_only: headersOnly,
+    ...(subjects && { filter_subjects: [...subjects] }),
+  };
+  const { name, num_pending: pending } = await answered(stream, jsm.consumers.add(stream, config));
+  const reading = new Reading(nc, `${inboxPrefix}.span.${crypto.randomUUID()}`, stream, name, to, pending);
+  try {
+    for (;;) {
+      const portion = await reading.portion();
+      if (portion.length > 0) yield portion;
+      else if (reading.isDone) return;
+    }
+  } finally {
+    reading.stop();
+    void jsm.consumers.delete(stream, name).catch(() => false);
+  }
+}
+
+class Reading {
+  readonly #nc: NatsConnection;
+  readonly #inbox: string;
+  readonly #subject: string;
+  readonly #stream: string;
+  readonly #to: number;
+  readonly #subscription: { unsubscribe(): void };
+  readonly #connection: ReturnType<NatsConnection['status']> & { stop(): void };
+  #arrived: PulledMessage[] = [];
+  /** Of the pull that is on its way. */
+  #awaited = 0;
+  #lastDelivery = 0;
+  #isDone: boolean;
+  #broken: RookeryError | undefined;
+  #heardAt = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(nc: NatsConnection, inbox: string, stream: string, consumer: string, to: number, pending: number) {
+    this.#nc = nc;
+    this.#inbox = inbox;
+    this.#stream = stream;
+    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
+    this.#to = to;
+    this.#isDone = pending === 0;
+    this.#connection = nc.status() as ReturnType<NatsConnection['status']> & { stop(): void };
+    this.#subscription = nc.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error) this.#break('the pull failed', error);
+        else this.#received(message);
+      },
+    });
+    void this.#followConnection();
+    this.#pull();
+  }
+
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** What a pull has brought; empty when there is nothing more. */
+  async portion(): Promise<readonly PulledMessage[]> {
+    if (this.#awaited > 0 && !this.#isDone) await this.#pulled();
+    if (this.#broken) throw this.#broken;
+    const portion = this.#arrived;
+    this.#arrived = [];
+    if (!this.#isDone) this.#pull();
+    return portion;
+  }
+
+  stop(): void {
+    this.#subscription.unsubscribe();
+    this.#connection.stop();
+  }
+
+  #received(message: Msg): void {
+    this.#heardAt = performance.now();
+    const delivery = message.reply ? parseDelivery(message.reply) : undefined;
+    if (!delivery) return this.#status(message);
+    if (this.#isDone) return;
+    if (delivery.consumerSeq !== this.#lastDelivery + 1) return this.#break('a delivery is missing');
+    this.#lastDelivery = delivery.consumerSeq;
+    this.#awaited -= 1;
+    if (delivery.streamSeq <= this.#to) this.#arrived.push({ message, delivery });
+    if (delivery.streamSeq >= this.#to || delivery.pending === 0) this.#isDone = true;
+    if (this.#awaited === 0 || this.#isDone) this.#wake?.();
+  }
+
+  /** A message without data that speaks of the pull itself. */
+  #status({ headers }: Msg): void {
+    const code = headers?.code ?? 0;
+    if (code === 100) return;
+    const isOver =
+      code === 404 ||
+      code === 408 ||
+      (code === 409 && /^(Message Size|Batch Completed)/i.test(headers?.description ?? ''));
+    if (!isOver) return this.#break(`the consumer answered ${code} ${headers?.description ?? ''}`);
+    this.#awaited = 0;
+    this.#wake?.();
+  }
+
+  #pull(): void {
+    this.#awaited = PULL_MESSAGES;
+    const request = {
+      batch: PULL_MESSAGES,
+      max_bytes: PULL_BYTES,
+      expires: PULL_EXPIRES_MS * 1e6,
+      idle_heartbeat: HEARTBEAT_MS * 1e6,
+    };
+    this.#nc.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+  }
+
+  /** The pull has brought what it asked for, or is over. */
+  async #pulled(): Promise<void> {
+    this.#heardAt = performance.now();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = () => {
+      if (this.#awaited === 0 || this.#isDone || this.#broken) resolve();
+    };
+    const watch = setInterval(() => {
+      if (performance.now() - this.#heardAt > SILENCE_MS) this.#break('the consumer is silent');
+    }, HEARTBEAT_MS);
+    this.#wake();
+    await promise;
+    clearInterval(watch);
+    this.#wake = undefined;
+  }
+
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#connection) if (type === 'disconnect') this.#break('the connection was lost');
+  }
+
+  #break(reason: string, cause?: unknown): void {
+    this.#broken ??= new RookeryError('LOG_UNAVAILABLE', `reading ${this.#stream}: ${reason}`, { cause });
+    this.#wake?.();
+  }
+}

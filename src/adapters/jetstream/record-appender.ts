@@ -1,0 +1,204 @@
+/**
+ * Appends what was recorded elsewhere, many at a time. Each message says when it happened (original-time.ts); one that is restored
+ * to its position also says which position that is, so that whatever is lost or comes between, nothing ever stands at a wrong one:
+ * the server refuses all behind it.
+ */
+import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
+import type { Appending, RecordAppender, StoredRecord } from '../../ports/archive.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { isWrongLastSequence } from './answered.ts';
+import { ORIGINAL_TIME, originalTimeValue } from './original-time.ts';
+import { parseAck } from './publish-ack.ts';
+import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
+
+/** Unanswered messages and their bytes; at either bound who appends waits. */
+const MAX_IN_FLIGHT = 4_096;
+const MAX_IN_FLIGHT_BYTES = 16 * 1_024 * 1_024;
+/** Room again: the server always has something to do, and who waits is not woken for each message. */
+const RESUME_BELOW = MAX_IN_FLIGHT / 2;
+/** Without any answer for so long the log is not available. */
+const SILENCE_MS = 10_000;
+/** Positions that one gap may have; a log whose beginning was dropped has more. */
+const MAX_HOLE = 100_000;
+
+interface InFlight {
+  readonly bytes: number;
+  readonly onAnswer: ((answer: Appending) => void) | undefined;
+}
+
+export class JetstreamRecordAppender implements RecordAppender {
+  readonly #nc: NatsConnection;
+  readonly #inbox: string;
+  readonly #subscription: Subscription;
+  /** Where each stream that is restored ends, once all is stored. */
+  readonly #ends: Map<string, number>;
+  /** In the order of sending, which is that of the answers. */
+  #inFlight: InFlight[] = [];
+  #prefix = '';
+  #answered = 0;
+  #bytes = 0;
+  #broken: RookeryError | undefined;
+  #wake: (() => void) | undefined;
+  #silence: NodeJS.Timeout | undefined;
+
+  /** @param ends the streams' last positions as they are now */
+  constructor(nc: NatsConnection, inboxPrefix: string, ends: ReadonlyMap<string, number>) {
+    this.#nc = nc;
+    this.#ends = new Map(ends);
+    this.#inbox = `${inboxPrefix}.records.${crypto.randomUUID()}`;
+    this.#subscription = nc.subscribe(this.#inbox, {
+      callback: (error, { data }) => {
+        if (error) this.#break(new RookeryError('LOG_UNAVAILABLE', 'the log gave no answer', { cause: error }));
+        else this.#received(data);
+      },
+    });
+    void this.#followConnection();
+  }
+
+  restore(stream: string, record: StoredRecord): Promise<void> | undefined {
+    const end = this.#ends.get(stream) ?? 0;
+    if (record.seq - end > MAX_HOLE) {
+      const gap = `${stream} is at ${end} and the next event at ${record.seq}`;
+      throw new RookeryError('IMPORT_MISMATCH', `${gap}: the beginning of the exported log was dropped`);
+    }
+    for (let seq = end + 1; seq < record.seq; seq++) {
+      this.#send(voidSubject(record.subject), EMPTY, [[VOID, '1'], expectedLast(seq - 1)], record.at);
+    }
+    const id = record.messageId === '' ? [] : [[KEPT_MESSAGE_ID, record.messageId] as const];
+    this.#send(record.subject, record.data, [...id, ...record.headers, expectedLast(record.seq - 1)], record.at);
+    this.#ends.set(stream, record.seq);
+    return this.#room();
+  }
+
+  /** Of another stream than the log's: its subjects begin with its name. */
+  intoStream(name: string): void {
+    this.#prefix = `${name}.`;
+  }
+
+  add(record: StoredRecord, onAnswer: (answer: Appending) => void): Promise<void> | undefined {
+    const id = [MESSAGE_ID, record.messageId] as const;
+    this.#send(this.#prefix + record.subject, record.data, [...record.headers, id], record.at, onAnswer);
+    return this.#room();
+  }
+
+  settled(): Promise<void> {
+    return this.#until(() => this.#unanswered === 0);
+  }
+
+  stop(): void {
+    clearTimeout(this.#silence);
+    this.#subscription.unsubscribe();
+  }
+
+  get #unanswered(): number {
+    return this.#inFlight.length - this.#answered;
+  }
+
+  #room(): Promise<void> | undefined {
+    if (!this.#broken && this.#unanswered < MAX_IN_FLIGHT && this.#bytes < MAX_IN_FLIGHT_BYTES) return undefined;
+    return this.#until(() => this.#unanswered < RESUME_BELOW && this.#bytes < MAX_IN_FLIGHT_BYTES / 2);
+  }
+
+  #send(
+    subject: string,
+    data: Uint8Array,
+    about: readonly (readonly [string, string])[],
+    atMs: number,
+    onAnswer?: (answer: Appending) => void,
+  ): void {
+    if (this.#broken) throw this.#broken;
+    let text = 'NATS/1.0\r\n';
+    for (const [name, value] of about) text += `${name}: ${value}\r\n`;
+    const bytes = Buffer.from(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
+    this.#inFlight.push({ bytes: data.length, onAnswer });
+    this.#bytes += data.length;
+    try {
+      this.#nc.publish(subject, data, { reply: this.#inbox, headers: new WrittenHeaders(bytes) as unknown as MsgHdrs });
+    } catch (cause) {
+      throw (this.#broken = new RookeryError('IMPORT_MISMATCH', `${subject}: ${String(cause)}`, { cause }));
+    }
+  }
+
+  #received(data: Uint8Array): void {
+    const answered = this.#inFlight[this.#answered];
+    if (!answered || this.#broken) return;
+    const ack = parseAck(data);
+    if (ack?.error && isWrongLastSequence(ack.error.err_code)) {
+      return this.#break(
+        new RookeryError('IMPORT_MISMATCH', `somebody else writes to the log: ${ack.error.description}`),
+      );
+    }
+    if (!ack?.seq || ack.error) {
+      const reason = ack?.error?.description ?? 'nobody stores it';
+      return this.#break(new RookeryError('LOG_UNAVAILABLE', `the log did not take an event: ${reason}`));
+    }
+    this.#answered += 1;
+    this.#bytes -= answered.bytes;
+    answered.onAnswer?.(ack.duplicate === true ? 'known' : 'stored');
+    if (this.#answered === MAX_IN_FLIGHT) {
+      this.#inFlight = this.#inFlight.slice(this.#answered);
+      this.#answered = 0;
+    }
+    this.#wake?.();
+  }
+
+  /** Each answer prolongs the wait. */
+  #until(done: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let heardAt = this.#answered;
+      const giveUp = (): void => {
+        if (this.#answered === heardAt) {
+          this.#break(new RookeryError('LOG_UNAVAILABLE', `the log was silent for ${SILENCE_MS} ms`));
+        } else {
+          heardAt = this.#answered;
+          this.#silence = setTimeout(giveUp, SILENCE_MS);
+        }
+      };
+      this.#silence = setTimeout(giveUp, SILENCE_MS);
+      this.#wake = () => {
+        if (!this.#broken && !done()) return;
+        this.#wake = undefined;
+        clearTimeout(this.#silence);
+        if (this.#broken) reject(this.#broken);
+        else resolve();
+      };
+      this.#wake();
+    });
+  }
+
+  /** What was on its way may be stored or not: whoever goes on looks first. */
+  async #followConnection(): Promise<void> {
+    for await (const { type } of this.#nc.status()) {
+      if (type === 'disconnect') this.#break(new RookeryError('LOG_UNAVAILABLE', 'the connection was lost'));
+    }
+  }
+
+  #break(reason: RookeryError): void {
+    this.#broken ??= reason;
+    this.#wake?.();
+  }
+}
+
+/** As nats.js writes headers: it asks for nothing but the bytes. Its own class costs more than all else of a publish. */
+class WrittenHeaders {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  encode(): Uint8Array {
+    return this.#bytes;
+  }
+}
+
+const EMPTY = new Uint8Array(0);
+const MESSAGE_ID = 'Nats-Msg-Id';
+
+const expectedLast = (seq: number) => ['Nats-Expected-Last-Sequence', String(seq)] as const;
+
+/** In the same stream, whatever partitions it has. */
+function voidSubject(subject: string): string {
+  const [log, partition] = subject.split('.');
+  return `${log}.${partition}.void.${log === 'conv' ? 'm' : 'void'}`;
+}

@@ -1,0 +1,61 @@
+/** Reads an archive from end to end before anything is done with it. */
+import type { ArchiveReader, RecordCount, StoredRecord, StreamSummary } from '../../ports/archive.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import type { OnProgress } from './progress.ts';
+import { checkReadable } from './readable.ts';
+
+export interface Checked {
+  /** By stream name: what stands up to the position that was asked about. */
+  readonly prefixes: ReadonlyMap<string, RecordCount>;
+  /** What the file's end says it holds, which it does. */
+  readonly summaries: readonly StreamSummary[];
+  readonly events: number;
+  readonly unreadable: number;
+}
+
+export interface CheckParts {
+  readonly archive: ArchiveReader;
+  readonly countOf: (stream: string) => RecordCount;
+  /** By stream name: count what stands up to this position. */
+  readonly upTo: ReadonlyMap<string, number>;
+  /** Events that nobody here can read are let pass. */
+  readonly keepUnreadable: boolean;
+  readonly onProgress: OnProgress;
+}
+
+/** @throws RookeryError ARCHIVE_DAMAGED; EVENT_UNREADABLE that names the first event this code cannot read */
+export async function checkArchive({
+  archive,
+  countOf,
+  upTo,
+  keepUnreadable,
+  onProgress,
+}: CheckParts): Promise<Checked> {
+  const prefixes = new Map(archive.header.streams.map(({ name }) => [name, countOf(name)]));
+  let [events, unreadable] = [0, 0];
+  for await (const { stream, records } of archive.blocks()) {
+    const name = archive.header.streams[stream]?.name ?? '';
+    const bound = upTo.get(name) ?? 0;
+    if ((records[0]?.seq ?? 0) <= bound) prefixes.get(name)?.add(records.filter(({ seq }) => seq <= bound));
+    for (const record of records) {
+      const reason = unreadableReason(record);
+      if (reason === undefined) continue;
+      unreadable += 1;
+      if (!keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${name}@${record.seq}: ${reason}`);
+    }
+    events += records.length;
+    onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
+  }
+  return { prefixes, summaries: archive.end?.streams ?? [], events, unreadable };
+}
+
+function unreadableReason(record: StoredRecord): string | undefined {
+  try {
+    checkReadable(record);
+    return undefined;
+  } catch (thrown) {
+    const { code, message } = asRookeryError(thrown);
+    if (code !== 'EVENT_UNREADABLE') throw thrown;
+    return message;
+  }
+}

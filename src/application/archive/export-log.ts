@@ -1,0 +1,128 @@
+/** Writes the log, or a part of it, into an archive. What stands in it when it begins is what the file will hold. */
+import type { ConversationId, UserId } from '../../domain/ids.ts';
+import type { ArchiveEnd, ArchiveWriter, RecordReader, Selection, StoredRecord } from '../../ports/archive.ts';
+import { asRookeryError } from '../../protocol/error-codes.ts';
+import { conversationSubject, tokenOf, USER_STREAM, userSubject } from '../../protocol/subjects.ts';
+import type { OnProgress } from './progress.ts';
+import { eventIn, isOfConversation } from './readable.ts';
+
+/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
+const MAX_ATTEMPTS = 5;
+
+export interface ExportParts {
+  readonly reader: RecordReader;
+  readonly writer: ArchiveWriter;
+  readonly stop: AbortSignal;
+  readonly onProgress: OnProgress;
+}
+
+/** Undefined where it was stopped: then what there is can be gone on with. @throws RookeryError LOG_UNAVAILABLE, FILE_UNUSABLE */
+export async function exportLog(parts: ExportParts): Promise<ArchiveEnd | undefined> {
+  const { writer } = parts;
+  const wanted = await wantedOf(parts);
+  for (const [number, { name, firstSeq, lastSeq }] of writer.header.streams.entries()) {
+    const subjects = wanted.subjectsOf(name);
+    const begun = writer.summaries[number]?.lastSeq ?? 0;
+    if (subjects?.length === 0) continue;
+    const isWhole = await copied(parts, name, Math.max(firstSeq, begun + 1), lastSeq, subjects, (records) =>
+      writer.write(number, wanted.of(records)),
+    );
+    if (!isWhole) {
+      await writer.abandon();
+      return undefined;
+    }
+  }
+  return writer.finish();
+}
+
+/** @returns whether it came to the end */
+async function copied(
+  { reader, stop, onProgress }: Omit<ExportParts, 'writer'>,
+  stream: string,
+  from: number,
+  to: number,
+  subjects: readonly string[] | undefined,
+  take: (records: readonly StoredRecord[]) => Promise<void> | void,
+): Promise<boolean> {
+  let next = from;
+  for (let attempts = 1; next <= to; ) {
+    const before = next;
+    try {
+      for await (const records of reader.read(stream, next, to, subjects)) {
+        if (stop.aborted) return false;
+        await take(records);
+        next = (records.at(-1)?.seq ?? next) + 1;
+        onProgress({ step: stream, done: next - 1, total: to });
+      }
+      onProgress({ step: stream, done: to, total: to });
+      return true;
+    } catch (thrown) {
+      attempts = next > before ? 1 : attempts + 1;
+      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
+    }
+  }
+  return true;
+}
+
+interface Wanted {
+  /** What a stream is asked for; undefined: all of it; none: nothing. */
+  subjectsOf(stream: string): readonly string[] | undefined;
+  of(records: readonly StoredRecord[]): readonly StoredRecord[];
+}
+
+async function wantedOf(parts: ExportParts): Promise<Wanted> {
+  const { selection } = parts.writer.header;
+  const { conversations: named, user, since = 0, until = Number.POSITIVE_INFINITY } = selection;
+  const isBounded = selection.since !== undefined || selection.until !== undefined;
+  const isInTime = ({ at, subject }: StoredRecord): boolean => at < until && (at >= since || subject.endsWith('.s'));
+  const of: Wanted['of'] = (records) => (isBounded ? records.filter(isInTime) : records);
+  if (!named && user === undefined) return { subjectsOf: () => undefined, of };
+  const conversations = new Set(named as readonly ConversationId[] | undefined);
+  if (user !== undefined) for (const one of await conversationsOf(parts, user as UserId)) conversations.add(one);
+  const subjects = [...conversations].map((one) => conversationSubject(one, 'm').replace(/m$/, '*'));
+  // Filters of a consumer are looked through one by one, for each message: many are no faster than reading all.
+  if (subjects.length > MAX_FILTERS) {
+    const tokens = new Set([...conversations].map(tokenOf));
+    const isTheirs = (record: StoredRecord): boolean =>
+      !isOfConversation(record) || tokens.has(record.subject.split('.')[2] ?? '');
+    const people = peopleSubjects(selection);
+    return { subjectsOf: (name) => (name === USER_STREAM ? people : undefined), of: (all) => of(all.filter(isTheirs)) };
+  }
+  return { subjectsOf: (name) => (name === USER_STREAM ? peopleSubjects(selection) : subjects), of };
+}
+
+const MAX_FILTERS = 16;
+
+const peopleSubjects = ({ user }: Selection): readonly string[] =>
+  user === undefined ? [] : [userSubject(user as UserId, '*')];
+
+/** Where they have said something, or are or were a member: all of the log is looked through. */
+async function conversationsOf(parts: ExportParts, user: UserId): Promise<ReadonlySet<ConversationId>> {
+  const found = new Set<ConversationId>();
+  const look = (records: readonly StoredRecord[]): void => {
+    for (const record of records) {
+      const conversation = conversationWith(record, user);
+      if (conversation) found.add(conversation);
+    }
+  };
+  for (const { name, firstSeq, lastSeq } of parts.writer.header.streams) {
+    if (name === USER_STREAM) continue;
+    const told = {
+      ...parts,
+      onProgress: (progress: { done: number; total: number }) =>
+        parts.onProgress({ ...progress, step: `${name}: looking for conversations` }),
+    };
+    await copied(told, name, firstSeq, lastSeq, undefined, look);
+  }
+  return found;
+}
+
+function conversationWith(record: StoredRecord, user: UserId): ConversationId | undefined {
+  try {
+    const { conversation, event } = eventIn(record);
+    const isNamed = 'members' in event && event.members.includes(user);
+    return event.by === user || isNamed ? conversation : undefined;
+  } catch {
+    return undefined;
+  }
+}

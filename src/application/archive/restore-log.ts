@@ -1,0 +1,157 @@
+/**
+ * Restores a log to where it stood: every event at its position, with its time. So whatever is folded from it, here or there, is the
+ * same to the byte. What is there already must be the beginning of what is in the file; then it is gone on with behind it, and a
+ * second run finds nothing to do.
+ */
+import type { ArchivedStream, ArchiveReader, RecordAppender, RecordCount, RecordReader } from '../../ports/archive.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { type Checked, checkArchive } from './check-archive.ts';
+import type { OnProgress } from './progress.ts';
+
+/** After an interruption it looks how far it has come; so often without any progress it is given up. */
+const MAX_ATTEMPTS = 5;
+
+export interface RestoreParts {
+  /** From its beginning. */
+  readonly open: () => Promise<ArchiveReader>;
+  readonly target: RecordReader;
+  /** @param ends the last positions of the target's streams, as they are now */
+  readonly appenderFrom: (ends: ReadonlyMap<string, number>) => RecordAppender & { stop(): void };
+  readonly countOf: (stream: string) => RecordCount;
+  readonly keepUnreadable: boolean;
+  readonly stop: AbortSignal;
+  readonly onProgress: OnProgress;
+}
+
+export interface Restored {
+  /** False: it was stopped on the way. */
+  readonly complete: boolean;
+  readonly events: number;
+  readonly unreadable: number;
+  readonly streams: readonly { readonly name: string; readonly stored: number; readonly position: number }[];
+}
+
+/**
+ * @throws RookeryError ARCHIVE_DAMAGED, EVENT_UNREADABLE: nothing was written · IMPORT_MISMATCH: nothing was written, or it was
+ *   somebody else who wrote, or what stands there now is not what is in the file · LOG_UNAVAILABLE: run it again, it goes on
+ */
+export async function restoreLog(parts: RestoreParts): Promise<Restored> {
+  const before = await endsOf(parts.target);
+  const checked = await check(parts, before);
+  const isThere = checked.summaries.every(({ name, lastSeq }) => lastSeq <= (before.get(name) ?? 0));
+  // Compared to the last event, and nothing to write.
+  if (isThere) return result(parts, checked, before, true);
+  let attempts = 1;
+  for (let ends = before; ; ) {
+    try {
+      if (!(await restoreFrom(parts, ends))) return result(parts, checked, before, false);
+      break;
+    } catch (thrown) {
+      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE') throw thrown;
+      const now = await endsOf(parts.target);
+      attempts = [...now].some(([name, end]) => end > (ends.get(name) ?? 0)) ? 1 : attempts + 1;
+      if (attempts > MAX_ATTEMPTS) throw thrown;
+      ends = now;
+    }
+  }
+  await verify(parts, checked);
+  return result(parts, checked, before, true);
+}
+
+async function check(parts: RestoreParts, ends: ReadonlyMap<string, number>): Promise<Checked> {
+  const archive = await parts.open();
+  try {
+    const { convStreams, selection, streams } = archive.header;
+    const missing = streams.find(({ name }) => !ends.has(name));
+    if (missing || streams.length !== ends.size) {
+      const [there, here] = [convStreams, ends.size - 1];
+      throw mismatch(`the file is of a log of ${there} CONV streams, this one has ${here}`);
+    }
+    if (Object.keys(selection).length > 0) throw mismatch('the file holds a part of a log');
+    const checked = await checkArchive({ ...parts, archive, upTo: ends });
+    for (const [name, end] of ends) if (end > 0) await comparePrefix(parts, checked, name, end, streams);
+    return checked;
+  } finally {
+    await archive.close();
+  }
+}
+
+/** What stands in the target must be what the file begins with. */
+async function comparePrefix(
+  { target, countOf }: RestoreParts,
+  { prefixes }: Checked,
+  name: string,
+  end: number,
+  streams: readonly ArchivedStream[],
+): Promise<void> {
+  const there = countOf(name);
+  const upTo = Math.min(end, streams.find((stream) => stream.name === name)?.lastSeq ?? 0);
+  if (upTo > 0) for await (const records of target.read(name, 1, upTo)) there.add(records);
+  const expected = prefixes.get(name)?.now;
+  if (there.now.digest === expected?.digest && there.now.events === expected.events) return;
+  throw mismatch(
+    `${name} holds other events than the file: ${there.now.events} up to position ${upTo}, in the file ${expected?.events}`,
+  );
+}
+
+/** @returns whether it came to the end */
+async function restoreFrom(parts: RestoreParts, ends: ReadonlyMap<string, number>): Promise<boolean> {
+  const archive = await parts.open();
+  const appender = parts.appenderFrom(ends);
+  try {
+    for await (const { stream, records } of archive.blocks()) {
+      const name = archive.header.streams[stream]?.name ?? '';
+      const end = ends.get(name) ?? 0;
+      if ((records.at(-1)?.seq ?? 0) > end) {
+        for (const record of records) {
+          const room = record.seq > end ? appender.restore(name, record) : undefined;
+          if (room) await room;
+        }
+      }
+      parts.onProgress({ step: name, done: archive.position, total: archive.bytes, unit: 'bytes' });
+      if (!parts.stop.aborted) continue;
+      await appender.settled();
+      return false;
+    }
+    await appender.settled();
+    return true;
+  } finally {
+    appender.stop();
+    await archive.close();
+  }
+}
+
+/** What was written is read back and compared: digests of all records, their positions and times included. */
+async function verify({ target, countOf, onProgress }: RestoreParts, { summaries }: Checked): Promise<void> {
+  for (const { name, events, digest, lastSeq } of summaries) {
+    const there = countOf(name);
+    if (lastSeq > 0) {
+      for await (const records of target.read(name, 1, lastSeq)) {
+        there.add(records);
+        onProgress({ step: `verifying ${name}`, done: records.at(-1)?.seq ?? 0, total: lastSeq });
+      }
+    }
+    const { now } = there;
+    if (now.digest !== digest)
+      throw mismatch(`${name} differs from the file: ${now.events} events, in the file ${events}`);
+  }
+}
+
+async function result(
+  { target }: RestoreParts,
+  { events, unreadable }: Checked,
+  before: ReadonlyMap<string, number>,
+  complete: boolean,
+): Promise<Restored> {
+  const streams = [...(await endsOf(target))].map(([name, position]) => ({
+    ...{ name, position },
+    stored: position - (before.get(name) ?? 0),
+  }));
+  return { complete, events, unreadable, streams };
+}
+
+const endsOf = async (target: RecordReader): Promise<ReadonlyMap<string, number>> =>
+  new Map((await target.streams()).map(({ name, lastSeq }) => [name, lastSeq]));
+
+const mismatch = (reason: string): RookeryError =>
+  new RookeryError('IMPORT_MISMATCH', `${reason}. \`--merge\` adds what is not there by its id, behind what is`);

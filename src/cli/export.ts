@@ -1,0 +1,101 @@
+/** `rookery export`: the log, or a part of it, in one file. */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { ArchiveHeader, Selection } from '../ports/archive.ts';
+import {
+  INTERRUPTED_EXIT_CODE,
+  type Operator,
+  type OperatorOptions,
+  operatorCommand,
+  print,
+  withOperator,
+} from './operator.ts';
+
+interface Options extends OperatorOptions {
+  readonly conversation?: readonly string[];
+  readonly user?: string;
+  readonly since?: string;
+  readonly until?: string;
+}
+
+const EXAMPLES = `  rookery export log.rookery                        the whole log: conversations and people
+  rookery export team.rookery --conversation team-7   one conversation; the option may be repeated
+  rookery export alice.rookery --user alice         what is known of a user, and every conversation they are or were in
+  rookery export june.rookery --since 2026-06-01 --until 2026-07-01
+  rookery import log.rookery --config other.json    into another deployment`;
+
+export function registerExport(program: Command): void {
+  operatorCommand(program, 'export <file>', 'the log, or a part of it, as one compressed, checked file', EXAMPLES)
+    .option('--conversation <id>', 'this conversation', (one: string, all: readonly string[] = []) => [...all, one])
+    .option('--user <id>', 'this user: account, blocks, and their conversations as a whole')
+    .option('--since <time>', 'from then on; what changes a conversation itself is there from its beginning')
+    .option('--until <time>', 'before then')
+    .action(async (path: string, options: Options) => {
+      const selection = await selectionOf(options);
+      const goOn = `interrupted: the same command goes on behind what is in ${path}.part`;
+      await withOperator(options, 'export', goOn, (operator) => exportTo(path, selection, operator, options.json));
+    });
+}
+
+async function selectionOf({ conversation, user, since, until }: Options): Promise<Selection> {
+  const { parseConversationId, parseUserId } = await import('../domain/ids.ts');
+  const { idFrom } = await import('./operator.ts');
+  const { parseTime } = await import('./places.ts');
+  const now = Date.now();
+  for (const one of conversation ?? []) idFrom(one, parseConversationId, 'the conversation');
+  idFrom(user, parseUserId, 'the user');
+  return {
+    ...(conversation && { conversations: [...conversation].sort() }),
+    ...(user !== undefined && { user }),
+    ...(since !== undefined && { since: parseTime(since, now) }),
+    ...(until !== undefined && { until: parseTime(until, now) }),
+  };
+}
+
+async function exportTo(path: string, selection: Selection, operator: Operator, json = false): Promise<void> {
+  const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { FileArchiveWriter } = await import('../adapters/archive/archive-writer.ts');
+  const { exportLog } = await import('../application/archive/export-log.ts');
+  const { StepBars } = await import('./progress.ts');
+  const { nats, topology, stop } = operator;
+  const reader = new JetstreamRecordReader({ ...nats, names: logStreams(topology) });
+  const writer = await FileArchiveWriter.open(path, await headerOf(reader, selection, operator));
+  const startedMs = performance.now();
+  const bars = new StepBars('events');
+  const end = await exportLog({ reader, writer, stop, onProgress: (progress) => bars.at(progress) }).catch(
+    async (error: unknown) => {
+      await writer.abandon();
+      throw error;
+    },
+  );
+  if (!end) {
+    process.exitCode = INTERRUPTED_EXIT_CODE;
+    return;
+  }
+  const events = end.streams.reduce((sum, stream) => sum + stream.events, 0);
+  const seconds = (performance.now() - startedMs) / 1_000;
+  if (json) return print(JSON.stringify({ file: path, events, seconds, ...end }));
+  for (const { name, events, digest } of end.streams) await print(`${name.padEnd(8)} ${events} events  ${digest}`);
+  await print(`${events} events in ${path}, ${seconds.toFixed(1)} s`);
+}
+
+async function headerOf(
+  reader: { streams(): Promise<ArchiveHeader['streams']> },
+  selection: Selection,
+  { topology }: Operator,
+): Promise<ArchiveHeader> {
+  const { bestCompression, FORMAT } = await import('../adapters/archive/frames.ts');
+  const { LOG_SCHEMA_VERSION } = await import('../protocol/log-envelope.ts');
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return {
+    format: FORMAT,
+    eventSchema: LOG_SCHEMA_VERSION,
+    writtenBy: `rookery ${version}`,
+    compression: bestCompression,
+    convStreams: topology.convStreams,
+    selection,
+    streams: await reader.streams(),
+  };
+}

@@ -1,0 +1,99 @@
+/** `rookery import`: a file of `rookery export` into a deployment. */
+import type { Command } from 'commander';
+import type { ArchiveProgress } from '../application/archive/progress.ts';
+import type { Restored } from '../application/archive/restore-log.ts';
+import type { ArchiveReader } from '../ports/archive.ts';
+import {
+  INTERRUPTED_EXIT_CODE,
+  type Operator,
+  type OperatorOptions,
+  operatorCommand,
+  print,
+  withOperator,
+} from './operator.ts';
+
+interface Options extends OperatorOptions {
+  readonly merge?: true;
+  readonly keepUnreadable?: true;
+}
+
+const EXAMPLES = `  rookery import log.rookery --config new.json      into an empty deployment: every event at its position, with its time
+  rookery import log.rookery --config new.json      once more: goes on, or finds that all is there
+  rookery import team.rookery --merge               a part of a log, or into one that has events: by ids, behind what is there`;
+
+export function registerImport(program: Command): void {
+  operatorCommand(program, 'import <file>', 'restore an exported log, or merge it into another', EXAMPLES)
+    .option('--merge', 'add what is not there by its id, behind what is; positions are new ones then')
+    .option('--keep-unreadable', 'also take events that this version cannot read: they become dead letters')
+    .action(async (path: string, options: Options) => {
+      const goOn = 'interrupted: the same command goes on behind what is stored';
+      await withOperator(options, 'import', goOn, async (operator) => {
+        if (options.merge) await mergeFrom(path, operator, options);
+        else await restoreFrom(path, operator, options);
+      });
+    });
+}
+
+async function restoreFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
+  const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
+  const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
+  const { Summary } = await import('../adapters/archive/summary.ts');
+  const { restoreLog } = await import('../application/archive/restore-log.ts');
+  const { StepBars } = await import('./progress.ts');
+  const bars = new StepBars('events');
+  const startedMs = performance.now();
+  const restored = await restoreLog({
+    open: () => FileArchiveReader.open(path),
+    target: new JetstreamRecordReader({ ...nats, names: logStreams(topology) }),
+    appenderFrom: (ends) => new JetstreamRecordAppender(nats.nc, nats.inboxPrefix, ends),
+    countOf: (stream) => new Summary(stream),
+    keepUnreadable: options.keepUnreadable === true,
+    stop,
+    onProgress: (progress) => bars.at(progress),
+  });
+  if (!restored.complete) process.exitCode = INTERRUPTED_EXIT_CODE;
+  const seconds = (performance.now() - startedMs) / 1_000;
+  if (options.json) return print(JSON.stringify({ mode: 'restored', seconds, steps: bars.seconds, ...restored }));
+  await tell(restored, seconds);
+}
+
+async function mergeFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
+  const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
+  const { Summary } = await import('../adapters/archive/summary.ts');
+  const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { checkArchive } = await import('../application/archive/check-archive.ts');
+  const { StepBars } = await import('./progress.ts');
+  const { mergeInto, tellMerged } = await import('./merging.ts');
+  const bars = new StepBars('events');
+  const read = async <T>(work: (archive: ArchiveReader) => Promise<T>): Promise<T> => {
+    const archive = await FileArchiveReader.open(path);
+    return work(archive).finally(() => archive.close());
+  };
+  const keepUnreadable = options.keepUnreadable === true;
+  const countOf = (stream: string) => new Summary(stream);
+  const onProgress = (progress: ArchiveProgress): void => bars.at(progress);
+  await read((archive) => checkArchive({ archive, countOf, upTo: new Map(), keepUnreadable, onProgress }));
+  const merged = await mergeInto({ nats, names: logStreams(topology) }, bars, (merge) =>
+    read(async (archive) => {
+      for await (const { stream, records } of archive.blocks()) {
+        const { name = '', created = '' } = archive.header.streams[stream] ?? {};
+        for (const record of records) await merge.add(record, `${name} of ${created}`);
+        onProgress({ step: `merging ${name}`, done: archive.position, total: archive.bytes, unit: 'bytes' });
+        if (stop.aborted) return;
+      }
+    }),
+  );
+  if (stop.aborted) process.exitCode = INTERRUPTED_EXIT_CODE;
+  if (options.json) await print(JSON.stringify({ mode: 'merged', complete: !stop.aborted, ...merged }));
+  else await tellMerged(merged);
+}
+
+async function tell(restored: Restored, seconds: number): Promise<void> {
+  for (const { name, stored, position } of restored.streams) {
+    await print(`${name.padEnd(8)} ${stored} stored, now at ${position}`);
+  }
+  if (!restored.complete) return;
+  const kept = restored.unreadable > 0 ? `, ${restored.unreadable} of them unreadable here` : '';
+  await print(`${restored.events} events${kept}, each at its position: identical to the file, ${seconds.toFixed(1)} s`);
+}

@@ -1,0 +1,146 @@
+/** The log as it is carried from one deployment to another: records as a stream stores them, and the file they travel in. */
+
+/** One message of a stream of the log, whatever stands in it. */
+export interface StoredRecord {
+  /** Position in its stream. */
+  readonly seq: number;
+  /** When it happened, milliseconds since 1970: when the log stored it, or the time an import brought along. */
+  readonly at: number;
+  readonly subject: string;
+  /** `Nats-Msg-Id`; empty where it has none. */
+  readonly messageId: string;
+  /** Other headers. Those that only tell the server how to store it (`Nats-Expected-…`) are not part of a record. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly data: Uint8Array;
+}
+
+/** A stream as it stood when it was exported. */
+export interface ArchivedStream {
+  readonly name: string;
+  /** Which one it was: its time of creation. */
+  readonly created: string;
+  /** The oldest position that was kept, and the newest; the positions of what the file may hold. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+/** What part of a log a file holds; nothing here: all of it. */
+export interface Selection {
+  readonly conversations?: readonly string[];
+  readonly user?: string;
+  /** Milliseconds since 1970: from `since` on, before `until`. What changes a conversation itself is there from its beginning. */
+  readonly since?: number;
+  readonly until?: number;
+}
+
+/** The beginning of a file. */
+export interface ArchiveHeader {
+  /** Version of the file's form. */
+  readonly format: number;
+  /** Version of the events, of the code that wrote the file. Single events may be older. */
+  readonly eventSchema: number;
+  readonly writtenBy: string;
+  readonly compression: 'zstd' | 'gzip';
+  readonly convStreams: number;
+  readonly selection: Selection;
+  readonly streams: readonly ArchivedStream[];
+}
+
+/** What a file holds of one stream. */
+export interface StreamSummary {
+  readonly name: string;
+  readonly events: number;
+  /** Of the bytes of all its records, in order: two logs with the same digest are the same log. */
+  readonly digest: string;
+  /** Of the first and the last record; 0 where there is none. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+}
+
+/** The end of a file. One without it was cut off. */
+export interface ArchiveEnd {
+  readonly streams: readonly StreamSummary[];
+}
+
+/** Counts records and digests them, as they go by. */
+export interface RecordCount {
+  add(records: readonly StoredRecord[]): void;
+  /** As it is now; more may be added. */
+  readonly now: StreamSummary;
+}
+
+export interface ArchiveWriter {
+  readonly header: ArchiveHeader;
+  /** What is in the file already, of one that is gone on with: for each stream of the header. */
+  readonly summaries: readonly StreamSummary[];
+  /** Records of one stream come in its order, and the streams in the header's order. Resolves when it may be given more. */
+  write(stream: number, records: readonly StoredRecord[]): Promise<void>;
+  /** Puts the whole file in its place. @throws RookeryError FILE_UNUSABLE */
+  finish(): Promise<ArchiveEnd>;
+  /** Leaves what is whole of it for the next run. */
+  abandon(): Promise<void>;
+}
+
+export interface ArchiveBlock {
+  /** Of the header's streams. */
+  readonly stream: number;
+  readonly records: readonly StoredRecord[];
+}
+
+export interface ArchiveReader {
+  readonly header: ArchiveHeader;
+  /** Of the file, for progress. */
+  readonly bytes: number;
+  /** How many of them were read. */
+  readonly position: number;
+  /** Undefined until `blocks` has come to the end. */
+  readonly end: ArchiveEnd | undefined;
+  /**
+   * All records, from the beginning, a block at a time; each block is checked before it is given out, and with the last one the
+   * whole. A few are read ahead.
+   * @throws RookeryError ARCHIVE_DAMAGED that names the block
+   */
+  blocks(): AsyncIterable<ArchiveBlock>;
+  close(): Promise<void>;
+}
+
+/** A log to be exported, or imported into. */
+export interface RecordReader {
+  streams(): Promise<readonly ArchivedStream[]>;
+  /**
+   * Records of a stream from `from` to `to`, both included, in order, in portions. Reads ahead in bounds.
+   * @param subjects only what matches one of these; none: all
+   * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last one
+   */
+  read(stream: string, from: number, to: number, subjects?: readonly string[]): AsyncIterable<readonly StoredRecord[]>;
+  /** As `read`, of the whole stream and without data: several times as fast. */
+  ids(stream: string, to: number): AsyncIterable<readonly StoredRecord[]>;
+}
+
+/** What a log holds, by ids, out of memory: a log has more of them than memory should hold. */
+export interface KnownIds {
+  has(id: string): boolean;
+  add(id: string): void;
+  /** Id of the newest event on a subject. */
+  newest(subject: string): string | undefined;
+  setNewest(subject: string, id: string): void;
+  close(): void;
+}
+
+export type Appending = 'stored' | 'known';
+
+export interface RecordAppender {
+  /**
+   * Appends at exactly the record's position. Resolves when there is room for more, not when it is stored: that is `settled`.
+   * A record at the next position but one or later leaves a hole, which is filled with a message that says so.
+   * @throws RookeryError IMPORT_MISMATCH when the stream's end is not where it should be (somebody else writes) · LOG_UNAVAILABLE
+   */
+  restore(stream: string, record: StoredRecord): Promise<void> | undefined;
+  /**
+   * Appends behind whatever is there, under the record's id, with its own time.
+   * @param onAnswer told whether it was stored now, or within JetStream's duplicate window before
+   */
+  add(record: StoredRecord, onAnswer: (answer: Appending) => void): Promise<void> | undefined;
+  /** Resolves when all that was given is stored. @throws as above */
+  settled(): Promise<void>;
+}
