@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { ArchiveProgress } from '../application/archive/progress.ts';
 import type { Restored } from '../application/archive/restore-log.ts';
 import type { ArchiveReader } from '../ports/archive.ts';
+import { registerForeignImports } from './import-foreign.ts';
 import {
   INTERRUPTED_EXIT_CODE,
   type Operator,
@@ -19,10 +20,16 @@ interface Options extends OperatorOptions {
 
 const EXAMPLES = `  rookery import log.rookery --config new.json      into an empty deployment: every event at its position, with its time
   rookery import log.rookery --config new.json      once more: goes on, or finds that all is there
-  rookery import team.rookery --merge               a part of a log, or into one that has events: by ids, behind what is there`;
+  rookery import team.rookery --merge               a part of a log, or into one that has events: by ids, behind what is there
+  rookery import slack export.zip                   what other messengers leave: rookery import slack --help`;
 
 export function registerImport(program: Command): void {
-  operatorCommand(program, 'import <file>', 'restore an exported log, or merge it into another', EXAMPLES)
+  const command = operatorCommand(
+    program,
+    'import <file>',
+    'restore an exported log, or merge it into another',
+    EXAMPLES,
+  )
     .option('--merge', 'add what is not there by its id, behind what is; positions are new ones then')
     .option('--keep-unreadable', 'also take events that this version cannot read: they become dead letters')
     .action(async (path: string, options: Options) => {
@@ -32,6 +39,7 @@ export function registerImport(program: Command): void {
         else await restoreFrom(path, operator, options);
       });
     });
+  registerForeignImports(command);
 }
 
 async function restoreFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
