@@ -218,6 +218,11 @@ export class Client {
     return this.#status;
   }
 
+  /** Milliseconds since 1970 by the server's clock, as of its last welcome; undefined before the first. */
+  get serverTimeMs(): number | undefined {
+    return this.#machine.serverTimeMs(performance.now());
+  }
+
   /** Messages and commands not yet acked or refused. */
   get outboxSize(): number {
     return this.#machine.outboxSize;

@@ -323,4 +323,5 @@ t.test('who looks at the wire sees every frame, in both directions', async (t) =
   await client.sendText({ to: 'bob' }, 'hello').durable;
   t.same(seen.slice(0, 2), ['out hello', 'in welcome']);
   t.ok(seen.indexOf('out send') < seen.indexOf('in sent'), 'in their order');
+  t.ok((client.serverTimeMs ?? 0) >= 1_000, 'and has the time of the server');
 });
