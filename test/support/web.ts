@@ -6,7 +6,7 @@ import type { Test } from 'tap';
 import { findBrowser } from '../../scripts/browser.ts';
 import type { Gateway } from '../../src/processes/gateway.ts';
 import { startReadModelWorker } from '../../src/processes/read-model-worker.ts';
-import { startTestGateway, type TestGateways } from './gateway.ts';
+import { API_KEY, startTestGateway, type TestGateways } from './gateway.ts';
 import { quiet } from './nats.ts';
 
 const BUILT = join(import.meta.dirname, '..', '..', 'dist', 'web', 'index.html');
@@ -17,6 +17,8 @@ export interface WebScene {
   readonly gateways: TestGateways;
   readonly gateway: Gateway;
   readonly browser: Browser;
+  /** With which a backend comes. */
+  readonly apiKey: string;
   /** A window of a browser of its own, in which nobody has been. */
   window(options?: BrowserContextOptions): Promise<Page>;
   /** A window in which somebody is signed in; what it complains of fails the test. */
@@ -46,6 +48,7 @@ export async function startWeb(options: Parameters<typeof startTestGateway>[0] =
     gateways,
     gateway: gateways.gateway,
     browser,
+    apiKey: API_KEY,
     window,
     async person(t, user, more) {
       const page = await window(more);

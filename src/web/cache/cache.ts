@@ -4,7 +4,14 @@
  *
  * The tab that holds the connection writes what it receives; each tab writes what its person does.
  */
-import type { ConversationId, Entry, HistoryEntry, PublicProfile, UserId } from '../../sdk/index.ts';
+import type {
+  ChangedConversation,
+  ConversationId,
+  Entry,
+  HistoryEntry,
+  PublicProfile,
+  UserId,
+} from '../../sdk/index.ts';
 import type { Outgoing } from '../model/outgoing.ts';
 import type { Row } from '../model/rows.ts';
 import { type Amendment, amended, isAmendment, isIndexed, versionOf } from '../model/timeline.ts';
@@ -146,13 +153,31 @@ export class Cache {
   keep(conversation: ConversationId, entry: Entry): Promise<void> | undefined {
     if (!isIndexed(entry) && !isAmendment(entry)) return undefined;
     this.#waiting.push({ conversation, entry });
-    this.#writing ??= new Promise<void>((resolve) => setTimeout(resolve, WRITE_AFTER_MS)).then(() => this.#keepAll());
+    this.#writing ??= this.#writeLater();
     return isAmendment(entry) ? this.#writing : undefined;
+  }
+
+  /** What was kept of messages that are not what they were is forgotten, and comes as it is now when somebody looks. */
+  async changed(changed: ChangedConversation): Promise<void> {
+    if ('left' in changed) return;
+    await this.#writing;
+    const { conversation, amended, amendedMore } = changed;
+    await this.#write(['entries'], (store) => {
+      for (const n of amended) store('entries').delete([conversation, n]);
+      if (amendedMore) store('entries').delete(IDBKeyRange.bound([conversation, 0], [conversation, Number.MAX_VALUE]));
+    });
   }
 
   async close(): Promise<void> {
     await this.#writing;
     this.#db.close();
+  }
+
+  #writeLater(): Promise<void> {
+    const writing = new Promise<void>((resolve) => setTimeout(resolve, WRITE_AFTER_MS)).then(() => this.#keepAll());
+    // Who waits for it hears of a failure; what nobody waits for can be had again.
+    writing.catch(() => undefined);
+    return writing;
   }
 
   #keepAll(): Promise<void> {
@@ -161,11 +186,18 @@ export class Cache {
     this.#waiting = [];
     return this.#write(['entries'], (store) => {
       const entries = store('entries');
-      for (const { conversation, entry } of waiting) {
-        if (isAmendment(entry)) amend(entries, conversation, entry);
-        else if (isIndexed(entry)) putNewer(entries, conversation, entry);
-        if (isIndexed(entry) && entry.n % PRUNE_EVERY === 0) prune(entries, conversation, entry.n);
-      }
+      // One after the other: an edit may be of a message that is written with it.
+      const next = (): void => {
+        const kept = waiting.shift();
+        if (!kept) return;
+        const { conversation, entry } = kept;
+        if (isAmendment(entry)) return amend(entries, conversation, entry, next);
+        if (isIndexed(entry)) {
+          if (entry.n % PRUNE_EVERY === 0) prune(entries, conversation, entry.n);
+          putNewer(entries, conversation, entry, next);
+        }
+      };
+      next();
     });
   }
 
@@ -190,23 +222,31 @@ interface Kept {
   readonly entry: HistoryEntry;
 }
 
-function putNewer(entries: IDBObjectStore, conversation: ConversationId, entry: HistoryEntry): void {
+function putNewer(
+  entries: IDBObjectStore,
+  conversation: ConversationId,
+  entry: HistoryEntry,
+  next: () => void = () => undefined,
+): void {
   const key = [conversation, entry.n];
   const request = entries.get(key) as IDBRequest<Kept | undefined>;
   request.onsuccess = () => {
     const known = request.result?.entry;
     if (!known || versionOf(known) < versionOf(entry)) entries.put({ conversation, entry } satisfies Kept, key);
+    next();
   };
 }
 
 /** What is not kept needs no change: it comes as it is shown then. */
-function amend(entries: IDBObjectStore, conversation: ConversationId, amendment: Amendment): void {
+function amend(entries: IDBObjectStore, conversation: ConversationId, amendment: Amendment, next: () => void): void {
   const { by, id } = amendment.target;
   const request = entries.index('byId').get([conversation, by, id]) as IDBRequest<Kept | undefined>;
   request.onsuccess = () => {
-    if (!request.result) return;
-    const entry = amended(request.result.entry, amendment);
-    entries.put({ conversation, entry } satisfies Kept, [conversation, entry.n]);
+    if (request.result) {
+      const entry = amended(request.result.entry, amendment);
+      entries.put({ conversation, entry } satisfies Kept, [conversation, entry.n]);
+    }
+    next();
   };
 }
 

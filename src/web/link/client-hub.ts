@@ -1,5 +1,6 @@
 /** The hub on a real connection: the SDK's client, with outbox and cursor in IndexedDB, and what comes goes into the cache. */
 
+import type { ClientFrame, CursorFrame, ServerFrame } from '../../protocol/frames.ts';
 import { type Client, createClient, IndexedDbStorage, type Status } from '../../sdk/index.ts';
 import type { Cache } from '../cache/cache.ts';
 import type { Outgoing } from '../model/outgoing.ts';
@@ -18,7 +19,7 @@ export interface HubOptions {
 export async function startClientHub(options: HubOptions): Promise<Hub> {
   const { url, device, token, cache } = options;
   const storage = await IndexedDbStorage.open(options.storage);
-  const client = await createClient({ url, device, token, storage, resume: 'latest', agent: 'rookery-web/1' });
+  const client = await createClient({ url, device, token, storage, sync: 'recent', agent: 'rookery-web/1' });
   const hub = new ClientHub(client, options);
   await hub.sendAgain(await cache.outgoing());
   client.start();
@@ -28,14 +29,27 @@ export async function startClientHub(options: HubOptions): Promise<Hub> {
 class ClientHub implements Hub {
   readonly #client: Client;
   readonly #tell: (news: News) => void;
-  #stopWatching: (() => void) | undefined;
+  #isWatched = false;
+  /** The newest that has come. */
+  #cursor: CursorFrame | undefined;
   /** Messages whose end this run has promised to tell. */
   readonly #sending = new Set<string>();
 
   constructor(client: Client, { cache, tell }: HubOptions) {
     this.#client = client;
     this.#tell = tell;
-    client.on('status', (status) => tell({ type: 'status', status }));
+    client.on('status', (status) => {
+      const { serverTimeMs } = client;
+      if (serverTimeMs !== undefined) tell({ type: 'clock', aheadMs: serverTimeMs - Date.now() });
+      tell({ type: 'status', status });
+    });
+    client.on('changed', async (changed) => {
+      await cache.changed(changed);
+      tell({ type: 'changed', changed });
+    });
+    client.on('frame', (direction, frame) => this.#passed(direction, frame));
+    client.on('typing', (conversation, { user, forMs }) => tell({ type: 'typing', conversation, user, forMs }));
+    client.on('account', (account) => tell({ type: 'account', account }));
     client.on('entry', (conversation, entry) => {
       const kept = cache.keep(conversation, entry);
       tell({ type: 'entry', conversation, entry });
@@ -65,21 +79,25 @@ class ClientHub implements Hub {
         return (await this.#client.command(ask.command, ask.clientMsgId).durable).pos;
       case 'query':
         return this.#client.query(ask.query);
+      case 'typing':
+        return this.#client.typing(ask.target);
     }
   }
 
   watchFrames(on: boolean): void {
-    this.#stopWatching?.();
-    this.#stopWatching = on
-      ? this.#client.on('frame', (direction, frame) => {
-          const shown = frame.t === 'hello' ? { ...frame, token: '…' } : frame;
-          this.#tell({ type: 'frame', direction, at: Date.now(), frame: shown });
-        })
-      : undefined;
+    this.#isWatched = on;
+    if (on && this.#cursor) this.#passed('in', this.#cursor);
   }
 
   close(): Promise<void> {
     return this.#client.close();
+  }
+
+  #passed(direction: 'in' | 'out', frame: ClientFrame | ServerFrame): void {
+    if (frame.t === 'cursor') this.#cursor = frame;
+    if (!this.#isWatched) return;
+    const shown = frame.t === 'hello' ? { ...frame, token: '…' } : frame;
+    this.#tell({ type: 'frame', direction, at: Date.now(), frame: shown });
   }
 
   /** Asked twice (another tab leads now, and asks again what it asked the last one) it is sent once. */

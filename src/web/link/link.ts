@@ -2,7 +2,16 @@
  * What a tab says to the one connection of all its user's tabs, and what it hears from it. All of it can go from tab to tab.
  */
 import type { Command, Query } from '../../protocol/frames.ts';
-import type { ConversationId, Entry, MessageContent, Status, Target } from '../../sdk/index.ts';
+import type {
+  ChangedConversation,
+  ConversationId,
+  Entry,
+  MessageContent,
+  OwnAccount,
+  Status,
+  Target,
+  UserId,
+} from '../../sdk/index.ts';
 import type { Ending } from '../model/outgoing.ts';
 
 export type Ask =
@@ -10,10 +19,18 @@ export type Ask =
   | { readonly type: 'send'; readonly target: Target; readonly content: MessageContent; readonly clientMsgId: string }
   /** Answered when the log has it. */
   | { readonly type: 'command'; readonly command: Command; readonly clientMsgId: string }
-  | { readonly type: 'query'; readonly query: Query };
+  | { readonly type: 'query'; readonly query: Query }
+  /** The person is writing: told as often as one likes, and of no use later. */
+  | { readonly type: 'typing'; readonly target: Target };
 
 export type News =
   | { readonly type: 'entry'; readonly conversation: ConversationId; readonly entry: Entry }
+  /** As it is now, where a device was away for too long to be told of it by entries. */
+  | { readonly type: 'changed'; readonly changed: ChangedConversation }
+  | { readonly type: 'typing'; readonly conversation: ConversationId; readonly user: UserId; readonly forMs: number }
+  | { readonly type: 'account'; readonly account: OwnAccount }
+  /** How far the server's clock is ahead of ours: milliseconds. */
+  | { readonly type: 'clock'; readonly aheadMs: number }
   | { readonly type: 'status'; readonly status: Status }
   | { readonly type: 'ended'; readonly clientMsgId: string; readonly ending: Ending }
   /** A tab has written it. */

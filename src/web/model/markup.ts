@@ -7,7 +7,8 @@ export type Piece =
   | { readonly type: 'link'; readonly text: string; readonly href: string };
 
 const FENCE = /```[^\n`]*\n?([\s\S]*?)```/g;
-const INLINE = /`([^`\n]+)`|(https?:\/\/[^\s<>"'`]+)|(@[^\s@,.;:!?，。；：！？()（）]{1,128})/g;
+const INLINE =
+  /`([^`\n]+)`|(https?:\/\/[^\s<>"'`，。；：！？、（）《》「」]+)|(@[^\s@,.;:!?，。；：！？()（）]{1,128})/g;
 /** Belongs to the sentence and not to the address, unless it was opened inside it. */
 const TRAILING = /[.,;:!?，。；：！？、）)\]}'"»”]+$/;
 

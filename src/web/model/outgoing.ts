@@ -55,7 +55,6 @@ export function cureOf(code: string): Cure {
       return 'shorten';
     case 'CONVERSATION_DISSOLVED':
     case 'NOT_A_MEMBER':
-    case 'BLOCKED':
     case 'ACCOUNT_UNKNOWN':
       return 'nothing';
     default:

@@ -129,6 +129,10 @@ export class Timeline {
     for (const n of far.slice(0, this.#entries.size - MAX_AT_HAND / 2)) this.#forget(n);
   }
 
+  forget(indexes: readonly number[] | 'all'): void {
+    for (const n of indexes === 'all' ? [...this.#entries.keys()] : indexes) this.#forget(n);
+  }
+
   #hide(n: number): void {
     if (!this.#entries.has(n)) this.#entries.set(n, null);
   }

@@ -6,6 +6,8 @@ import { Heights } from './heights.ts';
 
 /** Rows that are drawn beyond either edge, so that what scrolls in is there already. */
 const OVERSCAN = 10;
+/** Left free behind the last row. */
+const END_PX = 14;
 /** So near to the end, px, is at the end: what comes is scrolled to. */
 const AT_END_PX = 48;
 
@@ -26,7 +28,7 @@ export class Viewport {
   }
 
   get isAtEnd(): boolean {
-    return this.#anchor === undefined;
+    return !this.#anchor || this.scrollTop >= this.total - this.#height - AT_END_PX;
   }
 
   /** Of the screen's part. */
@@ -47,9 +49,14 @@ export class Viewport {
     return { from: this.heights.at(top), to: this.heights.at(Math.max(top, top + this.#height - 1)) + 1 };
   }
 
+  /** Of all rows, and what is left free behind them. */
+  get total(): number {
+    return this.heights.total + END_PX;
+  }
+
   /** Where the view has to be scrolled to for the anchor to stand where it stood. */
   get scrollTop(): number {
-    const end = Math.max(0, this.heights.total - this.#height);
+    const end = Math.max(0, this.total - this.#height);
     if (!this.#anchor) return end;
     return Math.max(0, Math.min(end, this.heights.top(this.#anchor.row) + this.#anchor.offset));
   }
@@ -60,7 +67,7 @@ export class Viewport {
 
   /** By a person: what is at the upper edge now is what stays there. */
   scrolled(scrollTop: number): void {
-    const end = this.heights.total - this.#height;
+    const end = this.total - this.#height;
     if (scrollTop >= end - AT_END_PX) {
       this.#anchor = undefined;
       return;

@@ -5,11 +5,13 @@
 import { computed, signal } from '@preact/signals';
 import type { Command } from '../../protocol/frames.ts';
 import {
+  type ChangedConversation,
   type ConversationId,
   type ConversationPage,
   type ConversationView,
   directPair,
   type Entry,
+  type OwnAccount,
   type Status,
   type UserId,
 } from '../../sdk/index.ts';
@@ -17,14 +19,16 @@ import { Cache, cacheName } from '../cache/cache.ts';
 import { startClientHub } from '../link/client-hub.ts';
 import type { News } from '../link/link.ts';
 import { Tabs } from '../link/tabs.ts';
+import { withoutControls } from '../model/markup.ts';
 import { inOrder, moved, newRow, type Row, readUpTo, told } from '../model/rows.ts';
 import { OpenConversation } from './conversation.ts';
 import { Drafts } from './drafts.ts';
 import { Inspector } from './inspector.ts';
 import { Names } from './names.ts';
-import { newId } from './new-id.ts';
+import { newId, serverIsAheadBy } from './new-id.ts';
 import { Sending } from './sending.ts';
 import { deviceOf, tokenOf } from './sign-in.ts';
+import { Typing } from './typing.ts';
 
 /** Rows that have changed are written so often. */
 const SAVE_EVERY_MS = 500;
@@ -36,6 +40,9 @@ const CHANGES_CONTACTS: ReadonlySet<Entry['type']> = new Set([
   ...(['contactRequested', 'contactDeclined', 'contactRemoved', 'userBlocked', 'userUnblocked'] as const),
 ]);
 
+/** Key in the cache: all pages of the list were had. */
+const LIST_KNOWN = 'list known';
+
 /** Beside the conversation. */
 export type Panel = 'details' | 'settings' | 'contacts' | 'search' | 'inspect' | 'new group';
 
@@ -46,6 +53,9 @@ export class App {
   readonly sending: Sending;
   readonly drafts: Drafts;
   readonly inspector: Inspector;
+  readonly typing = new Typing();
+  /** One's own, as the server told last. */
+  readonly account = signal<OwnAccount | undefined>(undefined);
   readonly status = signal<Status>({ phase: 'connecting' });
   readonly rows = signal<ReadonlyMap<ConversationId, Row>>(new Map());
   readonly list = computed(() => inOrder(this.rows.value.values()));
@@ -124,7 +134,7 @@ export class App {
 
   titleOf(row: Row): string {
     const peer = this.peerOf(row.conversation);
-    return peer === undefined ? row.name || row.conversation : this.names.of(peer);
+    return peer === undefined ? withoutControls(row.name || row.conversation) : this.names.of(peer);
   }
 
   /** The members of the group that is open, as far as known: who may be named. */
@@ -164,6 +174,7 @@ export class App {
 
   async close(): Promise<void> {
     this.open.peek()?.close();
+    this.typing.close();
     await this.tabs.close();
     await this.#save();
     await this.#cache.close();
@@ -184,14 +195,30 @@ export class App {
       );
     }
     this.rows.value = known;
+    this.isListKnown.value = (await this.#cache.about<boolean>(LIST_KNOWN)) ?? false;
     for (const row of known.values()) this.#learnRemark(row);
   }
 
   #hear(news: News): void {
-    if (news.type === 'entry') return this.#heardEntry(news.conversation, news.entry);
-    if (news.type === 'status') return this.#heardStatus(news.status);
-    if (news.type === 'frame') return this.inspector.saw(news);
-    this.sending.heard(news);
+    switch (news.type) {
+      case 'entry':
+        return this.#heardEntry(news.conversation, news.entry);
+      case 'changed':
+        return this.#heardChange(news.changed);
+      case 'status':
+        return this.#heardStatus(news.status);
+      case 'frame':
+        return this.inspector.saw(news);
+      case 'typing':
+        return this.typing.began(news.conversation, news.user, news.forMs);
+      case 'account':
+        this.account.value = news.account;
+        return;
+      case 'clock':
+        return serverIsAheadBy(news.aheadMs);
+      default:
+        this.sending.heard(news);
+    }
   }
 
   #heardEntry(conversation: ConversationId, entry: Entry): void {
@@ -201,20 +228,41 @@ export class App {
     if (next !== row && (isKnown || next.last !== undefined)) this.#put(next);
     if (next.isIncomplete && next.last) void this.#complete(conversation);
     this.sending.arrived(entry, this.me);
+    if (entry.type === 'message') this.typing.ended(conversation, entry.by);
     if (CHANGES_CONTACTS.has(entry.type)) this.contactsVersion.value += 1;
     const open = this.open.peek();
     if (open?.id === conversation) open.heard(entry);
   }
 
+  /** As it is now; what was said meanwhile is fetched when somebody looks. */
+  #heardChange(changed: ChangedConversation): void {
+    const row = this.rows.peek().get(changed.conversation);
+    if ('left' in changed) {
+      if (row) this.#put({ ...row, left: true });
+      return;
+    }
+    const { amended, amendedMore, ...listed } = changed;
+    this.#put(told(row, listed));
+    const open = this.open.peek();
+    if (open?.id === changed.conversation) open.forget(amendedMore ? 'all' : amended);
+  }
+
   #heardStatus(status: Status): void {
     this.status.value = status;
     const isLive = status.phase === 'live';
-    if (isLive && !this.#wasLive) void this.refreshList().catch(() => undefined);
+    if (isLive && !this.#wasLive) void this.#connected().catch(() => undefined);
     this.#wasLive = isLive;
   }
 
-  /** The whole list, page by page: the first time, and as often as there is a connection again. */
-  async refreshList(): Promise<void> {
+  /** What is no entry, and may have changed meanwhile. The list is whole from the first time on; entries move it on. */
+  async #connected(): Promise<void> {
+    this.names.refresh();
+    await this.#refreshList();
+    this.account.value = await this.tabs.ask<OwnAccount>({ type: 'query', query: { type: 'account' } });
+  }
+
+  /** Page by page; the first one alone where the list is whole already. */
+  async #refreshList(): Promise<void> {
     let cursor: string | undefined;
     do {
       const query = { type: 'conversations' as const, limit: PAGE, ...(cursor !== undefined && { cursor }) };
@@ -226,9 +274,10 @@ export class App {
         this.#changed(row);
       }
       this.rows.value = rows;
-      cursor = page.cursor;
+      cursor = this.isListKnown.peek() ? undefined : page.cursor;
     } while (cursor !== undefined);
     this.isListKnown.value = true;
+    await this.#cache.putAbout(LIST_KNOWN, true);
   }
 
   async #complete(conversation: ConversationId): Promise<void> {

@@ -1,6 +1,6 @@
 /** What is being written in a conversation: something new, an answer, or a message that is changed. */
 import { computed, signal } from '@preact/signals';
-import type { MessageContent, UserId } from '../../sdk/index.ts';
+import type { MessageContent, Target, UserId } from '../../sdk/index.ts';
 import { mentionsIn } from '../model/markup.ts';
 import type { Message } from '../model/timeline.ts';
 import type { App } from './app.ts';
@@ -30,8 +30,12 @@ export class Composing {
   }
 
   type(text: string): void {
-    if (this.editing.peek()) this.#edited.value = text;
-    else this.#app.drafts.type(this.#open.id, text);
+    if (this.editing.peek()) {
+      this.#edited.value = text;
+      return;
+    }
+    this.#app.drafts.type(this.#open.id, text);
+    if (text !== '') this.#app.tabs.ask({ type: 'typing', target: this.#target }).catch(() => undefined);
   }
 
   edit(n: number | undefined): void {
@@ -62,8 +66,7 @@ export class Composing {
       void this.#app.command({ type: 'editMessage', conversation: open.id, target: editing.id, ...content });
       return this.cancel();
     }
-    const peer = this.#app.peerOf(open.id);
-    void this.#app.sending.send(open.id, peer === undefined ? { conversation: open.id } : { to: peer }, content);
+    void this.#app.sending.send(open.id, this.#target, content);
     this.type('');
     this.leave();
     open.replyTo.value = undefined;
@@ -73,6 +76,11 @@ export class Composing {
   /** One turns to something else. */
   leave(): void {
     this.#app.drafts.leave(this.#open.id);
+  }
+
+  get #target(): Target {
+    const peer = this.#app.peerOf(this.#open.id);
+    return peer === undefined ? { conversation: this.#open.id } : { to: peer };
   }
 
   #messageAt(n: number | undefined): Message | undefined {

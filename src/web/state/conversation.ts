@@ -76,6 +76,13 @@ export class OpenConversation {
     this.#changed();
   }
 
+  /** Messages that are not what they were: they come as they are now. */
+  forget(indexes: readonly number[] | 'all'): void {
+    this.timeline.forget(indexes);
+    this.#changed();
+    this.#load();
+  }
+
   /** Brings `n` into view. */
   show(n: number): void {
     this.target.value = { n };

@@ -1,13 +1,15 @@
 /** The text of the moment's language; a component that asks for one is drawn again when the language changes. */
+import { withoutControls } from '../model/markup.ts';
 import { language } from '../state/preferences.ts';
 import { en } from './en.ts';
 import { zh } from './zh.ts';
 
 export type TextKey = keyof typeof en;
 
+/** What is put in may come from others: it can neither turn the text around it nor hide it. */
 export function text(key: TextKey, places: Readonly<Record<string, string | number>> = {}): string {
   const template: string = (language.value === 'zh' ? zh : en)[key];
-  return template.replace(/\{(\w+)\}/g, (whole, name: string) => String(places[name] ?? whole));
+  return template.replace(/\{(\w+)\}/g, (whole, name: string) => withoutControls(String(places[name] ?? whole)));
 }
 
 /** Why something was refused. */

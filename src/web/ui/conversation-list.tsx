@@ -110,6 +110,10 @@ function Sign({ icon, label }: { icon: Parameters<typeof Icon>[0]['of']; label: 
 
 function Preview({ row }: { row: Row }) {
   const app = useApp();
+  const [writing] = app.typing.in(row.conversation);
+  if (writing !== undefined) {
+    return <span class="row-preview row-typing">{text('conversation.typing', { name: app.names.of(writing) })}</span>;
+  }
   const draft = app.open.value?.id === row.conversation ? '' : app.drafts.of(row.conversation).trim();
   if (draft !== '') {
     return (

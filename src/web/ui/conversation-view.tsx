@@ -2,7 +2,7 @@ import { ArrowLeft, CalendarDays, Info, Search } from 'lucide';
 import { useRef } from 'preact/hooks';
 import type { OpenConversation } from '../state/conversation.ts';
 import { go } from '../state/route.ts';
-import { text } from '../text/text.ts';
+import { listOf, text } from '../text/text.ts';
 import { Avatar } from './avatar.tsx';
 import { Composer } from './composer.tsx';
 import { useApp } from './context.ts';
@@ -32,9 +32,7 @@ export function ConversationView({ open }: { open: OpenConversation }) {
           <Avatar id={peer ?? open.id} name={title} size={38} isGroup={row.kind === 'group'} />
           <span class="bar-words">
             <span class="bar-title">{title}</span>
-            <span class="bar-under">
-              {peer === undefined ? text('conversation.members', { count: row.memberCount }) : peer}
-            </span>
+            <Under open={open} />
           </span>
         </button>
         <JumpToDate open={open} />
@@ -60,6 +58,24 @@ export function ConversationView({ open }: { open: OpenConversation }) {
       <TimelineView open={open} />
       <Composer open={open} row={row} />
     </section>
+  );
+}
+
+/** Who is writing, or what there is to say of the conversation. */
+function Under({ open }: { open: OpenConversation }) {
+  const app = useApp();
+  const writing = app.typing.in(open.id).map((user) => app.names.of(user));
+  if (writing.length > 0) {
+    return (
+      <span class="bar-under bar-typing" aria-live="polite">
+        {text('conversation.typing', { name: listOf(writing) })}
+      </span>
+    );
+  }
+  const peer = app.peerOf(open.id);
+  const { memberCount } = app.row(open.id);
+  return (
+    <span class="bar-under">{peer === undefined ? text('conversation.members', { count: memberCount }) : peer}</span>
   );
 }
 

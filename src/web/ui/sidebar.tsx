@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { Activity, BookUser, Search, Settings, SquarePen, Users } from 'lucide';
+import { useEffect, useRef } from 'preact/hooks';
 import { directConversationId, parseUserId } from '../../sdk/index.ts';
 import type { Panel } from '../state/app.ts';
 import { go } from '../state/route.ts';
@@ -63,6 +64,8 @@ function Tool({ icon, label, show }: { icon: Parameters<typeof Icon>[0]['of']; l
 /** Opens the conversation with somebody: it is there without being made. */
 function WriteTo({ done }: { done: () => void }) {
   const app = useApp();
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const submit = (event: Event): void => {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
@@ -79,7 +82,7 @@ function WriteTo({ done }: { done: () => void }) {
         aria-label={text('list.writeTo')}
         placeholder={text('signIn.user')}
         maxLength={128}
-        ref={(input) => input?.focus()}
+        ref={field}
       />
       <button type="submit" class="button primary">
         {text('signIn.enter')}

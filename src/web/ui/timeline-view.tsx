@@ -26,7 +26,7 @@ export function TimelineView({ open }: { open: OpenConversation }) {
         onScroll={(event) => drawn.scrolled(event.currentTarget.scrollTop)}
       >
         {isEmpty && <p class="timeline-empty">{text('conversation.empty')}</p>}
-        <div class="timeline-all" style={{ height: `${viewport.heights.total}px` }}>
+        <div class="timeline-all" style={{ height: `${viewport.total}px` }}>
           <div class="timeline-drawn" style={{ transform: `translateY(${viewport.heights.top(drawn.from)}px)` }}>
             <Rows open={open} drawn={drawn} />
           </div>

@@ -3,6 +3,7 @@ import { Crown, Ellipsis, MicOff, Shield, UserMinus, Volume2 } from 'lucide';
 import { useEffect } from 'preact/hooks';
 import type { Command } from '../../../protocol/frames.ts';
 import type { GroupSettings, Role, UserId } from '../../../sdk/index.ts';
+import { withoutControls } from '../../model/markup.ts';
 import type { OpenConversation } from '../../state/conversation.ts';
 import { text } from '../../text/text.ts';
 import { Avatar } from '../avatar.tsx';
@@ -28,8 +29,8 @@ export function GroupDetails({ open }: { open: OpenConversation }) {
         <h3>{app.titleOf(row)}</h3>
         <p class="hint">{text('conversation.members', { count: view?.memberCount ?? row.memberCount })}</p>
       </div>
-      {view?.settings.announcement && <p class="announcement">{view.settings.announcement}</p>}
-      {view?.settings.description && <p>{view.settings.description}</p>}
+      {view?.settings.announcement && <p class="announcement">{withoutControls(view.settings.announcement)}</p>}
+      {view?.settings.description && <p>{withoutControls(view.settings.description)}</p>}
       {mayLead && <JoinRequests open={open} />}
       <h3>{text('group.members')}</h3>
       <ul class="cards">
@@ -130,7 +131,7 @@ function JoinRequests({ open }: { open: OpenConversation }) {
           <Avatar id={user} name={app.names.of(user)} size={34} />
           <span class="card-words">
             <span class="row-name">{app.names.of(user)}</span>
-            <span class="hint">{greeting}</span>
+            <span class="hint">{withoutControls(greeting)}</span>
           </span>
           <button
             type="button"

@@ -1,5 +1,6 @@
 import { Ban, UserPlus } from 'lucide';
 import type { UserId } from '../../../sdk/index.ts';
+import { withoutControls } from '../../model/markup.ts';
 import type { OpenConversation } from '../../state/conversation.ts';
 import { text } from '../../text/text.ts';
 import { Avatar } from '../avatar.tsx';
@@ -26,7 +27,7 @@ export function PersonDetails({ open, peer }: { open: OpenConversation; peer: Us
         {Object.entries(profile?.fields ?? {}).map(([field, value]) => (
           <div key={field}>
             <dt>{field}</dt>
-            <dd>{value}</dd>
+            <dd>{withoutControls(value)}</dd>
           </div>
         ))}
       </dl>

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import type { SearchHit } from '../../../sdk/index.ts';
 import { go } from '../../state/route.ts';
 import { Search } from '../../state/search.ts';
@@ -15,6 +15,8 @@ const AFTER_MATCH = 120;
 export function SearchPanel() {
   const app = useApp();
   const search = useMemo(() => new Search(app.tabs), [app]);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const isHere = useSignal(app.open.peek() !== undefined);
   const open = app.open.value?.id;
   const here = isHere.value ? open : undefined;
@@ -32,7 +34,7 @@ export function SearchPanel() {
         placeholder={text('search.placeholder')}
         maxLength={256}
         value={search.words.value}
-        ref={(input) => input?.focus()}
+        ref={field}
         onInput={(event) => (search.words.value = event.currentTarget.value)}
       />
       {open !== undefined && (

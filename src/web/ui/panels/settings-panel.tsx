@@ -13,17 +13,8 @@ const AT_NIGHT = { from: 22 * MINUTES_PER_HOUR, to: 7 * MINUTES_PER_HOUR };
 
 export function SettingsPanel() {
   const app = useApp();
-  const account = useSignal<OwnAccount | undefined>(undefined);
-  const refresh = async (): Promise<void> => {
-    account.value = await app.tabs.ask<OwnAccount>({ type: 'query', query: { type: 'account' } });
-  };
-  useEffect(() => {
-    refresh().catch(() => undefined);
-  }, []);
-  const change = async (settings: Partial<UserSettings>): Promise<void> => {
-    await app.command({ type: 'changeSettings', settings });
-    await refresh().catch(() => undefined);
-  };
+  const { account } = app;
+  const change = (settings: Partial<UserSettings>): void => void app.command({ type: 'changeSettings', settings });
   const leave = (): void => {
     forgetToken(app.me);
     go({});
@@ -32,8 +23,8 @@ export function SettingsPanel() {
     <>
       <Profile account={account.value} />
       <Appearance />
-      {account.value && <Quiet settings={account.value.settings} change={(settings) => void change(settings)} />}
-      {account.value && <Privacy settings={account.value.settings} change={(settings) => void change(settings)} />}
+      {account.value && <Quiet settings={account.value.settings} change={change} />}
+      {account.value && <Privacy settings={account.value.settings} change={change} />}
       <Blocked />
       <section class="stack">
         <h3>{text('settings.devices')}</h3>
