@@ -13,6 +13,7 @@ import { registerImport } from './import.ts';
 import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
+import { registerReplayInto } from './replay-into.ts';
 import { registerStreams } from './streams.ts';
 import { registerTail } from './tail.ts';
 import { registerToken } from './token.ts';
@@ -48,6 +49,7 @@ registerReadModel(program);
 registerTail(program);
 registerExport(program);
 registerImport(program);
+registerReplayInto(program);
 
 // A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
 let readerIsGone = false;

@@ -1,0 +1,31 @@
+/** A recorded log played once more, on real servers. */
+import { join } from 'node:path';
+import t from 'tap';
+import { essence, folder, recordsOf } from '../support/archives.ts';
+import { nothing, talking } from '../support/talking.ts';
+
+t.test(
+  'a log is played into a stream beside it, or into another deployment; a second run changes nothing',
+  async (t) => {
+    const [dir, from, to] = [folder(t), await talking(t), await nothing(t)];
+    t.match(await from.json('replay', '--into', 'TRIAL', '--speed', 'max'), [{ complete: true, stored: 8, known: 0 }]);
+    t.match(await from.json('replay', '--into', 'TRIAL', '--speed', 'max'), [{ stored: 0, known: 8 }]);
+    const { state } = await from.operator.jsm.streams.info('TRIAL', { subjects_filter: '>' });
+    t.match(state, { messages: 8, subjects: { [`TRIAL.${(await recordsOf(from, 'CONV_0'))[0]?.subject}`]: 1 } });
+
+    const file = join(dir, 'log.rookery');
+    await from.run('export', file);
+    const filter = ['--filter', 'conversation=team,kind=messageSent'];
+    t.match(await from.json('replay', file, '--into', to.configFile, '--speed', '1000x', ...filter), [{ stored: 3 }]);
+    const played = await recordsOf(to, 'CONV_0');
+    t.same(essence(played), essence((await recordsOf(from, 'CONV_0')).slice(1, 4)));
+    t.match(await from.json('replay', file, '--into', to.configFile, '--speed', 'max'), [{ stored: 5, known: 3 }]);
+    for (const bad of [
+      ['--speed', 'fast'],
+      ['--filter', 'colour=red'],
+    ]) {
+      t.match(await from.run('replay', '--into', 'TRIAL', ...bad), { code: 1, stderr: /^BAD_REQUEST: / });
+    }
+    t.match(await from.run('replay', '--into', 'CONV_0'), { code: 1, stderr: /^BAD_REQUEST: CONV_0/ });
+  },
+);
