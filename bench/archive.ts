@@ -20,7 +20,7 @@ const CLI = join(import.meta.dirname, '..', 'src', 'cli', 'rookery.ts');
 const BARE_MESSAGES = 200_000;
 const POLL_MS = 100;
 
-const events = Number(process.argv[2] ?? 1_000_000);
+const wanted = Number(process.argv[2] ?? 1_000_000);
 const isProof = process.argv[3] !== 'rates';
 const dir = mkdtempSync(join(tmpdir(), 'rookery-archive-'));
 const archive = join(dir, 'log.rookery');
@@ -111,7 +111,7 @@ try {
   const [source, target, limit] = await Promise.all(
     [from, to, bare].map((nats) => nats.connect('operator')) as [Promise<Nats>, Promise<Nats>, Promise<Nats>],
   );
-  const [made, makingS] = await timed(() => append(source.nc, source.inboxPrefix, churnedLog(events)));
+  const [made, makingS] = await timed(() => append(source.nc, source.inboxPrefix, churnedLog(wanted)));
   tell('appended, with ids', made, makingS);
   const [published, publishS] = await timed(() => append(limit.nc, limit.inboxPrefix, bareMessages(BARE_MESSAGES)));
   tell('limit: bare JetStream publish', published, publishS, '200 bytes, with ids');
@@ -127,8 +127,12 @@ try {
   );
   const imported = await rookery(to, 'import', archive);
   tell('rookery import, all of it', made, Number(imported.result.seconds), `peak ${imported.peakMib.toFixed(0)} MiB`);
-  for (const [step, seconds] of Object.entries(imported.result.steps as Record<string, number>))
-    tell(`  ${step}`, made, seconds);
+  const events = new Map(
+    (exported.result.streams as { name: string; events: number }[]).map((one) => [one.name, one.events]),
+  );
+  for (const [step, seconds] of Object.entries(imported.result.steps as Record<string, number>)) {
+    tell(`  ${step}`, events.get(step.replace('verifying ', '')) ?? made, seconds);
+  }
   const again = await rookery(to, 'import', archive);
   const stored = (again.result.streams as { stored: number }[]).reduce((sum, stream) => sum + stream.stored, 0);
   tell('rookery import, a second time', stored, Number(again.result.seconds), 'stored');
