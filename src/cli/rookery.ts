@@ -13,7 +13,7 @@ import { registerImport } from './import.ts';
 import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
-import { registerReplayInto } from './replay-into.ts';
+import { registerShow } from './show.ts';
 import { registerStreams } from './streams.ts';
 import { registerTail } from './tail.ts';
 import { registerToken } from './token.ts';
@@ -47,9 +47,9 @@ registerConfig(program);
 registerDead(program);
 registerReadModel(program);
 registerTail(program);
+registerShow(program);
 registerExport(program);
 registerImport(program);
-registerReplayInto(program);
 
 // A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
 let readerIsGone = false;

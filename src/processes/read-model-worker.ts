@@ -4,10 +4,13 @@
  * replica: neither knows of the other.
  */
 import { mkdirSync, watch } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogFollower } from '../adapters/jetstream/log-follower.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamReadModelServer } from '../adapters/jetstream/read-models.ts';
+import { answerStanding } from '../adapters/jetstream/standing.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { isRebuilt, rebuiltFolder } from '../adapters/sqlite/rebuilt-file.ts';
@@ -32,11 +35,15 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, lane, log)),
   );
   const watcher = watchRebuilt(config.stateDir, lanes);
+  const standing = answerStanding(nats.nc, 'read-model', `${hostname()}:${resolve(config.stateDir)}`, () =>
+    lanes.map(({ model, isCurrent }, lane) => ({ lane, position: model.position, isServing: isCurrent() })),
+  );
   const ended = Promise.race([nats.ended, Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined)]);
   ended.catch((error: unknown) => log.error({ what: 'cannot go on', reason: String(error) }));
   log.info({ what: 'read-model worker started', lanes: lanes.length });
   const drain = async (): Promise<void> => {
     watcher.close();
+    standing.stop();
     for (const { stopServing } of lanes) stopServing();
     await Promise.all(lanes.map(({ lane }) => lane.drain()));
     for (const { model } of lanes) model.close();
@@ -85,5 +92,5 @@ async function assemble(
       log.info({ what: isCurrent ? 'lane current' : 'lane begins anew', lane: convStream });
     },
   });
-  return { lane, model, path: place.path, stopServing: () => serving?.stop() };
+  return { lane, model, path: place.path, isCurrent: () => serving !== undefined, stopServing: () => serving?.stop() };
 }

@@ -67,6 +67,12 @@ export function conversationSubject(conversation: ConversationId, part: Conversa
   return `conv.${partitionOfToken(token)}.${token}.${part}`;
 }
 
+/** All parts of one conversation. */
+export function conversationWildcard(conversation: ConversationId): string {
+  const token = tokenOf(conversation);
+  return `conv.${partitionOfToken(token)}.${token}.*`;
+}
+
 export const convStreamOf = (conversation: ConversationId, topology: Topology): number =>
   rangeOfPartition(partitionOfToken(tokenOf(conversation)), topology.convStreams);
 
@@ -109,3 +115,8 @@ export const sessionSubject = (user: UserId, device: DeviceId): string => `sessi
 export const SESSION_WILDCARD = 'session.*.*';
 /** Core NATS: who is writing, and who is to see it. */
 export const TYPING_SUBJECT = 'typing';
+
+/** Core NATS: an operator asks where all workers stand; each tells on a subject of its own. */
+export const STANDING_ASKED = 'standing.asked';
+export const standingSubject = (worker: string, id: string): string => `standing.told.${worker}.${tokenOf(id)}`;
+export const STANDING_WILDCARD = 'standing.told.*.*';

@@ -145,8 +145,9 @@ t.test('a read-model worker reads the log and answers gateways, and writes nothi
         '$JS.API.DIRECT.GET.CONV_1',
         '$JS.API.CONSUMER.CREATE.CONV_1.x',
         '_INBOX_gateway.x',
+        'standing.told.read-model.x',
       ],
-      subscribe: ['query.*', '_INBOX_read-model-worker.>'],
+      subscribe: ['query.*', 'standing.asked', '_INBOX_read-model-worker.>'],
     },
     {
       publish: [
@@ -156,6 +157,7 @@ t.test('a read-model worker reads the log and answers gateways, and writes nothi
           'inbox.0.x',
           'dead.w.s.1',
           'notice.x',
+          'standing.told.fan-out.x',
           '$KV.leases.fan-out.0',
           '_INBOX_operator.x',
         ],

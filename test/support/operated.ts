@@ -40,6 +40,8 @@ export interface Operated {
   /** What each line says. @throws what was written to stderr where there is no line */
   json(...args: string[]): Promise<Record<string, unknown>[]>;
   startWorker(name?: string): Promise<{ drain(): Promise<void> }>;
+  /** Stops the workers. */
+  drain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -91,6 +93,9 @@ export async function startOperated(topology: Topology = { convStreams: 1, inbox
       const worker = await startFanOutWorker(config, quiet);
       workers.push(worker);
       return worker;
+    },
+    async drain() {
+      for (const worker of workers.splice(0)) await worker.drain();
     },
     async stop() {
       for (const worker of workers) await worker.drain();

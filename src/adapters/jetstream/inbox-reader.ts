@@ -111,7 +111,7 @@ export class JetstreamInboxReader implements InboxReader {
 }
 
 /** Subjects are `inbox.<p>.<token>`, `pack.<k>.<lane>`, `term.<k>.<lane>`, `cp.<k>.<lane>`. */
-function toInboxMessage(subject: string, seq: number, data: Uint8Array): InboxMessage {
+export function toInboxMessage(subject: string, seq: number, data: Uint8Array): InboxMessage {
   const key = subject.slice(subject.lastIndexOf('.') + 1);
   switch (subject.charCodeAt(0)) {
     case 0x69: // i

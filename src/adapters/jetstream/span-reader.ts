@@ -38,6 +38,7 @@ export interface SpanReaderParts {
 /**
  * Messages from `from` to `to`, both included, as what `read` makes of them at once; where the stream has dropped or lacks some,
  * those that are there. The last one must be there, or what comes behind it, or the read waits for it.
+ * @param subject those of one subject alone, which may have wildcards
  * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
  */
 export async function* readSpan<Read>(
@@ -46,8 +47,9 @@ export async function* readSpan<Read>(
   from: number,
   to: number,
   read: (message: JsMsg) => Read,
+  subject?: string,
 ) {
-  for await (const records of readSpanParts(parts, stream, from, to, read)) yield* records;
+  for await (const records of readSpanParts(parts, stream, from, to, read, subject)) yield* records;
 }
 
 /** The same in parts: to wait for each message costs more than to read it. None is empty. */
@@ -57,9 +59,11 @@ export async function* readSpanParts<Read>(
   from: number,
   to: number,
   read: (message: JsMsg) => Read,
+  subject?: string,
 ) {
   if (from > to) return;
-  const start = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from };
+  const filter = subject === undefined ? {} : { filter_subjects: subject };
+  const start = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from, ...filter };
   const consumer = await answered(stream, js.consumers.get(stream, start));
   const options = { max_messages: MAX_READ_AHEAD_MESSAGES, idle_heartbeat: HEARTBEAT_MS };
   const messages = await answered(stream, consumer.consume(options));

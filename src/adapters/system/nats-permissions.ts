@@ -61,8 +61,11 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
       };
     case 'read-model-worker':
       return {
-        publish: { allow: [...conv.flatMap(reading), '_INBOX_gateway.>'], deny: onFanOut },
-        subscribe: { allow: ['_INBOX_read-model-worker.>', 'query.*'] },
+        publish: {
+          allow: [...conv.flatMap(reading), '_INBOX_gateway.>', 'standing.told.read-model.*'],
+          deny: onFanOut,
+        },
+        subscribe: { allow: ['_INBOX_read-model-worker.>', 'query.*', 'standing.asked'] },
       };
     case 'operator':
       return { publish: { allow: ['>'] }, subscribe: { allow: ['>'] } };

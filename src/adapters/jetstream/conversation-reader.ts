@@ -1,0 +1,46 @@
+/**
+ * The events of one conversation out of a CONV stream. The server leaves the others out, so what comes over the wire is little; in
+ * a large stream it still takes its time to find them.
+ */
+import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import type { ConversationId } from '../../domain/ids.ts';
+import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
+import { conversationWildcard, convStreamName } from '../../protocol/subjects.ts';
+import { answered } from './answered.ts';
+import { storedAtMs } from './delivery-subject.ts';
+import { logRecordOf } from './log-record.ts';
+import { happenedAtMs } from './original-time.ts';
+import { readSpan, type SpanReaderParts } from './span-reader.ts';
+
+export interface ConversationReaderParts extends SpanReaderParts {
+  readonly jsm: JetStreamManager;
+  readonly convStream: number;
+  readonly conversation: ConversationId;
+}
+
+export class JetstreamConversationReader implements Pick<LogReader, 'lastPos' | 'read'> {
+  readonly #parts: ConversationReaderParts;
+  readonly #stream: string;
+  readonly #subject: string;
+
+  constructor(parts: ConversationReaderParts) {
+    this.#parts = parts;
+    this.#stream = convStreamName(parts.convStream);
+    this.#subject = conversationWildcard(parts.conversation);
+  }
+
+  /** Position of the conversation's newest event; 0 for none. @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE */
+  async lastPos(): Promise<number> {
+    const query = { last_by_subj: this.#subject };
+    const newest = await answered(this.#stream, this.#parts.jsm.streams.getMessage(this.#stream, query));
+    return newest?.seq ?? 0;
+  }
+
+  async *read(from: number, to: number): AsyncIterable<LogRecord> {
+    const end = Math.min(to, await this.lastPos());
+    yield* readSpan(this.#parts, this.#stream, from, end, recordOf, this.#subject);
+  }
+}
+
+const recordOf = (message: JsMsg): LogRecord =>
+  logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data);

@@ -1,0 +1,84 @@
+/** A part of an INBOX stream, once, in order: for who looks into it from outside, as the command line does. */
+import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import type { InboxMessage } from '../../ports/inbox-reader.ts';
+import { asRookeryError } from '../../protocol/error-codes.ts';
+import { inboxStreamName } from '../../protocol/subjects.ts';
+import { storedAtMs } from './delivery-subject.ts';
+import { toInboxMessage } from './inbox-reader.ts';
+import { readSpan, type SpanReaderParts } from './span-reader.ts';
+import { infoOf } from './stream-info.ts';
+
+/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
+const MAX_ATTEMPTS = 5;
+
+export interface InboxSpanParts extends SpanReaderParts {
+  readonly jsm: JetStreamManager;
+}
+
+/** What is kept of it, and how much it may keep. */
+export interface InboxBounds {
+  /** The oldest sequence still kept; last + 1 when nothing is. */
+  readonly first: number;
+  readonly last: number;
+  readonly bytes: number;
+  /** Infinity for none. */
+  readonly maxBytes: number;
+  /** Infinity for none. */
+  readonly maxAgeMs: number;
+}
+
+/** @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE */
+export async function inboxBounds(jsm: JetStreamManager, inboxStream: number): Promise<InboxBounds> {
+  const { state, config } = await infoOf(jsm, inboxStreamName(inboxStream));
+  return {
+    first: Math.max(1, state.first_seq),
+    last: state.last_seq,
+    bytes: state.bytes,
+    maxBytes: config.max_bytes > 0 ? config.max_bytes : Number.POSITIVE_INFINITY,
+    maxAgeMs: config.max_age > 0 ? config.max_age / 1e6 : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** As `readInboxSpan`, but a server that restarts or a connection that is lost does not end it. */
+export async function* readInboxOn(
+  parts: InboxSpanParts,
+  inboxStream: number,
+  from: number,
+  to: number,
+  stop: AbortSignal,
+): AsyncGenerator<InboxMessage> {
+  let next = from;
+  for (let attempts = 0; next <= to; ) {
+    try {
+      for await (const message of readInboxSpan(parts, inboxStream, next, to)) {
+        if (stop.aborted) return;
+        next = message.seq + 1;
+        attempts = 0;
+        yield message;
+      }
+      return;
+    } catch (thrown) {
+      attempts += 1;
+      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts === MAX_ATTEMPTS) throw thrown;
+    }
+  }
+}
+
+/**
+ * Messages from `from` to `to`, both included, as far as they are there; their data is the reader's own. Something must be there
+ * at `to` or behind it.
+ * @throws RookeryError STREAM_MISSING; LOG_UNAVAILABLE when it was interrupted
+ */
+export async function* readInboxSpan(
+  parts: InboxSpanParts,
+  inboxStream: number,
+  from: number,
+  to: number,
+): AsyncGenerator<InboxMessage & { readonly at: number }> {
+  yield* readSpan(parts, inboxStreamName(inboxStream), from, to, ownMessage);
+}
+
+const ownMessage = (message: JsMsg): InboxMessage & { readonly at: number } => ({
+  ...toInboxMessage(message.subject, message.seq, new Uint8Array(message.data)),
+  at: storedAtMs(message),
+});

@@ -1,0 +1,231 @@
+/** All that became of one event: what the fold made of it, in whose inbox it stands, who has confirmed it, and how far workers are. */
+import type { Nats } from '../adapters/jetstream/connect.ts';
+import { JetstreamConversationReader } from '../adapters/jetstream/conversation-reader.ts';
+import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
+import { inboxBounds, readInboxSpan } from '../adapters/jetstream/inbox-span.ts';
+import { type FanOutStanding, fanOutStanding } from '../adapters/jetstream/lane-standing.ts';
+import { lastPosAt } from '../adapters/jetstream/log-places.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { askStanding, type Standing } from '../adapters/jetstream/standing.ts';
+import { foldOneEvent, type Outcome } from '../application/replay/one-event.ts';
+import type { ConversationId, UserId } from '../domain/ids.ts';
+import { isUnreadable, type LogRecord } from '../ports/conversation-log.ts';
+import type { InboxMessage } from '../ports/inbox-reader.ts';
+import type { Log } from '../ports/log.ts';
+import { LaneTerms } from '../projections/lane-terms.ts';
+import { asRookeryError, type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
+import type { Cursor, DeliverFrame } from '../protocol/frames.ts';
+import { bodyOf, decodeOrigin, pointerBodyOf, RecordKind } from '../protocol/inbox-record.ts';
+import { packr } from '../protocol/messagepack.ts';
+import {
+  convStreamName,
+  convStreamOf,
+  inboxStreamName,
+  inboxStreamOfToken,
+  type Topology,
+  tokenOf,
+} from '../protocol/subjects.ts';
+
+/** Of more recipients the devices are not looked up: each is a question to the server. */
+const MAX_LOOKED_UP = 50;
+/** Between the clocks of the streams' leaders. */
+const CLOCK_SLACK_MS = 60_000;
+
+export interface DeviceStanding {
+  readonly device: string;
+  /** The sequence in the inbox stream that it has confirmed. */
+  readonly seq: number;
+  /** Its cursor is of the stream as it is, and not before this entry. */
+  readonly hasConfirmed: boolean;
+}
+
+export interface Recipient {
+  readonly user: UserId;
+  readonly inboxStream: string;
+  /** Where it stands in the inbox; absent: it is not there (yet, or no longer: see the story's `inboxes`). */
+  readonly seq?: number;
+  /** How far they have read the conversation. */
+  readonly readUpTo: number;
+  readonly devices?: readonly DeviceStanding[];
+}
+
+export interface Story {
+  readonly record: LogRecord;
+  readonly envelope: {
+    readonly subject: string;
+    readonly messageId: string;
+    readonly bytes: number;
+    readonly schema: unknown;
+  };
+  readonly outcome: Outcome | undefined;
+  readonly recipients: readonly Recipient[];
+  /** Positions of retries of it, which the fold refused. */
+  readonly duplicates: readonly { readonly pos: number; readonly at: number }[];
+  /** Of INBOX streams it concerns: why an entry may not be found there; absent where it can be. */
+  readonly inboxes: Readonly<Record<string, 'STREAM_MISSING' | 'beyond retention' | 'not yet'>>;
+  readonly fanOut: FanOutStanding;
+  readonly readModels: readonly Standing[];
+}
+
+export interface StoryParts {
+  readonly nats: Nats;
+  readonly topology: Topology;
+  readonly log: Log;
+}
+
+/** @throws RookeryError NOT_FOUND, STREAM_MISSING, LOG_UNAVAILABLE */
+export async function storyOf(parts: StoryParts, convStream: number, pos: number): Promise<Story> {
+  const { nats, topology } = parts;
+  const { nc, js, jsm } = nats;
+  const record = await new JetstreamLogReader({ nc, js, jsm, convStream }).at(pos);
+  const stored = record && (await jsm.streams.getMessage(convStreamName(convStream), { seq: pos }));
+  if (!record || !stored) throw new RookeryError('NOT_FOUND', `nothing stands at ${convStreamName(convStream)}@${pos}`);
+  const envelope = {
+    subject: stored.subject,
+    messageId: stored.header?.get('Nats-Msg-Id') ?? '',
+    bytes: stored.data.length,
+    schema: schemaOf(stored.data),
+  };
+  const fanOut = await fanOutStanding(jsm, convStream, topology, Date.now());
+  const readModels = await askStanding(nc);
+  const about = { record, envelope, fanOut, readModels };
+  if (isUnreadable(record)) return { ...about, outcome: undefined, recipients: [], duplicates: [], inboxes: {} };
+  const { conversation } = record;
+  const reader = new JetstreamConversationReader({ nc, js, jsm, convStream, conversation });
+  const { outcome, audience, readMarks, duplicates } = await foldOneEvent(reader, record);
+  const found = await Promise.all(
+    [...streamsOf(audience, topology)].map(([k, users]) => inInbox(parts, k, convStream, record, users)),
+  );
+  const places = new Map(found.flatMap(({ places }) => [...places]));
+  const inboxes = Object.fromEntries(
+    found.flatMap(({ stream, why }) => (why === undefined ? [] : [[stream, why] as const])),
+  );
+  const recipients: Recipient[] = [];
+  for (const user of audience) {
+    const k = inboxStreamOfToken(tokenOf(user), topology);
+    const seq = places.get(tokenOf(user));
+    const devices = audience.length <= MAX_LOOKED_UP ? await devicesOf(parts, user, k, seq) : undefined;
+    recipients.push({
+      ...{ user, inboxStream: inboxStreamName(k), readUpTo: readMarks.get(user) ?? 0 },
+      ...(seq !== undefined && { seq }),
+      ...(devices && { devices }),
+    });
+  }
+  return { ...about, outcome, recipients, duplicates, inboxes };
+}
+
+function schemaOf(data: Uint8Array): unknown {
+  try {
+    return (packr.unpack(data) as { readonly v?: unknown } | null)?.v;
+  } catch {
+    return undefined;
+  }
+}
+
+function streamsOf(audience: readonly UserId[], topology: Topology): Map<number, Set<string>> {
+  const streams = new Map<number, Set<string>>();
+  for (const user of audience) {
+    const token = tokenOf(user);
+    const k = inboxStreamOfToken(token, topology);
+    streams.set(k, (streams.get(k) ?? new Set()).add(token));
+  }
+  return streams;
+}
+
+interface InInbox {
+  readonly stream: string;
+  readonly places: ReadonlyMap<string, number>;
+  readonly why?: Story['inboxes'][string];
+}
+
+/** From shortly before the event was stored, until a checkpoint says that all of its window was written. */
+async function inInbox(
+  { nats, log }: StoryParts,
+  k: number,
+  lane: number,
+  record: Exclude<LogRecord, { readonly reason: string }>,
+  tokens: ReadonlySet<string>,
+): Promise<InInbox> {
+  const stream = inboxStreamName(k);
+  const places = new Map<string, number>();
+  try {
+    const { first, last } = await inboxBounds(nats.jsm, k);
+    const terms = new LaneTerms();
+    const markers = await new JetstreamInboxReader({ ...nats, stream: k, log }).markers();
+    for (const { data, seq } of markers) terms.observeMarker(decodeOrigin(data), seq);
+    const from = 1 + (await lastPosAt(nats.jsm, stream, record.at - CLOCK_SLACK_MS));
+    let isComplete = false;
+    for await (const message of readInboxSpan(nats, k, Math.max(first, from), last)) {
+      const origin = decodeOrigin(message.data);
+      if (origin.lane !== lane || terms.judge(origin, message.seq) !== 'valid') continue;
+      if (message.kind === 'cp' && origin.to >= record.pos) isComplete = true;
+      if (isComplete) break;
+      const isWanted =
+        message.kind === 'inbox' && tokens.has(message.key) && origin.from <= record.pos && record.pos <= origin.to;
+      if (isWanted && holds(message, record.conversation, record.pos)) places.set(message.key, message.seq);
+    }
+    if (places.size === tokens.size) return { stream, places };
+    if (!isComplete) return { stream, places, why: 'not yet' };
+    return first > 1 && from < first ? { stream, places, why: 'beyond retention' } : { stream, places };
+  } catch (thrown) {
+    if (asRookeryError(thrown).code !== ('STREAM_MISSING' satisfies ErrorCode)) throw thrown;
+    return { stream, places, why: 'STREAM_MISSING' };
+  }
+}
+
+function holds({ data }: InboxMessage, conversation: ConversationId, pos: number): boolean {
+  if (decodeOrigin(data).kind === RecordKind.pointer) {
+    const [of, , steps] = packr.unpack(pointerBodyOf(data)) as [ConversationId, number, number[]];
+    let at = 0;
+    return of === conversation && steps.some((step) => (at += step) === pos);
+  }
+  const frame = packr.unpack(bodyOf(data)) as DeliverFrame;
+  return frame.conversation === conversation && frame.entries.some((entry) => entry.pos === pos);
+}
+
+async function devicesOf({ nats }: StoryParts, user: UserId, k: number, seq: number | undefined) {
+  const { jsm } = nats;
+  const { created } = await jsm.streams.info(inboxStreamName(k)).catch(() => ({ created: 0 }));
+  const epoch = new Date(created as unknown as string).getTime().toString(36);
+  const subject = `$KV.cursors.${tokenOf(user).replaceAll('~', '=')}.*`;
+  const devices: DeviceStanding[] = [];
+  for (let from = 1; ; ) {
+    const message = await jsm.direct.getMessage('KV_cursors', { next_by_subj: subject, seq: from });
+    if (!message) return devices;
+    from = message.seq + 1;
+    if (message.data.length === 0) continue;
+    const cursor = message.json<Cursor>();
+    const device = message.subject.slice(message.subject.lastIndexOf('.') + 1).replaceAll('=', '~');
+    const isSame = cursor.epoch.split('.')[0] === epoch;
+    devices.push({ device, seq: cursor.seq, hasConfirmed: isSame && seq !== undefined && cursor.seq >= seq });
+  }
+}
+
+/**
+ * Positions of events with this id, by whoever wrote them. An id that carries its time (UUIDv7) is looked for around that time, any
+ * other in the whole log.
+ */
+export async function* positionsOf(
+  { nats, topology }: StoryParts,
+  id: string,
+  around: { readonly from: number; readonly to: number } | undefined,
+  conversation: ConversationId | undefined,
+  onProgress: (pos: number, end: number) => void,
+) {
+  const { nc, js, jsm } = nats;
+  for (let convStream = 0; convStream < topology.convStreams; convStream++) {
+    if (conversation !== undefined && convStreamOf(conversation, topology) !== convStream) continue;
+    const parts = { nc, js, jsm, convStream };
+    const reader =
+      conversation === undefined
+        ? new JetstreamLogReader(parts)
+        : new JetstreamConversationReader({ ...parts, conversation });
+    const stream = convStreamName(convStream);
+    const from = around ? (await lastPosAt(jsm, stream, around.from)) + 1 : 1;
+    const end = around ? await lastPosAt(jsm, stream, around.to) : await reader.lastPos();
+    for await (const record of reader.read(from, end)) {
+      onProgress(record.pos, end);
+      if (!isUnreadable(record) && record.event.id === id) yield { convStream, record };
+    }
+  }
+}

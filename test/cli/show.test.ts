@@ -1,0 +1,124 @@
+/** `rookery show`: an event, who got it, what became of its retries; by position and by id. */
+import t from 'tap';
+import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/device-cursors.ts';
+import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
+import { conversationSubject } from '../../src/protocol/subjects.ts';
+import { uuidv7 } from '../../src/sdk/uuidv7.ts';
+import { conversation, device, msgId, user, users } from '../support/given.ts';
+import { quiet } from '../support/nats.ts';
+import { says, startOperated } from '../support/operated.ts';
+import { startProcess } from '../support/processes.ts';
+import { eventually } from '../support/waiting.ts';
+
+const [alice, bob, carol] = users('alice', 'bob', '陈晨') as [UserId, UserId, UserId];
+const direct = directConversationId(alice, bob);
+const group = conversation('rooks');
+const crowd = Array.from({ length: 30 }, (_, i) => user(`m${i}`));
+const scene = await startOperated();
+t.teardown(() => scene.stop());
+const { append, run, json, operator } = scene;
+
+await append(group, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob, carol, ...crowd] });
+const uuid = uuidv7(Date.now());
+const pos = await append(direct, says(alice, 'hello'), uuid);
+const packed = await append(group, says(bob, 'to the crowd'));
+const refused = await append(group, says(user('mallory'), 'let me in'), 'of-mallory');
+// A retry that comes after JetStream's duplicate window, which has no memory of the first.
+const again = { ...says(alice, 'hello'), id: msgId(uuid) } as never;
+const retry = (await operator.js.publish(conversationSubject(direct, 'm'), encodeLogEvent(again))).seq;
+await scene.startWorker();
+const acked = async () => (await operator.jsm.consumers.info('CONV_0', 'fan-out')).ack_floor.stream_seq === retry;
+await eventually(acked, 'all is in the inboxes');
+
+t.test('who got it and where, who has confirmed it, and the retry that was refused', async (t) => {
+  const access = { servers: [scene.nats.server.url], credentialsFile: scene.nats.server.credentialsFile };
+  const stateDir = `${scene.nats.dataDir}/read-model`;
+  const reader = startProcess('read-model-worker', { nats: access, logLevel: 'info', stateDir }, scene.nats.dataDir);
+  t.teardown(() => reader.child.kill('SIGKILL'));
+  await reader.said('lane current');
+  const gateway = await scene.nats.connect('gateway');
+  const cursors = await JetstreamDeviceCursors.open(gateway.nc, quiet);
+  const { created } = await operator.jsm.streams.info('INBOX_0');
+  const epoch = `${new Date(created as never).getTime().toString(36)}.x`;
+  cursors.confirm(bob, device('phone'), { epoch, seq: 1_000 });
+  cursors.confirm(alice, device('laptop'), { epoch, seq: 1 });
+  await cursors.drain();
+  const [story] = await json('show', String(pos));
+  t.match(story, {
+    event: { stream: 'CONV_0', pos, type: 'messageSent', text: 'hello', id: uuid },
+    envelope: { schema: 1, messageId: /:alice:/, subject: /^conv\./, bytes: Number },
+    outcome: { type: 'accepted', n: 1 },
+    duplicates: [{ pos: retry, at: String }],
+    inboxes: {},
+    fanOut: { lane: 0, acked: retry, lag: 0, checkpoints: [retry], holder: String },
+    readModels: [{ worker: 'read-model', lanes: [{ lane: 0, position: retry, isServing: true }] }],
+  });
+  const { recipients } = story as { recipients: { user: string; seq: number; devices: object[] }[] };
+  t.match(recipients, [
+    { user: alice, inboxStream: 'INBOX_0', devices: [{ device: 'laptop', hasConfirmed: false }] },
+    { user: bob, inboxStream: 'INBOX_0', devices: [{ device: 'phone', hasConfirmed: true }] },
+  ]);
+  for (const { user, seq } of recipients) {
+    const { subject } = (await operator.jsm.streams.getMessage('INBOX_0', { seq })) ?? {};
+    t.match(subject, new RegExp(`^inbox\\.\\d+\\.${user}$`), 'the sequence is that of the user’s own record');
+  }
+  t.match(await run('show', String(pos)), {
+    code: 0,
+    stdout:
+      /the fold +accepted, index 1\n.*retry refused +at \d+.*alice +INBOX_0@\d+ +laptop is at 1.*read model +has it/s,
+  });
+});
+
+t.test('by the id of a message; where a pack was written once for all', async (t) => {
+  t.match((await json('show', uuid))[0], { event: { pos } });
+  const [story] = await json('show', `CONV_0@${packed}`);
+  const { recipients } = story as { recipients: { seq?: number }[] };
+  t.equal(recipients.length, 33);
+  t.ok(recipients.every(({ seq }) => seq !== undefined));
+});
+
+t.test('what the fold refused went back to its sender', async (t) => {
+  const [story] = await json('show', 'of-mallory');
+  t.match(story, {
+    event: { pos: refused },
+    outcome: { type: 'rejected', code: 'NOT_A_MEMBER' },
+    recipients: [{ user: 'mallory', seq: Number }],
+  });
+});
+
+t.test('what nobody can read is shown all the same', async (t) => {
+  const { seq } = await operator.js.publish(conversationSubject(group, 'm'), new Uint8Array([0xc1]));
+  t.match((await json('show', String(seq)))[0], { event: { type: 'unreadable', data: 'wQ==' }, recipients: [] });
+});
+
+t.test('bad input is refused with a code', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['99999'], /^NOT_FOUND: CONV_0@99999 is beyond the end/],
+    [['CONV_3@1'], /^BAD_REQUEST: CONV_3@1: the topology has no such stream/],
+    [['0'], /^BAD_REQUEST: 0: a position is 1 or more/],
+    [['no-such-id'], /^NOT_FOUND: no event in the log has the id "no-such-id"/m],
+    [['x'.repeat(200)], /^BAD_ID: the message id/],
+  ];
+  for (const [args, stderr] of cases)
+    t.match(await run('show', ...args), { code: 1, stdout: '', stderr }, String(args[0]));
+  await append(group, says(bob, 'one'), 'shared');
+  await append(direct, says(bob, 'two'), 'shared');
+  t.match(await run('show', 'shared'), {
+    code: 1,
+    stderr: /^BAD_REQUEST: several have this id: .*: name the position/m,
+  });
+  t.match((await json('show', 'shared', '--conversation', direct))[0], { event: { text: 'two' } });
+});
+
+t.test('an inbox stream that is gone is named, and the rest is told', async (t) => {
+  await scene.drain();
+  await operator.jsm.streams.delete('INBOX_0');
+  const { code, stdout } = await run('show', String(pos), '--json');
+  t.equal(code, 1);
+  t.match(JSON.parse(stdout), {
+    inboxes: { INBOX_0: 'STREAM_MISSING' },
+    fanOut: { checkpoints: [null] },
+    recipients: Array,
+  });
+});
