@@ -8,6 +8,8 @@ import { parsePlace, positionName, shownTime } from './places.ts';
 export interface Moment {
   /** As it was asked for, in full. */
   readonly name: string;
+  /** Milliseconds since 1970, by the log. */
+  readonly at: number;
   /** The last position of a stream that belongs to it; one before the first where nothing does. */
   to(convStream: number): number;
   /** The first position of a stream that comes at it or behind it. */
@@ -30,6 +32,7 @@ export async function momentOf({ nats, topology }: Operator, text: string, only?
   }
   const named = (convStream: number): boolean => place.type === 'position' && place.convStream === convStream;
   return {
+    at,
     name: place.type === 'time' ? shownTime(at) : `${positionName(place)} (${shownTime(at)})`,
     to: (convStream) => last[convStream] ?? 0,
     from: (convStream) => (named(convStream) ? (last[convStream] ?? 0) : (last[convStream] ?? 0) + 1),

@@ -2,23 +2,16 @@
 import type { Command } from 'commander';
 import type { ArchiveReader, StoredRecord } from '../ports/archive.ts';
 import { type MergeTarget, mergeInto, tellMerged } from './merging.ts';
-import {
-  INTERRUPTED_EXIT_CODE,
-  type Operator,
-  type OperatorOptions,
-  operatorCommand,
-  print,
-  withOperator,
-} from './operator.ts';
+import { INTERRUPTED_EXIT_CODE, type Operator, type OperatorOptions, print, withOperator } from './operator.ts';
 
-interface IntoOptions extends OperatorOptions {
+export interface IntoOptions extends OperatorOptions {
   readonly into: string;
   readonly intoCredentials?: string;
   readonly speed?: string;
   readonly filter?: string;
 }
 
-const INTO_EXAMPLES = `  rookery replay --into TRIAL --speed max                      this log into a stream TRIAL beside it, as TRIAL.conv.…
+export const INTO_EXAMPLES = `  rookery replay --into TRIAL --speed max                      this log into a stream TRIAL beside it, as TRIAL.conv.…
   rookery replay log.rookery --into other.json --speed 10x     an exported log into another deployment, ten times as fast
   rookery replay --into nats://127.0.0.1:4222 --filter conversation=team-7,kind=messageSent`;
 
@@ -26,20 +19,16 @@ const GO_ON = 'interrupted: the same command goes on with what is not there yet'
 /** What a stop may have to wait for at most. */
 const MAX_WAIT_MS = 200;
 
-export function registerReplayInto(program: Command): void {
-  operatorCommand(program, 'replay [file]', 'play a recorded log once more, elsewhere', INTO_EXAMPLES)
-    .requiredOption(
-      '--into <stream|url|file>',
-      'a stream beside the log, or a deployment by its address or configuration',
-    )
+export function intoOptions(command: Command): Command {
+  return command
+    .option('--into <stream|url|file>', 'a stream beside the log, or a deployment by its address or configuration')
     .option('--into-credentials <file>', 'of the deployment at that address')
     .option('--speed <factor>', 'as it happened: 1x; ten times as fast: 10x; or max', '1x')
-    .option('--filter <fields>', 'conversation=…,kind=…,user=…: what is played')
-    .action(replayInto);
+    .option('--filter <fields>', 'conversation=…,kind=…,user=…: what is played');
 }
 
 /** @param file an archive; undefined: the log of this deployment */
-async function replayInto(file: string | undefined, options: IntoOptions): Promise<void> {
+export async function replayInto(file: string | undefined, options: IntoOptions): Promise<void> {
   const speed = await speedOf(options.speed ?? '1x');
   const isWanted = await filterOf(options.filter);
   await withOperator(options, 'replay', GO_ON, async (operator) => {

@@ -13,6 +13,7 @@ import { registerImport } from './import.ts';
 import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
+import { registerReplay } from './replay.ts';
 import { registerShow } from './show.ts';
 import { registerStreams } from './streams.ts';
 import { registerTail } from './tail.ts';
@@ -48,6 +49,7 @@ registerDead(program);
 registerReadModel(program);
 registerTail(program);
 registerShow(program);
+registerReplay(program);
 registerExport(program);
 registerImport(program);
 

@@ -1,0 +1,109 @@
+/**
+ * The fold's state while a log is folded from its beginning and thrown away afterwards: conversations and read marks in memory, the
+ * ids seen in a file without journal. So memory is that of the conversations there are, however long the log is.
+ */
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { initialConversation } from '../../domain/conversation.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
+import { initialReadMark } from '../../domain/read-mark.ts';
+import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
+import { SEEN_SCHEMA, SeenRows } from './seen-rows.ts';
+
+/** Ids in memory; beyond, they are written into the file together. */
+const MAX_RECENT = 65_536;
+const PAGE_CACHE_KIB = 16_384;
+
+export class ReplayState implements FanOutLookup {
+  readonly #db: Database.Database;
+  readonly #rows: SeenRows;
+  readonly #conversations = new Map<ConversationId, FoldedConversation>();
+  readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
+  /** By conversation and sender the greatest id ever accepted: a greater one is new, and nearly every one is. */
+  readonly #greatest = new Map<ConversationId, Map<UserId, ClientMsgId>>();
+  /** By id; of the same id the last one of a conversation and sender counts. */
+  #recent = new Map<ClientMsgId, SeenEvent | SeenEvent[]>();
+  #recentCount = 0;
+
+  /** @param folder empty, and removed by its owner */
+  constructor(folder: string) {
+    this.#db = new Database(join(folder, 'seen.sqlite'));
+    this.#db.pragma('journal_mode = OFF');
+    this.#db.pragma('synchronous = OFF');
+    this.#db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
+    this.#db.exec(SEEN_SCHEMA);
+    this.#rows = new SeenRows(this.#db);
+  }
+
+  get conversationCount(): number {
+    return this.#conversations.size;
+  }
+
+  folded(id: ConversationId): FoldedConversation {
+    return this.#conversations.get(id) ?? { conversation: initialConversation(id), statePos: 0 };
+  }
+
+  readMark(conversation: ConversationId, user: UserId): number {
+    return this.#readMarks.get(conversation)?.get(user) ?? initialReadMark;
+  }
+
+  seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {
+    const greatest = this.#greatest.get(conversation)?.get(by);
+    if (greatest === undefined || id > greatest) return undefined;
+    const recent = this.#recent.get(id);
+    const found = recent === undefined ? undefined : lastOf(recent, conversation, by);
+    const seen = found ?? this.#rows.find(conversation, by, id);
+    return seen && seen.expiresAt > at ? seen : undefined;
+  }
+
+  apply({ at, conversations, readMarks, seen }: FanOutChanges): void {
+    for (const [id, folded] of conversations) this.#conversations.set(id, folded);
+    for (const { conversation, user, upTo } of readMarks) of(this.#readMarks, conversation).set(user, upTo);
+    for (const event of seen) this.#remember(event);
+    if (this.#recentCount > MAX_RECENT) this.#spill(at);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #remember(event: SeenEvent): void {
+    const { conversation, by, id } = event;
+    const greatest = of(this.#greatest, conversation);
+    const before = greatest.get(by);
+    if (before === undefined || id > before) greatest.set(by, id);
+    const others = this.#recent.get(id);
+    if (others === undefined) this.#recent.set(id, event);
+    else if (Array.isArray(others)) others.push(event);
+    else this.#recent.set(id, [others, event]);
+    this.#recentCount += 1;
+  }
+
+  #spill(at: number): void {
+    this.#db.transaction(() => {
+      this.#rows.write(all(this.#recent));
+      this.#rows.forget(at);
+    })();
+    for (const event of all(this.#recent)) this.#rows.settle(event);
+    this.#recent = new Map();
+    this.#recentCount = 0;
+  }
+}
+
+function* all(recent: ReadonlyMap<ClientMsgId, SeenEvent | SeenEvent[]>): Generator<SeenEvent> {
+  for (const events of recent.values()) {
+    if (Array.isArray(events)) yield* events;
+    else yield events;
+  }
+}
+
+function lastOf(events: SeenEvent | SeenEvent[], conversation: ConversationId, by: UserId): SeenEvent | undefined {
+  const list = Array.isArray(events) ? events : [events];
+  return list.findLast((event) => event.conversation === conversation && event.by === by);
+}
+
+function of<Value>(maps: Map<ConversationId, Map<UserId, Value>>, conversation: ConversationId): Map<UserId, Value> {
+  let map = maps.get(conversation);
+  if (!map) maps.set(conversation, (map = new Map()));
+  return map;
+}

@@ -1,0 +1,171 @@
+/** `rookery replay` and `rookery diff`: how things stood at a time, and what has changed between two. */
+import type { Command } from 'commander';
+import type { Past, PastConversation, PastUser } from '../processes/past.ts';
+import type { Moment } from './moments.ts';
+import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
+import { INTO_EXAMPLES, type IntoOptions, intoOptions, replayInto } from './replay-into.ts';
+
+interface Options extends OperatorOptions {
+  readonly to: string;
+  readonly conversation?: string;
+  readonly user?: string;
+  readonly lines: string;
+}
+
+const GO_ON = 'Interrupted. Nothing was changed: run it again.';
+
+const REPLAY_EXAMPLES = `  rookery replay --to 2026-07-01T12:00 --conversation team-7   who was in it, what they had read, what stood last
+  rookery replay --to CONV_0@812 --user alice                  her list, unread and inbox, right after that event
+  rookery replay --to now                                      the whole log through the folds: what was taken and refused`;
+
+const DIFF_EXAMPLES = `  rookery diff 2h now --conversation team-7       what has changed in two hours
+  rookery diff CONV_0@812 CONV_0@813 --user bob   what one event did to bob`;
+
+export function registerReplay(program: Command): void {
+  const about = (command: Command): Command =>
+    command
+      .option('--conversation <id>', 'this conversation')
+      .option('--user <id>', 'this user: list, unread and inbox')
+      .option('-n, --lines <count>', 'newest entries of the timeline or inbox, and conversations of the list', '20');
+  const what = 'how things stood at a time (--to), or the log once more, elsewhere (--into)';
+  intoOptions(about(operatorCommand(program, 'replay [file]', what, `${REPLAY_EXAMPLES}\n${INTO_EXAMPLES}`)))
+    .option('--to <place>', 'a time or a position, which is included')
+    .action((file: string | undefined, options: Options & IntoOptions) => replayOf(file, options));
+  about(operatorCommand(program, 'diff', 'what has changed between two times', DIFF_EXAMPLES))
+    .argument('<from>', 'a time or a position')
+    .argument('<to>', 'a later one')
+    .action((from: string, to: string, options: Options) => diff(from, to, options));
+}
+
+/** @throws RookeryError BAD_REQUEST without one of the two, or with both */
+async function replayOf(file: string | undefined, options: Options & IntoOptions): Promise<void> {
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  const { to, into } = options as Partial<Options & IntoOptions>;
+  if ((to === undefined) === (into === undefined)) throw new RookeryError('BAD_REQUEST', 'either --to or --into');
+  if (to !== undefined && file !== undefined) throw new RookeryError('BAD_REQUEST', '--to reads the log, and no file');
+  return into === undefined ? replay(options) : replayInto(file, options);
+}
+
+async function replay(options: Options): Promise<void> {
+  if (options.conversation === undefined && options.user === undefined) return replayAll(options);
+  await withPast(options, [options.to], async (past, [moment], { stop }) => {
+    await past.advance((convStream) => moment?.to(convStream) ?? 0);
+    if (stop.aborted) return;
+    const state = stateOf(past, options, moment as Moment);
+    if (options.json) return print(JSON.stringify(plain({ at: moment?.name, ...state })));
+    const { conversationLines, userLines } = await import('./shown-past.ts');
+    await print(`as of ${moment?.name}`);
+    if (options.conversation !== undefined) await print(conversationLines(state as unknown as PastConversation));
+    else await print(userLines(state as unknown as PastUser));
+  });
+}
+
+/** What was taken and what refused, of all. */
+async function replayAll(options: Options): Promise<void> {
+  await withOperator(options, 'replay', GO_ON, async (operator) => {
+    const { countLog } = await import('../processes/log-counts.ts');
+    const { momentOf } = await import('./moments.ts');
+    const { ProgressBar } = await import('./progress.ts');
+    const { countLines } = await import('./shown-past.ts');
+    const moment = await momentOf(operator, options.to);
+    const bar = new ProgressBar('folding', 0);
+    const onProgress = (position: number, end: number): void => bar.at(position, end);
+    const startedMs = performance.now();
+    const counts = await countLog({ ...operator, onProgress }, moment.to);
+    if (operator.stop.aborted) return;
+    const seconds = (performance.now() - startedMs) / 1_000;
+    if (options.json) {
+      const refused = Object.fromEntries([...counts.refused].sort());
+      return print(JSON.stringify({ at: moment.name, ...counts, refused, seconds }));
+    }
+    await print(`as of ${moment.name}, in ${seconds.toFixed(1)} s`);
+    await print(countLines(counts));
+  });
+}
+
+async function diff(from: string, to: string, options: Options): Promise<void> {
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  if (options.conversation === undefined && options.user === undefined) {
+    throw new RookeryError('BAD_REQUEST', 'of what: --conversation or --user');
+  }
+  await withPast(options, [from, to], async (past, [before, after], { stop, topology }) => {
+    const first = before as Moment;
+    const second = after as Moment;
+    for (let convStream = 0; convStream < topology.convStreams; convStream++) {
+      if (first.to(convStream) <= second.to(convStream)) continue;
+      throw new RookeryError('BAD_REQUEST', `${from} is behind ${to}: name the earlier one first`);
+    }
+    await past.advance(first.to);
+    const old = plain(stateOf(past, options, first));
+    await past.advance(second.to);
+    if (stop.aborted) return;
+    const { changesBetween, changeLine } = await import('./state-changes.ts');
+    const changes = changesBetween(old, plain(stateOf(past, options, second)));
+    if (!options.json) await print(`from ${first.name} to ${second.name}`);
+    for (const change of changes) await print(options.json ? JSON.stringify(change) : changeLine(change));
+    if (changes.length === 0 && !options.json) await print('no difference');
+  });
+}
+
+function stateOf(past: Past, { conversation, user }: Options, moment: Moment): object {
+  if (conversation !== undefined) return past.conversation(conversation as never);
+  return past.person(user as never, moment.at);
+}
+
+/** As JSON has it: bytes as base64, and text beside them. */
+function plain(state: object): Record<string, unknown> {
+  return JSON.parse(
+    JSON.stringify(state, (_key, value: unknown) => {
+      if (value === Number.POSITIVE_INFINITY) return 'unlimited';
+      const { body } = (value ?? {}) as { readonly body?: unknown };
+      return body instanceof Uint8Array ? shownBody(value as { readonly body: Uint8Array }) : value;
+    }),
+  );
+}
+
+const shownBody = (content: { readonly body: Uint8Array; readonly contentType?: string }): object => {
+  const { body, ...rest } = content;
+  const isText = content.contentType?.startsWith('text/') === true;
+  return isText
+    ? { ...rest, text: Buffer.from(body).toString() }
+    : { ...rest, base64: Buffer.from(body).toString('base64') };
+};
+
+async function withPast(
+  options: Options,
+  places: readonly string[],
+  work: (past: Past, moments: readonly Moment[], operator: Operator) => Promise<void>,
+): Promise<void> {
+  const { parseConversationId, parseUserId } = await import('../domain/ids.ts');
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  const { idFrom } = await import('./operator.ts');
+  const conversation = idFrom(options.conversation, parseConversationId, 'the conversation');
+  const user = idFrom(options.user, parseUserId, 'the user');
+  if (conversation !== undefined && user !== undefined) {
+    throw new RookeryError('BAD_REQUEST', 'either --conversation or --user');
+  }
+  if (!/^[1-9]\d{0,3}$/.test(options.lines))
+    throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: 1 to 9999`);
+  await withOperator(options, 'replay', GO_ON, async (operator) => {
+    const { Past } = await import('../processes/past.ts');
+    const { momentOf } = await import('./moments.ts');
+    const { ProgressBar } = await import('./progress.ts');
+    const { convStreamOf } = await import('../protocol/subjects.ts');
+    const { nats, topology, stop } = operator;
+    const only = conversation === undefined ? undefined : convStreamOf(conversation, topology);
+    const moments: Moment[] = [];
+    for (const place of places) moments.push(await momentOf(operator, place, only));
+    const bar = new ProgressBar('folding', 0);
+    const onProgress = (folded: number, end: number): void => bar.at(folded, end);
+    const past = new Past({ nats, topology, conversation, user, lines: Number(options.lines), stop, onProgress });
+    try {
+      await work(past, moments, operator);
+      const isUnknown = conversation !== undefined && past.conversation(conversation).kind === 'none';
+      if (isUnknown && !stop.aborted) {
+        throw new RookeryError('NOT_FOUND', `there was no conversation ${conversation} then`);
+      }
+    } finally {
+      past.close();
+    }
+  });
+}

@@ -1,0 +1,50 @@
+/** Two states as JSON, field by field. */
+import { onOneLine, painted } from './terminal.ts';
+
+export interface Change {
+  /** As `members.bob.unread`; an entry of a list by its index or position where it has one. */
+  readonly field: string;
+  /** Absent: it was not there, or is not any more. */
+  readonly from?: unknown;
+  readonly to?: unknown;
+}
+
+export function changesBetween(before: unknown, after: unknown, field = ''): Change[] {
+  if (!isTree(before) || !isTree(after)) {
+    if (JSON.stringify(before) === JSON.stringify(after)) return [];
+    return [{ field, ...(before !== undefined && { from: before }), ...(after !== undefined && { to: after }) }];
+  }
+  const [older, newer] = [fieldsOf(before), fieldsOf(after)];
+  return [...new Set([...older.keys(), ...newer.keys()])].flatMap((key) =>
+    changesBetween(older.get(key), newer.get(key), field === '' ? key : `${field}.${key}`),
+  );
+}
+
+const isTree = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** What an entry of a list is known by, so that one more at its beginning is not a change of all. */
+function fieldsOf(tree: object): Map<string, unknown> {
+  if (!Array.isArray(tree)) return new Map(Object.entries(tree));
+  return new Map(
+    tree.map((entry: unknown, i) => {
+      if (!isTree(entry)) return [String(entry), entry];
+      const { n, pos, conversation } = entry as {
+        readonly n?: number;
+        readonly pos?: number;
+        readonly conversation?: string;
+      };
+      const key =
+        pos !== undefined && conversation !== undefined ? `${conversation}@${pos}` : (n ?? conversation ?? pos ?? i);
+      return [String(key), entry];
+    }),
+  );
+}
+
+export function changeLine({ field, from, to }: Change): string {
+  const name = onOneLine(field);
+  if (from === undefined) return painted(`+ ${name}  ${shown(to)}`, 'green');
+  if (to === undefined) return painted(`- ${name}  ${shown(from)}`, 'red');
+  return painted(`~ ${name}  ${shown(from)} → ${shown(to)}`, 'yellow');
+}
+
+const shown = (value: unknown): string => onOneLine(JSON.stringify(value));

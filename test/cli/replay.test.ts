@@ -1,0 +1,111 @@
+/** `rookery replay --to` and `rookery diff`: how things stood, against what a read model said when they did. */
+import t from 'tap';
+import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import { conversation, msgId, user, users } from '../support/given.ts';
+import { type Said, says, startOperated } from '../support/operated.ts';
+
+const [alice, bob, carol] = users('alice', 'bob', 'carol') as [UserId, UserId, UserId];
+const direct = directConversationId(alice, bob);
+const group = conversation('rooks');
+const scene = await startOperated({ convStreams: 2, inboxStreams: 1 });
+t.teardown(() => scene.stop());
+const { append, run, json } = scene;
+
+const created = await append(group, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] });
+await append(direct, says(alice, 'hi'));
+await append(group, says(alice, 'one'), 'first');
+const two = await append(group, says(alice, 'two'));
+const read = await append(group, { type: 'conversationRead', by: bob, upTo: 2 } as Said);
+const joined = await append(group, { type: 'membersAdded', by: alice, members: [carol] } as Said);
+const edited = await append(group, {
+  ...says(alice, 'one, corrected'),
+  type: 'messageEdited',
+  target: { by: alice, id: msgId('first') },
+} as Said);
+await append(group, says(user('mallory'), 'let me in'));
+const { stream } = (await json('tail', '-n', '1', '--no-follow', '--conversation', group))[0] as { stream: string };
+const at = (pos: number): string => `${stream}@${pos}`;
+const groupAt = async (place: string) => (await json('replay', '--to', place, '--conversation', group))[0];
+
+t.test('a conversation as it stood: members, settings, marks, what was shown', async (t) => {
+  t.match(await groupAt(at(created)), {
+    kind: 'group',
+    name: 'Rooks',
+    lastIndex: 1,
+    timeline: [{ type: 'groupCreated' }],
+  });
+  t.match(await groupAt(at(two)), { lastIndex: 3, members: { bob: { role: 'member', unread: 2, readUpTo: 1 } } });
+  t.match(await groupAt(at(read)), {
+    members: { bob: { unread: 1, readUpTo: 2 }, alice: { role: 'owner', unread: 0 } },
+  });
+  t.notOk((await groupAt(at(read)))?.members?.['carol' as never]);
+  t.match(await groupAt(at(joined)), {
+    lastIndex: 4,
+    members: { carol: { role: 'member' } },
+    timeline: { 1: { text: 'one' } },
+  });
+  t.match(await groupAt('now'), { timeline: { 1: { text: 'one, corrected', edited: { pos: edited } } } });
+});
+
+t.test('a user as they stood: list, unread, inbox', async (t) => {
+  const bobAt = async (place: string) => (await json('replay', '--to', place, '--user', bob))[0];
+  t.match(await bobAt(at(two)), {
+    badge: { unread: 3, conversations: 2 },
+    conversations: [
+      { conversation: group, unread: 2 },
+      { conversation: direct, unread: 1 },
+    ],
+    inbox: [{ type: 'groupCreated' }, { text: 'hi' }, { text: 'one' }, { text: 'two' }],
+  });
+  t.match(await bobAt(at(read)), { badge: { unread: 2 } });
+  t.match((await json('replay', '--to', 'now', '--user', carol))[0], { inbox: [{ type: 'membersAdded', n: 4 }] });
+  t.match((await json('replay', '--to', 'now', '--user', 'nobody'))[0], { conversations: [], inbox: [] });
+});
+
+t.test('the whole log: what was taken and what refused', async (t) => {
+  t.match((await json('replay', '--to', 'now'))[0], {
+    events: 8,
+    accepted: 7,
+    refused: { NOT_A_MEMBER: 1 },
+    duplicates: 0,
+  });
+  t.match(
+    (await run('replay', '--to', 'now', '--conversation', group)).stdout,
+    /rooks {2}group "Rooks", index 4\n +alice +owner/,
+  );
+});
+
+t.test('what has changed between two times', async (t) => {
+  const changes = await json('diff', at(read), 'now', '--conversation', group);
+  t.same(changes.map(({ field }) => field).sort(), [
+    'lastIndex',
+    'members.alice.readUpTo',
+    'members.bob.unread',
+    'members.carol',
+    'timeline.2.edited',
+    'timeline.2.text',
+    'timeline.4',
+  ]);
+  t.match((await run('diff', at(read), 'now', '--conversation', group)).stdout, /^~ lastIndex {2}3 → 4$/m);
+  t.match((await run('diff', at(read), at(read), '--user', bob)).stdout, /no difference/);
+});
+
+t.test('bad input is refused with a code', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['replay', '--to', 'CONV_0@99999', '--user', bob], /^NOT_FOUND: CONV_0@99999 is beyond the end/],
+    [['replay', '--to', '2026-02-30T99:00', '--user', bob], /^BAD_REQUEST: 2026-02-30T99:00: this is neither/],
+    [['replay', '--to', 'now', '--conversation', 'nowhere'], /^NOT_FOUND: there was no conversation nowhere then/],
+    [['replay', '--to', '2001-01-01', '--conversation', group], /^NOT_FOUND: there was no conversation rooks then/],
+    [
+      ['replay', '--to', 'now', '--conversation', group, '--user', bob],
+      /^BAD_REQUEST: either --conversation or --user/,
+    ],
+    [['replay', '--to', 'now', '--user', bob, '-n', '0'], /^BAD_REQUEST: --lines 0/],
+    [['replay', '--to', 'now', '--user', ''], /^BAD_ID: the user/],
+    [['diff', 'now', '1d', '--user', bob], /^BAD_REQUEST: now is behind 1d/],
+    [['diff', '1d', 'now'], /^BAD_REQUEST: of what/],
+  ];
+  for (const [args, stderr] of cases) {
+    t.match(await run(...args), { code: 1, stderr }, args.join(' '));
+  }
+});
