@@ -18,6 +18,7 @@ import { registerShow } from './show.ts';
 import { registerStreams } from './streams.ts';
 import { registerTail } from './tail.ts';
 import { registerToken } from './token.ts';
+import { registerVerify } from './verify.ts';
 
 const EXAMPLES = `
 Examples:
@@ -50,6 +51,7 @@ registerReadModel(program);
 registerTail(program);
 registerShow(program);
 registerReplay(program);
+registerVerify(program);
 registerExport(program);
 registerImport(program);
 

@@ -5,12 +5,17 @@
 import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
 import type { Lease, Leases } from '../../ports/leases.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 
 const RENEW_EVERY_MS = 700;
 /** A holder whose key has not changed for so long is taken to be gone. */
 const SILENT_MS = 2_500;
 /** A holder that could not renew for so long gives up by itself, before another takes over. */
 const GIVE_UP_MS = 2_000;
+/** After it a holder whose lease was taken has renewed in vain, or given up. */
+export const HOLDER_KNOWS_WITHIN_MS = GIVE_UP_MS;
+/** A renewal may come between reading and taking. */
+const MAX_TAKING_ATTEMPTS = 10;
 
 interface Seen {
   readonly revision: number;
@@ -38,6 +43,20 @@ export class JetstreamLeases implements Leases {
     if (revision === undefined) return undefined;
     this.#seen.delete(name);
     return this.#hold(name, owner, revision);
+  }
+
+  /**
+   * Takes it from whoever holds it, for an operator's short work. The holder finds out by its next renewal (`HOLDER_KNOWS_WITHIN_MS`)
+   * and may work on until then: what must not happen meanwhile needs a fence of its own, as a term is.
+   * @throws RookeryError CONFLICT when it cannot be had
+   */
+  async take(name: string, owner: string): Promise<Lease> {
+    for (let attempt = 0; attempt < MAX_TAKING_ATTEMPTS; attempt++) {
+      const entry = await this.#kv.get(name);
+      const revision = await this.#put(name, owner, entry?.revision ?? 0);
+      if (revision !== undefined) return this.#hold(name, owner, revision);
+    }
+    throw new RookeryError('CONFLICT', `the lease ${name} changes hands all the time`);
   }
 
   #isSilent(name: string, { revision }: KvEntry): boolean {

@@ -1,0 +1,108 @@
+/** `rookery verify`: the log against the inboxes and the read models; `--repair` puts right what is not what the log says. */
+import type { Command } from 'commander';
+import type { Finding } from '../application/replay/audit-parts.ts';
+import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
+
+interface Options extends OperatorOptions {
+  readonly repair?: boolean;
+  readonly stateDir: string;
+}
+
+/** Of one stream; all are counted. */
+const MAX_TOLD = 50;
+
+const EXAMPLES = `  rookery verify                        every inbox entry and every row of the read model against the log
+  rookery verify --repair               and what is wrong put right from the log
+  rookery verify --config worker.json   with the read models of this worker (its stateDir)`;
+
+const GO_ON = 'Interrupted. Nothing is left half done: run it again, it begins anew.';
+
+export function registerVerify(program: Command): void {
+  operatorCommand(program, 'verify', 'whether inboxes and read models are what the log says', EXAMPLES)
+    .option('--repair', 'restore from the log what is missing, damaged, doubled or not theirs')
+    .option('--state-dir <dir>', 'folder of a read-model worker on this machine', 'data/read-model')
+    .action((options: Options) =>
+      withOperator(options, 'verify', GO_ON, async (operator) => {
+        const { convStreams, inboxStreams } = operator.topology;
+        for (let lane = 0; lane < convStreams; lane++) {
+          for (let k = 0; k < inboxStreams; k++) await verifyStream(operator, options, lane, k);
+          await verifyReadModel(operator, options, lane);
+        }
+      }),
+    );
+}
+
+async function verifyStream(operator: Operator, options: Options, lane: number, k: number): Promise<void> {
+  if (operator.stop.aborted) return;
+  const { verifyInbox } = await import('../processes/inbox-verification.ts');
+  const { findingText } = await import('../application/replay/window-check.ts');
+  const { painted } = await import('./terminal.ts');
+  const { ProgressBar } = await import('./progress.ts');
+  const { nats, topology, stop } = operator;
+  const run = async (hasRepair: boolean, isTelling: boolean) => {
+    const told: Finding[] = [];
+    const bar = new ProgressBar(`lane ${lane}, INBOX_${k}`, 0);
+    const onFinding = (finding: Finding): void => {
+      if (told.length < MAX_TOLD) told.push(finding);
+    };
+    const onProgress = (seq: number, end: number): void => bar.at(seq, end);
+    const verdict = await verifyInbox({ nats, topology, lane, inboxStream: k, stop, onFinding, onProgress }, hasRepair);
+    if (stop.aborted) return verdict;
+    if (options.json) await print(JSON.stringify({ what: 'inbox', ...verdict, told }));
+    else if (isTelling || verdict.findings > 0) {
+      for (const finding of told) await print(painted(findingText(finding), 'red'));
+      if (verdict.findings > told.length) await print(`… and ${verdict.findings - told.length} more`);
+    }
+    return verdict;
+  };
+  let verdict = await run(options.repair === true, true);
+  if (verdict.repaired && !stop.aborted) {
+    const { written, removed } = verdict.repaired;
+    if (!options.json)
+      await print(`repaired  ${verdict.inboxStream}: ${written} records written anew, ${removed} taken away`);
+    verdict = await run(false, false);
+  }
+  if (verdict.findings > 0) process.exitCode ??= 1;
+  if (options.json || stop.aborted) return;
+  const { inboxStream, checkedTo, lag, windows, records, findings } = verdict;
+  const said = findings === 0 ? painted('every entry is there once', 'green') : painted(`${findings} findings`, 'red');
+  const behind = lag > 0 ? `, ${lag} events behind it not yet in the inboxes` : '';
+  await print(
+    `lane ${lane}  ${inboxStream}  up to ${checkedTo}  ${windows} windows, ${records} records: ${said}${behind}`,
+  );
+}
+
+async function verifyReadModel(operator: Operator, options: Options, lane: number): Promise<void> {
+  const { nats, stop } = operator;
+  const { existsSync } = await import('node:fs');
+  const { join } = await import('node:path');
+  const { rebuild, verify } = await import('../processes/read-model-files.ts');
+  const { ProgressBar } = await import('./progress.ts');
+  const { painted } = await import('./terminal.ts');
+  const { stateDir } = options;
+  if (stop.aborted) return;
+  if (!existsSync(join(stateDir, `lane-${lane}.sqlite`))) {
+    if (!options.json) await print(`lane ${lane}  no read model in ${stateDir}: not checked (--state-dir)`);
+    return;
+  }
+  const bar = new ProgressBar(`lane ${lane}, read model`, 0);
+  const onProgress = (position: number, end: number): void => bar.at(position, end);
+  const parts = { config: { stateDir }, nats, lane, withDigest: false, onProgress };
+  let verdict = await verify(parts);
+  if (!verdict.same && options.repair && !stop.aborted) {
+    await rebuild(parts);
+    verdict = await verify(parts);
+    if (!options.json) await print(`repaired  read model of lane ${lane}: built anew from the log`);
+  }
+  if (!verdict.same) process.exitCode ??= 1;
+  if (options.json) return print(JSON.stringify({ what: 'read model', ...verdict }));
+  const { position, same, tables, difference } = verdict;
+  const rows = tables.reduce((sum, { rows }) => sum + rows, 0);
+  const said = same
+    ? painted('byte-identical', 'green')
+    : painted(
+        `DIFFERS first in ${difference?.table}\n  file  ${difference?.one ?? '-'}\n  log   ${difference?.other ?? '-'}`,
+        'red',
+      );
+  await print(`lane ${lane}  read model  up to ${position}  ${tables.length} tables, ${rows} rows: ${said}`);
+}

@@ -1,0 +1,12 @@
+/**
+ * A lane that no worker has: what a repair puts into an INBOX stream is of it, and of its own terms. So a worker that reads back
+ * where it was never meets a record of a repair as its own.
+ *
+ * Its records are copies that keep the window and the offset of the record whose place they take, and with that its name; which lane
+ * that was follows from the conversation.
+ */
+export const REPAIR_LANE = 0xffff;
+
+/** A record's name among all that a lane ever plans for one INBOX stream. */
+export const recordKey = (lane: number, from: number, to: number, offset: number): string =>
+  `${lane}:${from}:${to}:${offset}`;
