@@ -15,6 +15,7 @@ import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
 import { registerReplay } from './replay.ts';
 import { registerShow } from './show.ts';
+import { registerStats } from './stats.ts';
 import { registerStreams } from './streams.ts';
 import { registerTail } from './tail.ts';
 import { registerToken } from './token.ts';
@@ -52,6 +53,7 @@ registerTail(program);
 registerShow(program);
 registerReplay(program);
 registerVerify(program);
+registerStats(program);
 registerExport(program);
 registerImport(program);
 

@@ -1,0 +1,72 @@
+/** `rookery stats`: against a deployment whose lags, letters and streams are known. */
+import t from 'tap';
+import { JetstreamDeadLetters } from '../../src/adapters/jetstream/dead-letters.ts';
+import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import { tailedSubject } from '../../src/protocol/subjects.ts';
+import { users } from '../support/given.ts';
+import { says, startOperated } from '../support/operated.ts';
+import { startProcess } from '../support/processes.ts';
+import { eventually } from '../support/waiting.ts';
+
+const [alice, bob, carol] = users('alice', 'bob', '陈晨') as [UserId, UserId, UserId];
+const scene = await startOperated();
+t.teardown(() => scene.stop());
+const { append, run, json, operator } = scene;
+
+t.test('a deployment without workers: all is behind', async (t) => {
+  for (let i = 0; i < 8; i++) await append(directConversationId(alice, bob), says(alice, `hello ${i}`));
+  for (let i = 0; i < 2; i++) await append(directConversationId(alice, carol), says(alice, `hello ${i}`));
+  const letter = { pos: 7, subject: 'conv.0.x.m', reason: 'no reason', data: new Uint8Array([1]) };
+  await new JetstreamDeadLetters(operator.js).put('fan-out', 'CONV_0', letter);
+  const [stats] = await json('stats');
+  t.match(stats, {
+    streams: [
+      { name: 'CONV_0', messages: 10, first: 1, last: 10, lastAt: Number },
+      { name: 'INBOX_0', messages: 0 },
+    ],
+    workers: [{ worker: 'fan-out', stream: 'CONV_0', position: 0, lag: 10, id: 'nobody holds the lane' }],
+    slowest: [{ stream: 'CONV_0', consumer: 'fan-out', pending: 10, unacked: 0 }],
+    deadLetters: 1,
+    hot: [
+      { conversation: directConversationId(alice, bob), events: 8, share: 0.8 },
+      { conversation: directConversationId(alice, carol), events: 2 },
+    ],
+  });
+  const { workers } = stats as { workers: { lagSeconds: number }[] };
+  t.ok(workers.every(({ lagSeconds }) => lagSeconds > 0));
+  t.match(
+    (await run('stats')).stdout,
+    /CONV_0 +10 messages.*fan-out +CONV_0 +at 0 +.*10 behind.*dead letters {2}1: rookery dead list/s,
+  );
+});
+
+t.test('watched: workers come, and their lag goes', async (t) => {
+  await scene.startWorker();
+  const access = { servers: [scene.nats.server.url], credentialsFile: scene.nats.server.credentialsFile };
+  const stateDir = `${scene.nats.dataDir}/read-model`;
+  const reader = startProcess('read-model-worker', { nats: access, logLevel: 'info', stateDir }, scene.nats.dataDir);
+  t.teardown(() => reader.child.kill('SIGKILL'));
+  await reader.said('lane current');
+  const { child, said, ended } = scene.start('stats', '--watch', '--json', '--every', '0.1');
+  const isThere = (): boolean =>
+    said.stdout.split('\n').some((line) => {
+      if (!line.endsWith('}')) return false;
+      const { workers } = JSON.parse(line) as { workers: { worker: string; lag: number }[] };
+      const has = (worker: string, lag: number) => workers.some((one) => one.worker === worker && one.lag === lag);
+      return has('fan-out', 0) && has('read-model', 0) && has('gateway', 3);
+    });
+  await eventually(async () => {
+    const { state } = await operator.jsm.streams.info('INBOX_0');
+    operator.nc.publish(tailedSubject(0), JSON.stringify({ gateway: 'g', seq: state.last_seq - 3 }));
+    return isThere();
+  }, 'all three are told of');
+  child.kill('SIGINT');
+  t.match(await ended, { code: 130 });
+});
+
+t.test('a stream that is gone is named; bad input is refused', async (t) => {
+  await scene.drain();
+  await operator.jsm.streams.delete('INBOX_0');
+  t.match(await run('stats'), { code: 1, stdout: /INBOX_0 +STREAM_MISSING/ });
+  t.match(await run('stats', '--every', 'often'), { code: 1, stderr: /^BAD_REQUEST: --every often/ });
+});
