@@ -13,6 +13,7 @@ import { registerImport } from './import.ts';
 import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
 import { registerReadModel } from './read-model.ts';
+import { registerRebuild } from './rebuild.ts';
 import { registerReplay } from './replay.ts';
 import { registerShow } from './show.ts';
 import { registerStats } from './stats.ts';
@@ -54,6 +55,7 @@ registerShow(program);
 registerReplay(program);
 registerVerify(program);
 registerStats(program);
+registerRebuild(program);
 registerExport(program);
 registerImport(program);
 

@@ -60,6 +60,10 @@ export interface FanOutState extends FanOutLookup {
   commit(to: number): void;
   /** Forgets what was applied and not committed: back to `position`. */
   rollback(): void;
+  /** Whether a file that was built beside it waits to take its place. */
+  readonly hasRebuilt: boolean;
+  /** Goes on with what was built beside it, if there is such: its position is that one's, and what was applied is forgotten. */
+  takeRebuilt(): void;
   /** Forgets everything, the file included: the fold begins again at the log's start. */
   discard(): void;
   close(): void;

@@ -8,6 +8,7 @@ import type { FanOutChanges, FanOutState, FoldedConversation, Seen, SeenEvent } 
 import { decodeRoster, encodeRoster } from '../../protocol/conversation-codec.ts';
 import { tokenOf } from '../../protocol/subjects.ts';
 import { LaneFile, type LaneFilePlace, type Tables } from './lane-file.ts';
+import { isRebuilt } from './rebuilt-file.ts';
 import { SEEN_SCHEMA, SeenRows, seenKeyOf } from './seen-rows.ts';
 
 const SCHEMA_VERSION = '3';
@@ -41,6 +42,7 @@ type PendingSeen = Map<string, SeenEvent>;
 export class SqliteFanOutState implements FanOutState {
   readonly #file: LaneFile;
   readonly #lastIndexOf: ((id: ConversationId) => number) | undefined;
+  readonly #path: string;
   #sql!: ReturnType<typeof prepare>;
   #seen!: SeenRows;
   #commits = 0;
@@ -64,6 +66,7 @@ export class SqliteFanOutState implements FanOutState {
   constructor(place: LaneFilePlace, beside: readonly Tables[] = [], lastIndexOf?: (id: ConversationId) => number) {
     this.#lastIndexOf = lastIndexOf;
     const own = { schema: SCHEMA, version: SCHEMA_VERSION, opened: (db: Database.Database) => this.#opened(db) };
+    this.#path = place.path;
     this.#file = new LaneFile(place, [own, ...beside]);
   }
 
@@ -145,8 +148,11 @@ export class SqliteFanOutState implements FanOutState {
     this.#file.discard();
   }
 
-  /** As it is in the file, or in the one that was built beside it and takes its place. */
-  reopen(): void {
+  get hasRebuilt(): boolean {
+    return isRebuilt(this.#path);
+  }
+
+  takeRebuilt(): void {
     this.#file.reopen();
   }
 

@@ -69,7 +69,7 @@ export class SqliteReadModel implements ReadModel {
   }
 
   takeRebuilt(): void {
-    this.#fold.reopen();
+    this.#fold.takeRebuilt();
   }
 
   discard(): void {

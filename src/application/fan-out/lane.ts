@@ -102,6 +102,7 @@ export class Lane {
     const found: ResumePoint[] = [];
     for (const writer of writers) found.push(await writer.begin());
     failpoints.hit('termBegun');
+    if (state.hasRebuilt) state.takeRebuilt();
     state.rollback();
     const lastPos = await source.lastPos(Math.max(state.position, ...found.map(({ window }) => window.to)));
     // What a stream held and evicted was confirmed: the state file went no further than that.
@@ -136,7 +137,9 @@ export class Lane {
     this.#commit();
   }
 
+  /** Also when a state file was built beside the one in use: a new term begins with it. */
   async #isTermOld(): Promise<boolean> {
+    if (this.#parts.state.hasRebuilt) return true;
     for (const writer of this.#parts.writers) if (await writer.needsNewTerm()) return true;
     return false;
   }

@@ -18,6 +18,7 @@ export interface StandbyParts {
 
 /** Folds what all INBOX streams have confirmed since the last call; returns early when `stop` aborts. */
 export async function follow({ state, writers, reader }: StandbyParts, stop: AbortSignal): Promise<void> {
+  if (state.hasRebuilt) state.takeRebuilt();
   const confirmed = Math.min(...(await Promise.all(writers.map((writer) => writer.checkpointed()))));
   const to = Math.min(confirmed, await reader.lastPos());
   if (to <= state.position) return;
