@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';
 import { registerChat } from './chat.ts';
 import { registerCluster } from './cluster.ts';
+import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerDead } from './dead.ts';
 import { registerDev } from './dev.ts';
@@ -56,6 +57,7 @@ registerReplay(program);
 registerVerify(program);
 registerStats(program);
 registerRebuild(program);
+registerCompletion(program);
 registerExport(program);
 registerImport(program);
 

@@ -92,7 +92,9 @@ export class FileArchiveReader implements ArchiveReader {
     // Unpacked side by side, counted in order.
     const counted = async (block: Promise<Unpacked>): Promise<PlacedBlock> => {
       const { raw, ...placed } = await block;
-      (summaries[placed.stream] as Summary).add(placed.records, raw);
+      const { stream, records } = placed;
+      const [first, last] = [records[0]?.seq ?? 0, records.at(-1)?.seq ?? 0];
+      (summaries[stream] as Summary).addBytes(raw, records.length, first, last);
       return placed;
     };
     let last: Frame | undefined;

@@ -26,7 +26,9 @@ export class FileArchiveWriter implements ArchiveWriter {
   #position: number;
   /** What the block in the making holds. */
   #stream = 0;
-  #records: StoredRecord[] = [];
+  #events = 0;
+  #firstSeq = 0;
+  #lastSeq = 0;
   #buffer = Buffer.allocUnsafe(2 * BLOCK_BYTES);
   #used = STREAM_NUMBER_BYTES;
   /** Written one after the other. */
@@ -81,7 +83,9 @@ export class FileArchiveWriter implements ArchiveWriter {
       if (this.#used + room > this.#buffer.length) this.#close();
       if (room + STREAM_NUMBER_BYTES > this.#buffer.length) this.#buffer = Buffer.allocUnsafe(2 * room);
       this.#used = writeRecord(this.#buffer, this.#used, record);
-      this.#records.push(record);
+      if (this.#events === 0) this.#firstSeq = record.seq;
+      this.#lastSeq = record.seq;
+      this.#events += 1;
       if (this.#used >= BLOCK_BYTES) this.#close();
     }
     while (this.#ahead > MAX_BLOCKS_AHEAD) await this.#writing;
@@ -115,13 +119,13 @@ export class FileArchiveWriter implements ArchiveWriter {
 
   /** Of the block's bytes a copy is packed, while the next block is filled. */
   #close(): void {
-    const records = this.#records;
-    if (records.length === 0 || this.#failed) return;
+    const [events, firstSeq, lastSeq] = [this.#events, this.#firstSeq, this.#lastSeq];
+    if (events === 0 || this.#failed) return;
     this.#buffer.writeUInt16LE(this.#stream, 0);
     const raw = Buffer.from(this.#buffer.subarray(0, this.#used));
     if (raw.length > MAX_FRAME_BYTES) throw new RookeryError('INTERNAL', 'a block grew beyond its bound');
     const summary = this.#summaries[this.#stream] as Summary;
-    this.#records = [];
+    this.#events = 0;
     this.#used = STREAM_NUMBER_BYTES;
     this.#ahead += 1;
     const packing = packed(raw, this.#header.compression);
@@ -131,7 +135,7 @@ export class FileArchiveWriter implements ArchiveWriter {
       .then(async () => {
         if (this.#failed) return;
         await this.#frame(Kind.records, await packing, raw.length);
-        summary.add(records, raw.subarray(STREAM_NUMBER_BYTES));
+        summary.addBytes(raw.subarray(STREAM_NUMBER_BYTES), events, firstSeq, lastSeq);
       })
       .catch((cause: unknown) => {
         this.#failed ??= unusable(partOf(this.#path), cause);

@@ -15,14 +15,17 @@ export class Summary implements RecordCount {
     this.#name = name;
   }
 
-  /** @param bytes the records as bytes, where they are at hand */
-  add(records: readonly StoredRecord[], bytes = this.#bytesOf(records)): void {
+  add(records: readonly StoredRecord[]): void {
     const [first] = records;
     const last = records.at(-1);
-    if (!first || !last) return;
-    if (this.#events === 0) this.#firstSeq = first.seq;
-    this.#lastSeq = last.seq;
-    this.#events += records.length;
+    if (first && last) this.addBytes(this.#bytesOf(records), records.length, first.seq, last.seq);
+  }
+
+  /** Of records whose bytes are at hand: the records themselves need not be kept until these are written. */
+  addBytes(bytes: Uint8Array, events: number, firstSeq: number, lastSeq: number): void {
+    if (this.#events === 0) this.#firstSeq = firstSeq;
+    this.#lastSeq = lastSeq;
+    this.#events += events;
     this.#hash.update(bytes);
   }
 
