@@ -22,8 +22,8 @@ export interface FoundBrowser {
 
 /** @throws Error that says what was tried, where there is none that runs */
 export function findBrowser(): FoundBrowser {
-  const named = process.env.ROOKERY_CHROMIUM;
-  if (named) return { path: named, environment: librariesBeside(named), source: 'ROOKERY_CHROMIUM' };
+  const named = process.env.TEST_CHROMIUM;
+  if (named) return { path: named, environment: librariesBeside(named), source: 'TEST_CHROMIUM' };
   const tried: string[] = [];
   for (const candidate of candidates()) {
     const failure = failureOf(candidate);
@@ -31,7 +31,7 @@ export function findBrowser(): FoundBrowser {
     tried.push(`${candidate.source}: ${failure}`);
   }
   throw new Error(
-    `no Chromium that runs, and the tests of the web client need one (ROOKERY_CHROMIUM names one):\n${tried.join('\n')}`,
+    `no Chromium that runs, and the tests of the web client need one (TEST_CHROMIUM names one):\n${tried.join('\n')}`,
   );
 }
 

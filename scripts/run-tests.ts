@@ -61,7 +61,7 @@ async function runTap(natsServer: string, targets: readonly string[], into: TapR
     env: {
       ...process.env,
       ROOKERY_NATS_SERVER: natsServer,
-      ...(browser !== undefined && { ROOKERY_CHROMIUM: browser }),
+      ...(browser !== undefined && { TEST_CHROMIUM: browser }),
     },
   });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => tap.kill(signal));
