@@ -60,6 +60,8 @@ export async function registerWebRoutes(http: FastifyInstance, { folder, waysIn 
   if (!hasWebClient(folder)) return;
   await http.register(fastifyStatic, {
     root: folder,
+    // A route for each file: one for all would take every path that no other takes, also the malformed ones.
+    wildcard: false,
     preCompressed: true,
     cacheControl: false,
     setHeaders(reply, path) {
