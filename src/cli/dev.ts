@@ -115,7 +115,8 @@ async function announce(running: Dev, config: DevConfig, natsServer: string): Pr
   const socket = `${address.replace('http', 'ws')}/v1/ws`;
   const pids = Object.entries(running.pids()).map(([name, pid]) => `${name} ${pid}`);
   console.log(`\nRookery is running.\n`);
-  console.log(`  address    ${address}   (WebSocket: ${socket})`);
+  console.log(`  open       ${address}   in two windows of a browser, and be two people`);
+  console.log(`  WebSocket  ${socket}`);
   console.log(
     `  data       ${resolve(config.dataDir)}   (profile ${config.profile}; logs in ${join(config.dataDir, 'logs')})`,
   );
@@ -130,7 +131,7 @@ async function announce(running: Dev, config: DevConfig, natsServer: string): Pr
     );
   }
   const other = config.port === DEFAULT_PORT ? '' : ` --url ${socket}`;
-  console.log(`\nNow type in two other terminals:\n\n  ./bin/rookery chat --as alice --to bob${other}`);
+  console.log(`\nOr type in two other terminals:\n\n  ./bin/rookery chat --as alice --to bob${other}`);
   console.log(
     `  ./bin/rookery chat --as bob --to alice${other}\n\nCtrl-C stops everything. kill -9 what you like: it comes back.`,
   );

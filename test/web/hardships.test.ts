@@ -80,6 +80,20 @@ t.test('what is written without a connection outlives a reload, and goes out in 
   );
 });
 
+t.test('opened once, it opens without a connection, and shows what was seen', async (t) => {
+  const [jan, kim] = await pair(t, 'jan', 'kim');
+  await say(kim, 'seen before');
+  await message(jan, 'seen before').waitFor();
+  await jan.evaluate(async () => {
+    await navigator.serviceWorker.ready;
+  });
+  await eventually(() => jan.evaluate(async () => (await caches.match('/')) !== undefined), 'the page is kept');
+  await jan.context().setOffline(true);
+  await jan.reload();
+  await message(jan, 'seen before').waitFor();
+  await jan.getByText('Offline.').waitFor();
+});
+
 t.test('two tabs of one person share one connection; when the first is closed the other goes on', async (t) => {
   const [first, other] = await pair(t, 'fay', 'gus');
   const second = await pageIn(first.context());

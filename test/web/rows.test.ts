@@ -88,6 +88,10 @@ t.test('pinned ones first, then the newest; what is archived or hidden is not th
     inOrder([...rows, row('e', 9, { hidden: true })]).map(({ conversation }) => conversation),
     ['c', 'b', 'a'],
   );
+  t.same(
+    inOrder(rows, true).map(({ conversation }) => conversation),
+    ['d'],
+  );
 });
 
 t.test('muted until a time, or for ever', async (t) => {

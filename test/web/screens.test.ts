@@ -113,7 +113,8 @@ t.test('the keyboard alone suffices to find a conversation, answer, and come bac
   t.equal(await page.evaluate(() => document.activeElement?.tagName), 'TEXTAREA', 'one can write at once');
   await page.keyboard.type('typed without a mouse');
   await page.keyboard.press('Enter');
-  await message(page, 'typed without a mouse').waitFor();
+  // The timeline has it: what is only on its way cannot be changed.
+  await page.locator('[data-n]', { hasText: 'typed without a mouse' }).waitFor();
   await page.keyboard.press('ArrowUp');
   await page.keyboard.type(', and mended');
   await page.keyboard.press('Enter');
@@ -136,6 +137,8 @@ t.test('where there is a login alone, one signs in with a password, and is told 
   await page.getByText('User name or password is wrong.').waitFor();
   await check(t, page, 'login-light-en');
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${only.apiKey}` };
+  const account = JSON.stringify({ user: 'carol', profile: { name: 'Carol' } });
+  await fetch(`${only.gateway.address}/v1/accounts`, { method: 'POST', headers, body: account });
   const body = JSON.stringify({ password: 'correct horse' });
   const answer = await fetch(`${only.gateway.address}/v1/accounts/carol/password`, { method: 'PUT', headers, body });
   t.ok(answer.ok, await answer.text());

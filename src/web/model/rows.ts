@@ -139,10 +139,10 @@ const isSame = (entry: HistoryEntry, target: { readonly by: UserId; readonly id:
 export const isMuted = ({ preferences: { mutedUntil = 0 } }: Row, nowMs: number): boolean =>
   mutedUntil === -1 || mutedUntil > nowMs;
 
-/** As the server orders them: pinned ones first, then by the newest entry. */
-export function inOrder(rows: Iterable<Row>): Row[] {
+/** As the server orders them: pinned ones first, then by the newest entry. @param archived those that were put away instead */
+export function inOrder(rows: Iterable<Row>, archived = false): Row[] {
   return [...rows]
-    .filter(({ preferences }) => !preferences.archived && !preferences.hidden)
+    .filter(({ preferences }) => (preferences.archived ?? false) === archived && !preferences.hidden)
     .sort(
       (a, b) =>
         Number(b.preferences.pinned ?? false) - Number(a.preferences.pinned ?? false) ||

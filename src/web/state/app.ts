@@ -20,7 +20,7 @@ import { startClientHub } from '../link/client-hub.ts';
 import type { News } from '../link/link.ts';
 import { Tabs } from '../link/tabs.ts';
 import { withoutControls } from '../model/markup.ts';
-import { inOrder, moved, newRow, type Row, readUpTo, told } from '../model/rows.ts';
+import { inOrder, isMuted, moved, newRow, type Row, readUpTo, told } from '../model/rows.ts';
 import { OpenConversation } from './conversation.ts';
 import { Drafts } from './drafts.ts';
 import { Inspector } from './inspector.ts';
@@ -58,7 +58,13 @@ export class App {
   readonly account = signal<OwnAccount | undefined>(undefined);
   readonly status = signal<Status>({ phase: 'connecting' });
   readonly rows = signal<ReadonlyMap<ConversationId, Row>>(new Map());
-  readonly list = computed(() => inOrder(this.rows.value.values()));
+  /** The archive is looked at instead of the list. */
+  readonly isArchive = signal(false);
+  readonly list = computed(() => inOrder(this.rows.value.values(), this.isArchive.value));
+  /** Unread in all that is neither put away nor muted. */
+  readonly unread = computed(() =>
+    inOrder(this.rows.value.values()).reduce((sum, row) => sum + (isMuted(row, Date.now()) ? 0 : row.unread), 0),
+  );
   readonly open = signal<OpenConversation | undefined>(undefined);
   readonly panel = signal<Panel | undefined>(undefined);
   /** Something could not be done: told once. */
@@ -261,11 +267,18 @@ export class App {
     this.account.value = await this.tabs.ask<OwnAccount>({ type: 'query', query: { type: 'account' } });
   }
 
+  /** What was put away is asked for when somebody looks. */
+  showArchive(archive: boolean): void {
+    this.isArchive.value = archive;
+    if (archive) this.#refreshList(true).catch(() => undefined);
+  }
+
   /** Page by page; the first one alone where the list is whole already. */
-  async #refreshList(): Promise<void> {
+  async #refreshList(archived = false): Promise<void> {
     let cursor: string | undefined;
     do {
-      const query = { type: 'conversations' as const, limit: PAGE, ...(cursor !== undefined && { cursor }) };
+      const which = { ...(archived && { archived: true as const }), ...(cursor !== undefined && { cursor }) };
+      const query = { type: 'conversations' as const, limit: PAGE, ...which };
       const page: ConversationPage = await this.tabs.ask({ type: 'query', query });
       const rows = new Map(this.rows.peek());
       for (const listed of page.conversations) {
@@ -274,8 +287,9 @@ export class App {
         this.#changed(row);
       }
       this.rows.value = rows;
-      cursor = this.isListKnown.peek() ? undefined : page.cursor;
+      cursor = this.isListKnown.peek() && !archived ? undefined : page.cursor;
     } while (cursor !== undefined);
+    if (archived) return;
     this.isListKnown.value = true;
     await this.#cache.putAbout(LIST_KNOWN, true);
   }

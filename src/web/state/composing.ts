@@ -13,10 +13,11 @@ const MAX_LOOKED_BACK = 50;
 export class Composing {
   readonly #app: App;
   readonly #open: OpenConversation;
-  readonly #edited = signal('');
+  /** What has been typed over a message: of another one it means nothing. */
+  readonly #edited = signal<{ readonly n: number; readonly text: string } | undefined>(undefined);
   readonly editing = computed(() => this.#messageAt(this.#open.editing.value));
   readonly answering = computed(() => this.#messageAt(this.#open.replyTo.value));
-  readonly text = computed(() => (this.editing.value ? this.#edited.value : this.#app.drafts.of(this.#open.id)));
+  readonly text = computed(() => this.#text());
   /** Bytes beyond what a message may have; 0 or less: it may be sent. */
   readonly over = computed(() => new TextEncoder().encode(this.text.value).length - MAX_BODY_BYTES);
 
@@ -30,29 +31,27 @@ export class Composing {
   }
 
   type(text: string): void {
-    if (this.editing.peek()) {
-      this.#edited.value = text;
+    const editing = this.editing.peek();
+    if (editing) {
+      this.#edited.value = { n: editing.n, text };
       return;
     }
     this.#app.drafts.type(this.#open.id, text);
     if (text !== '') this.#app.tabs.ask({ type: 'typing', target: this.#target }).catch(() => undefined);
   }
 
-  edit(n: number | undefined): void {
-    const message = this.#messageAt(n);
-    this.#edited.value = message ? new TextDecoder().decode(message.body) : '';
-    this.#open.editing.value = message && n;
-  }
-
   /** One's own last message, if it is near. */
   editLast(): void {
     const { last } = this.#open.timeline;
     for (let n = last; n > Math.max(0, last - MAX_LOOKED_BACK); n--) {
-      if (this.#messageAt(n)?.by === this.#app.me) return this.edit(n);
+      if (this.#messageAt(n)?.by !== this.#app.me) continue;
+      this.#open.editing.value = n;
+      return;
     }
   }
 
   cancel(): void {
+    this.#edited.value = undefined;
     this.#open.editing.value = undefined;
     this.#open.replyTo.value = undefined;
   }
@@ -76,6 +75,13 @@ export class Composing {
   /** One turns to something else. */
   leave(): void {
     this.#app.drafts.leave(this.#open.id);
+  }
+
+  #text(): string {
+    const editing = this.editing.value;
+    if (!editing) return this.#app.drafts.of(this.#open.id);
+    const edited = this.#edited.value;
+    return edited?.n === editing.n ? edited.text : new TextDecoder().decode(editing.body);
   }
 
   get #target(): Target {

@@ -17,6 +17,8 @@ interface Line {
   readonly to: Target;
   readonly text: string;
   readonly mentions?: readonly string[];
+  /** Index of the line it answers: the group's first entry tells that it was made. */
+  readonly replyTo?: number;
 }
 
 const LINES: readonly Line[] = [
@@ -34,8 +36,9 @@ const LINES: readonly Line[] = [
     text: '@bob can you check `config/nest.json` before Saturday? Guide: https://nestwatch.org/learn/',
     mentions: [BOB],
   },
-  { by: BOB, to: TEAM, text: 'On it 👍' },
+  { by: BOB, to: TEAM, text: 'On it, I fix the interval too', replyTo: 6 },
   { by: CHEN, to: TEAM, text: '太好了，周六九点见！' },
+  { by: DORA, to: TEAM, text: '🎉🪺' },
   { by: BOB, to: { to: ALICE }, text: 'Shall we take the early train?' },
   { by: ALICE, to: { to: BOB }, text: '7:42 from platform 3. I bring croissants 🥐' },
   { by: BOB, to: { to: ALICE }, text: 'You are the best' },
@@ -57,8 +60,14 @@ export async function makeDemo(): Promise<void> {
     const of = (user: string) => clients.get(user) as Awaited<ReturnType<typeof createClient>>;
     const group = of(ALICE).createGroup(GROUP, 'Nest box crew 🪺', [BOB, CHEN, DORA]);
     await group.durable.catch(unless('CONVERSATION_EXISTS'));
-    for (const [i, { by, to, text, mentions = [] }] of LINES.entries()) {
-      const content = { contentType: 'text/plain', body: new TextEncoder().encode(text), mentions: mentions as never };
+    for (const [i, { by, to, text, mentions = [], replyTo }] of LINES.entries()) {
+      const answer = replyTo === undefined ? {} : { replyTo };
+      const content = {
+        contentType: 'text/plain',
+        body: new TextEncoder().encode(text),
+        mentions: mentions as never,
+        ...answer,
+      };
       // One after the other: among several senders nothing else makes an order.
       await of(by).send(to, content, `demo-${i}`).durable;
     }

@@ -30,8 +30,10 @@ function Field({ open }: { open: OpenConversation }) {
 
   useEffect(() => () => composing.leave(), [composing]);
   useEffect(() => {
-    if (open.editing.value !== undefined) composing.edit(open.editing.value);
-    if (matchMedia('(pointer: fine)').matches) field.current?.focus();
+    const element = field.current;
+    if (!element || !matchMedia('(pointer: fine)').matches) return;
+    element.focus();
+    element.setSelectionRange(element.value.length, element.value.length);
   }, [open.editing.value, open.replyTo.value]);
   useHeightOf(field, value);
 
@@ -88,7 +90,10 @@ function onKeyDown(event: KeyboardEvent, composing: Composing): void {
     composing.send();
   }
   if (event.key === 'Escape') composing.cancel();
-  if (event.key === 'ArrowUp' && composing.text.peek() === '') composing.editLast();
+  if (event.key === 'ArrowUp' && composing.text.peek() === '') {
+    event.preventDefault();
+    composing.editLast();
+  }
 }
 
 /** As high as what is in it. */

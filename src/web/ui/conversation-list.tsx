@@ -1,4 +1,5 @@
-import { Archive, BellOff, Ellipsis, EyeOff, MailOpen, Pin, Users } from 'lucide';
+import { useSignal } from '@preact/signals';
+import { Archive, ArrowLeft, BellOff, Ellipsis, EyeOff, MailOpen, Pin, Users } from 'lucide';
 import { useRef } from 'preact/hooks';
 import { isMuted, type Row } from '../model/rows.ts';
 import type { App } from '../state/app.ts';
@@ -12,22 +13,15 @@ import { Menu, type MenuItem } from './menu.tsx';
 
 const FOR_EVER = -1;
 
+/** Drawn at first, and as many more each time the end is reached. */
+const DRAWN = 100;
+const NEAR_END_PX = 600;
+
 export function ConversationList() {
   const app = useApp();
   const list = useRef<HTMLUListElement>(null);
+  const drawn = useSignal(DRAWN);
   const rows = app.list.value;
-  if (rows.length === 0) {
-    return (
-      <div class="list-empty">
-        {app.isListKnown.value && (
-          <>
-            <p>{text('list.empty')}</p>
-            <p class="hint">{text('list.emptyHint')}</p>
-          </>
-        )}
-      </div>
-    );
-  }
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step === undefined) return;
@@ -37,12 +31,42 @@ export function ConversationList() {
     event.preventDefault();
     links[at + step]?.focus();
   };
+  const onScroll = ({ currentTarget: { scrollTop, clientHeight, scrollHeight } }: { currentTarget: Element }): void => {
+    if (scrollTop + clientHeight > scrollHeight - NEAR_END_PX && drawn.value < rows.length) drawn.value += DRAWN;
+  };
   return (
-    <ul class="list" ref={list} onKeyDown={onKeyDown} aria-label={text('list.title')}>
-      {rows.map((row) => (
-        <ListRow key={row.conversation} row={row} />
-      ))}
-    </ul>
+    <>
+      {app.isArchive.value && (
+        <button type="button" class="list-back" onClick={() => app.showArchive(false)}>
+          <Icon of={ArrowLeft} size={16} />
+          {text('list.back')}
+        </button>
+      )}
+      {rows.length === 0 ? (
+        <EmptyList />
+      ) : (
+        <ul class="list" ref={list} onKeyDown={onKeyDown} onScroll={onScroll} aria-label={text('list.title')}>
+          {rows.slice(0, drawn.value).map((row) => (
+            <ListRow key={row.conversation} row={row} />
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+function EmptyList() {
+  const app = useApp();
+  if (app.isArchive.value) return <p class="list-empty hint">{text('list.archiveEmpty')}</p>;
+  return (
+    <div class="list-empty">
+      {app.isListKnown.value && (
+        <>
+          <p>{text('list.empty')}</p>
+          <p class="hint">{text('list.emptyHint')}</p>
+        </>
+      )}
+    </div>
   );
 }
 
@@ -76,7 +100,7 @@ function ListRow({ row }: { row: Row }) {
             <Preview row={row} />
             <span class="row-signs">
               {muted && <Sign icon={BellOff} label={text('list.muted')} />}
-              {pinned && row.unread === 0 && <Sign icon={Pin} label={text('list.pinned')} />}
+              {pinned && <Sign icon={Pin} label={text('list.pinned')} />}
               {row.mentions > 0 && (
                 <span class="badge badge-mention" title={text('list.mentioned')}>
                   @<span class="sr-only">{text('list.mentioned')}</span>
@@ -137,7 +161,11 @@ function actionsOf(app: App, row: Row): MenuItem[] {
       ? { label: text('list.unmute'), icon: BellOff, act: change({ mutedUntil: 0 }) }
       : { label: text('list.mute'), icon: BellOff, act: change({ mutedUntil: FOR_EVER }) },
     { label: text('list.markUnread'), icon: MailOpen, act: change({ markedUnread: true }) },
-    { label: text('list.archive'), icon: Archive, act: change({ archived: !archived }) },
+    {
+      label: text(archived ? 'list.unarchive' : 'list.archive'),
+      icon: Archive,
+      act: change({ archived: !archived }),
+    },
     { label: text('list.hide'), icon: EyeOff, act: change({ hidden: true }) },
   ];
 }

@@ -1,3 +1,4 @@
+import { useSignalEffect } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { reasonOf, text } from '../text/text.ts';
 import { useApp } from './context.ts';
@@ -12,6 +13,10 @@ const FAILURE_SHOWN_MS = 6_000;
 export function MainView() {
   const app = useApp();
   const open = app.open.value;
+  useSignalEffect(() => {
+    const unread = app.unread.value;
+    document.title = unread > 0 ? `(${unread}) ${text('app.name')}` : text('app.name');
+  });
   const panel = app.panel.value;
   return (
     <div class={`main${open ? ' has-open' : ''}${panel ? ' has-panel' : ''}`}>

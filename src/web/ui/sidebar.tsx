@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { Activity, BookUser, Search, Settings, SquarePen, Users } from 'lucide';
+import { Activity, Archive, BookUser, Search, Settings, SquarePen, Users } from 'lucide';
 import { useEffect, useRef } from 'preact/hooks';
 import { directConversationId, parseUserId } from '../../sdk/index.ts';
 import type { Panel } from '../state/app.ts';
@@ -31,6 +31,7 @@ export function Sidebar() {
           items={[
             { label: text('list.writeTo'), icon: SquarePen, act: () => (isWriting.value = true) },
             { label: text('list.newGroup'), icon: Users, act: show('new group') },
+            { label: text('list.archived'), icon: Archive, act: () => app.showArchive(true) },
           ]}
         >
           <Icon of={SquarePen} />

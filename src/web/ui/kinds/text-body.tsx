@@ -1,6 +1,6 @@
 import { useMemo } from 'preact/hooks';
-import type { MessageContent } from '../../../sdk/index.ts';
-import { type Piece, piecesOf, withoutControls } from '../../model/markup.ts';
+import { type MessageContent, parseUserId } from '../../../sdk/index.ts';
+import { EVERYBODY, type Piece, piecesOf, withoutControls } from '../../model/markup.ts';
 import { useApp } from '../context.ts';
 
 /** Text with links, code and names. All of it is put in as text: nothing of it is ever read as markup. */
@@ -20,7 +20,6 @@ export function TextBody({ content }: { content: MessageContent }) {
 }
 
 function PieceView({ piece }: { piece: Piece }) {
-  const app = useApp();
   switch (piece.type) {
     case 'link':
       return (
@@ -37,8 +36,20 @@ function PieceView({ piece }: { piece: Piece }) {
         </pre>
       );
     case 'mention':
-      return <span class={`mention${piece.text === `@${app.me}` ? ' mention-me' : ''}`}>{piece.text}</span>;
+      return <Mention name={piece.text.slice(1)} />;
     default:
       return <>{piece.text}</>;
   }
+}
+
+/** Shown by the name they have for who reads; what was written stands in the title. */
+function Mention({ name }: { name: string }) {
+  const app = useApp();
+  const isAll = (EVERYBODY as readonly string[]).includes(name);
+  const user = isAll ? undefined : parseUserId(name);
+  return (
+    <span class={`mention${isAll || name === app.me ? ' mention-me' : ''}`} title={`@${name}`}>
+      @{user === undefined ? name : app.names.of(user)}
+    </span>
+  );
 }

@@ -3,10 +3,11 @@ import { useEffect } from 'preact/hooks';
 import type { ContactPage, ListedContact, OwnAccount, UserSettings } from '../../../sdk/index.ts';
 import { type Language, language, type Theme, theme } from '../../state/preferences.ts';
 import { go } from '../../state/route.ts';
-import { deviceOf, forgetToken } from '../../state/sign-in.ts';
+import { forgetToken } from '../../state/sign-in.ts';
 import { text } from '../../text/text.ts';
 import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
+import { Devices } from './devices.tsx';
 
 const MINUTES_PER_HOUR = 60;
 const AT_NIGHT = { from: 22 * MINUTES_PER_HOUR, to: 7 * MINUTES_PER_HOUR };
@@ -26,14 +27,8 @@ export function SettingsPanel() {
       {account.value && <Quiet settings={account.value.settings} change={change} />}
       {account.value && <Privacy settings={account.value.settings} change={change} />}
       <Blocked />
+      <Devices />
       <section class="stack">
-        <h3>{text('settings.devices')}</h3>
-        <p class="card">
-          <span class="card-words">
-            <span class="row-name">{text('settings.thisDevice')}</span>
-            <span class="hint">{deviceOf(app.me)}</span>
-          </span>
-        </p>
         <button type="button" class="button danger" onClick={() => void app.command({ type: 'signOut' })}>
           {text('settings.signOutAll')}
         </button>
