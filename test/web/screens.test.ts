@@ -150,4 +150,7 @@ t.test('where there is a login alone, one signs in with a password, and is told 
   await page.goto(addressOf('carol', 'direct:carol:dave'));
   await say(page, 'signed in');
   await message(page, 'signed in').waitFor();
+  const signOut = `${only.gateway.address}/v1/accounts/carol/sign-out`;
+  await fetch(signOut, { method: 'POST', headers: { authorization: headers.authorization } });
+  await page.getByLabel('Password').waitFor();
 });

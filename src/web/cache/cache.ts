@@ -24,12 +24,17 @@ const PRUNE_EVERY = 1_000;
 /** How long received entries wait to be written together. */
 const WRITE_AFTER_MS = 30;
 
+/** Entries that wait to be written: at so many, whoever brings more has to wait. */
+const MAX_WAITING = 1_000;
+
 type Store = 'rows' | 'entries' | 'outgoing' | 'people' | 'about';
 
 export class Cache {
   readonly #db: IDBDatabase;
   #waiting: { readonly conversation: ConversationId; readonly entry: Entry }[] = [];
   #writing: Promise<void> | undefined;
+  /** All writings so far have ended. */
+  #written: Promise<void> = Promise.resolve();
 
   static async open(name: string): Promise<Cache> {
     const request = indexedDB.open(name, VERSION);
@@ -148,19 +153,20 @@ export class Cache {
 
   /**
    * An entry as it came, written with those that come shortly after. Where it changes an earlier one the promise is to be
-   * waited for: lost, the old text would stand there for ever; any other is missed by its index.
+   * waited for: lost, the old text would stand there for ever; any other is missed by its index. Where many wait to be written,
+   * it is to be waited for as well.
    */
   keep(conversation: ConversationId, entry: Entry): Promise<void> | undefined {
     if (!isIndexed(entry) && !isAmendment(entry)) return undefined;
     this.#waiting.push({ conversation, entry });
     this.#writing ??= this.#writeLater();
-    return isAmendment(entry) ? this.#writing : undefined;
+    return isAmendment(entry) || this.#waiting.length >= MAX_WAITING ? this.#writing : undefined;
   }
 
   /** What was kept of messages that are not what they were is forgotten, and comes as it is now when somebody looks. */
   async changed(changed: ChangedConversation): Promise<void> {
     if ('left' in changed) return;
-    await this.#writing;
+    await this.#written;
     const { conversation, amended, amendedMore } = changed;
     await this.#write(['entries'], (store) => {
       for (const n of amended) store('entries').delete([conversation, n]);
@@ -169,12 +175,17 @@ export class Cache {
   }
 
   async close(): Promise<void> {
-    await this.#writing;
+    await this.#written;
     this.#db.close();
   }
 
   #writeLater(): Promise<void> {
-    const writing = new Promise<void>((resolve) => setTimeout(resolve, WRITE_AFTER_MS)).then(() => this.#keepAll());
+    // One after the other: a disk that is slow is waited for, and what waits stays bounded.
+    const before = this.#written;
+    const writing = new Promise<void>((resolve) => setTimeout(resolve, WRITE_AFTER_MS))
+      .then(() => before)
+      .then(() => this.#keepAll());
+    this.#written = writing.catch(() => undefined);
     // Who waits for it hears of a failure; what nobody waits for can be had again.
     writing.catch(() => undefined);
     return writing;
@@ -186,18 +197,14 @@ export class Cache {
     this.#waiting = [];
     return this.#write(['entries'], (store) => {
       const entries = store('entries');
-      // One after the other: an edit may be of a message that is written with it.
-      const next = (): void => {
-        const kept = waiting.shift();
-        if (!kept) return;
-        const { conversation, entry } = kept;
-        if (isAmendment(entry)) return amend(entries, conversation, entry, next);
-        if (isIndexed(entry)) {
+      // In their order: an edit may be of a message that is written with it.
+      for (const { conversation, entry } of waiting) {
+        if (isAmendment(entry)) amend(entries, conversation, entry);
+        else if (isIndexed(entry)) {
           if (entry.n % PRUNE_EVERY === 0) prune(entries, conversation, entry.n);
-          putNewer(entries, conversation, entry, next);
+          addNew(entries, conversation, entry);
         }
-      };
-      next();
+      }
     });
   }
 
@@ -222,31 +229,33 @@ interface Kept {
   readonly entry: HistoryEntry;
 }
 
-function putNewer(
-  entries: IDBObjectStore,
-  conversation: ConversationId,
-  entry: HistoryEntry,
-  next: () => void = () => undefined,
-): void {
+/** Live entries are as they were written: what is kept already is not older, and stays. */
+function addNew(entries: IDBObjectStore, conversation: ConversationId, entry: HistoryEntry): void {
+  const request = entries.add({ conversation, entry } satisfies Kept, [conversation, entry.n]);
+  request.onerror = (event) => {
+    // It is there: no reason for the others not to be written.
+    event.preventDefault();
+    event.stopPropagation();
+  };
+}
+
+function putNewer(entries: IDBObjectStore, conversation: ConversationId, entry: HistoryEntry): void {
   const key = [conversation, entry.n];
   const request = entries.get(key) as IDBRequest<Kept | undefined>;
   request.onsuccess = () => {
     const known = request.result?.entry;
     if (!known || versionOf(known) < versionOf(entry)) entries.put({ conversation, entry } satisfies Kept, key);
-    next();
   };
 }
 
 /** What is not kept needs no change: it comes as it is shown then. */
-function amend(entries: IDBObjectStore, conversation: ConversationId, amendment: Amendment, next: () => void): void {
+function amend(entries: IDBObjectStore, conversation: ConversationId, amendment: Amendment): void {
   const { by, id } = amendment.target;
   const request = entries.index('byId').get([conversation, by, id]) as IDBRequest<Kept | undefined>;
   request.onsuccess = () => {
-    if (request.result) {
-      const entry = amended(request.result.entry, amendment);
-      entries.put({ conversation, entry } satisfies Kept, [conversation, entry.n]);
-    }
-    next();
+    if (!request.result) return;
+    const entry = amended(request.result.entry, amendment);
+    entries.put({ conversation, entry } satisfies Kept, [conversation, entry.n]);
   };
 }
 

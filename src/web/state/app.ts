@@ -27,7 +27,7 @@ import { Inspector } from './inspector.ts';
 import { Names } from './names.ts';
 import { newId, serverIsAheadBy } from './new-id.ts';
 import { Sending } from './sending.ts';
-import { deviceOf, tokenOf } from './sign-in.ts';
+import { deviceOf, forgetToken, tokenOf } from './sign-in.ts';
 import { Typing } from './typing.ts';
 
 /** Rows that have changed are written so often. */
@@ -39,6 +39,9 @@ const MAX_UNSAVED = 200;
 const CHANGES_CONTACTS: ReadonlySet<Entry['type']> = new Set([
   ...(['contactRequested', 'contactDeclined', 'contactRemoved', 'userBlocked', 'userUnblocked'] as const),
 ]);
+
+/** As the SDK says it. */
+const TOKEN_REFUSED = /^the token was refused|^there is no token/;
 
 /** Key in the cache: all pages of the list were had. */
 const LIST_KNOWN = 'list known';
@@ -67,6 +70,8 @@ export class App {
   );
   readonly open = signal<OpenConversation | undefined>(undefined);
   readonly panel = signal<Panel | undefined>(undefined);
+  /** The token counts no more, and there is no other: one has to show again who one is. */
+  readonly isSignedOut = signal(false);
   /** Something could not be done: told once. */
   readonly failure = signal<{ readonly code: string } | undefined>(undefined);
   /** Grows when contacts or blocks have changed. */
@@ -255,6 +260,10 @@ export class App {
 
   #heardStatus(status: Status): void {
     this.status.value = status;
+    if (status.phase === 'stopped' && TOKEN_REFUSED.test(status.reason)) {
+      forgetToken(this.me);
+      this.isSignedOut.value = true;
+    }
     const isLive = status.phase === 'live';
     if (isLive && !this.#wasLive) void this.#connected().catch(() => undefined);
     this.#wasLive = isLive;

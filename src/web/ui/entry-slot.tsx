@@ -6,6 +6,7 @@ import { dayOf, startOfDay, text } from '../text/text.ts';
 import { Bubble } from './bubble.tsx';
 import { useApp } from './context.ts';
 import { noticeOf, recalledLine } from './entry-line.ts';
+import type { DrawnTimeline } from './use-timeline.ts';
 
 /** Messages of one sender within so long stand together. */
 const TOGETHER_MS = 5 * 60_000;
@@ -13,7 +14,7 @@ const TOGETHER_MS = 5 * 60_000;
 interface Slot {
   readonly open: OpenConversation;
   readonly row: number;
-  readonly measure: (element: HTMLElement, row: number) => void;
+  readonly measure: DrawnTimeline['measure'];
 }
 
 /** The place of one index: what stands there, or that it is being fetched. */
@@ -60,9 +61,7 @@ export function OutgoingSlot({ open, outgoing, row, measure }: Slot & { outgoing
 
 function useMeasure(measure: Slot['measure'], row: number) {
   const place = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    if (place.current) measure(place.current, row);
-  }, [row]);
+  useLayoutEffect(() => (place.current ? measure(place.current, row) : undefined), [row]);
   return place;
 }
 

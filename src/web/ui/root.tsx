@@ -2,7 +2,7 @@ import { signal, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { App } from '../state/app.ts';
 import { route } from '../state/route.ts';
-import { askWaysIn } from '../state/sign-in.ts';
+import { askWaysIn, waysIn } from '../state/sign-in.ts';
 import { AppContext } from './context.ts';
 import { MainView } from './main-view.tsx';
 import { needsSignIn, SignIn } from './sign-in.tsx';
@@ -41,6 +41,7 @@ export function Root() {
   if (isOutside) return <SignIn user={user} />;
   if (failure.value !== undefined) return <p class="fatal">{failure.value}</p>;
   if (!app.value) return null;
+  if (app.value.isSignedOut.value && waysIn.value?.devTokens !== true) return <SignIn user={user} />;
   return (
     <AppContext.Provider value={app.value}>
       <MainView />

@@ -36,8 +36,8 @@ function words(app: App): string {
     case 'offline':
       return text('status.offline');
     case 'stopped':
-      return status.reason.startsWith('4200')
-        ? text('status.replaced')
-        : text('status.stopped', { reason: status.reason });
+      if (status.reason.startsWith('4200')) return text('status.replaced');
+      if (status.reason.startsWith('4212')) return text('status.revoked');
+      return text('status.stopped', { reason: status.reason });
   }
 }

@@ -20,7 +20,8 @@ export interface DrawnTimeline {
   readonly outgoing: readonly Outgoing[];
   /** An index that somebody has jumped to. */
   readonly highlighted: number | undefined;
-  readonly measure: (element: HTMLElement, row: number) => void;
+  /** @returns how to let go of the element */
+  readonly measure: (element: HTMLElement, row: number) => () => void;
   scrolled(scrollTop: number): void;
   showEnd(): void;
 }
@@ -105,11 +106,12 @@ function useMeasured(scroller: { current: HTMLDivElement | null }, viewport: Vie
       }
       if (isOther) again();
     });
-    const measure = (element: HTMLElement, row: number): void => {
+    const measure = (element: HTMLElement, row: number): (() => void) => {
       rows.set(element, row);
       // Drawn already, for another row (what was on its way has arrived): no change would be told.
       if (element.offsetHeight > 0) viewport.heights.set(row, element.offsetHeight);
       resizes.observe(element);
+      return () => resizes.unobserve(element);
     };
     return { resizes, measure };
   }, [viewport]);
