@@ -27,6 +27,7 @@
  * | userBlocked    | one of the two of a direct one        | the other's messages are refused from here on      |
  * | userUnblocked  | who blocked                           |                                                    |
  * | conversationRead | a member                            | nothing here: see read-mark.ts                     |
+ * | conversationDelivered | one of the two of a direct one | nothing here: see delivered-mark.ts                |
  */
 import type { ClientMsgId, ConversationId, UserId } from './ids.ts';
 
@@ -137,6 +138,9 @@ export type StateEvent =
 
 export type ConversationRead = By & { readonly type: 'conversationRead'; readonly upTo: number };
 
+/** In a direct conversation: some device of the user has stored it up to there. */
+export type ConversationDelivered = By & { readonly type: 'conversationDelivered'; readonly upTo: number };
+
 /** In the conversation they are about; those about all in the conversation of a user with themselves. */
 export type PreferencesChanged = By & {
   readonly type: 'preferencesChanged';
@@ -150,7 +154,8 @@ export type ConversationEvent =
   | MessageEdited
   | MessageRecalled
   | StateEvent
-  | ConversationRead;
+  | ConversationRead
+  | ConversationDelivered;
 
 const COMMAND_TO_EVENT = {
   sendMessage: 'messageSent',
@@ -177,6 +182,7 @@ const COMMAND_TO_EVENT = {
   blockUser: 'userBlocked',
   unblockUser: 'userUnblocked',
   markRead: 'conversationRead',
+  markDelivered: 'conversationDelivered',
 } as const satisfies Record<string, ConversationEvent['type']>;
 
 type CommandType = keyof typeof COMMAND_TO_EVENT;
@@ -199,7 +205,7 @@ export const eventOf = (command: ConversationCommand): ConversationEvent =>
 
 /**
  * The part of the log an event belongs to: `m` messages, what changes them and what nobody decides about, `s` what changes the conversation itself (of
- * these the newest is what the optimistic lock compares), `r` read marks.
+ * these the newest is what the optimistic lock compares), `r` marks of what was read and delivered.
  */
 export function partOf({ type }: ConversationEvent): 'm' | 's' | 'r' {
   switch (type) {
@@ -209,6 +215,7 @@ export function partOf({ type }: ConversationEvent): 'm' | 's' | 'r' {
     case 'preferencesChanged':
       return 'm';
     case 'conversationRead':
+    case 'conversationDelivered':
       return 'r';
     default:
       return 's';
@@ -221,6 +228,7 @@ export function hasIndex({ type }: ConversationEvent): boolean {
     case 'messageEdited':
     case 'messageRecalled':
     case 'conversationRead':
+    case 'conversationDelivered':
     case 'preferencesChanged':
     case 'contactRequested':
     case 'contactDeclined':

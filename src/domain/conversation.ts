@@ -93,6 +93,9 @@ export function refusalOf(
       return changeRefusal(roster, role, event, circumstances);
     case 'conversationRead':
       return event.upTo > state.lastIndex ? 'INDEX_BEYOND_END' : undefined;
+    case 'conversationDelivered':
+      if (roster.kind !== 'direct' || isSelf(roster)) return 'NOT_A_DIRECT_CONVERSATION';
+      return event.upTo > state.lastIndex ? 'INDEX_BEYOND_END' : undefined;
     case 'userBlocked':
     case 'userUnblocked':
     case 'contactRequested':
@@ -148,6 +151,7 @@ export function evolve(state: Conversation, event: ConversationEvent, at: number
     case 'messageEdited':
     case 'messageRecalled':
     case 'conversationRead':
+    case 'conversationDelivered':
     case 'preferencesChanged':
       return state;
     default:

@@ -31,8 +31,16 @@ export interface SeenEvent extends Seen {
 export interface FanOutLookup {
   folded(conversation: ConversationId): FoldedConversation;
   readMark(conversation: ConversationId, user: UserId): number;
+  deliveredMark(conversation: ConversationId, user: UserId): number;
   /** The accepted event with this sender and id, or undefined. `at` is the log's time of the one that asks. */
   seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined;
+}
+
+/** How far a user is in a conversation now. */
+export interface ChangedMark {
+  readonly conversation: ConversationId;
+  readonly user: UserId;
+  readonly upTo: number;
 }
 
 /** What a window changed, against what was before it. */
@@ -40,11 +48,8 @@ export interface FanOutChanges {
   /** The log's time of the newest event of the window: what has expired by then may be forgotten. */
   readonly at: number;
   readonly conversations: ReadonlyMap<ConversationId, FoldedConversation>;
-  readonly readMarks: readonly {
-    readonly conversation: ConversationId;
-    readonly user: UserId;
-    readonly upTo: number;
-  }[];
+  readonly readMarks: readonly ChangedMark[];
+  readonly deliveredMarks: readonly ChangedMark[];
   readonly seen: readonly SeenEvent[];
 }
 

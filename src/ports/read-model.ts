@@ -120,6 +120,8 @@ export interface ReadModelChanges {
   /** In the order of the log. */
   readonly amendments: readonly Amendment[];
   readonly receipts: readonly Receipt[];
+  /** How far the two of a direct conversation have stored it. */
+  readonly delivered: readonly Receipt[];
   /** In the order of the log. */
   readonly preferences: readonly PreferenceChange[];
   /** As the window left them. */

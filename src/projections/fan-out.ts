@@ -16,11 +16,19 @@ import {
   type RefusalCode,
   refusalOf,
 } from '../domain/conversation.ts';
+import { movesDeliveredMark } from '../domain/delivered-mark.ts';
 import { type ConversationId, type UserId, uuidv7TimeMs } from '../domain/ids.ts';
 import { movesReadMark } from '../domain/read-mark.ts';
 import { adminsOf, maySee, type Roster } from '../domain/roster.ts';
 import type { LogEvent, UnreadableEvent } from '../ports/conversation-log.ts';
-import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../ports/fan-out-state.ts';
+import type {
+  ChangedMark,
+  FanOutChanges,
+  FanOutLookup,
+  FoldedConversation,
+  Seen,
+  SeenEvent,
+} from '../ports/fan-out-state.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Entry } from '../protocol/frames.ts';
 import { encodeLogEvent } from '../protocol/log-event.ts';
@@ -106,7 +114,8 @@ function readable(fold: (events: readonly LogEvent[]) => FoldedWindow, events: r
 class WindowDraft {
   readonly #lookup: FanOutLookup;
   readonly #conversations = new Map<ConversationId, FoldedConversation>();
-  readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
+  readonly #readMarks: Marks = new Map();
+  readonly #deliveredMarks: Marks = new Map();
   /** By conversation, then sender and id: what this window itself has accepted. */
   readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
   readonly #runs: RunsDraft | undefined;
@@ -127,7 +136,7 @@ class WindowDraft {
     const isStateEvent = partOf(event) === 's';
     const statePos = isStateEvent ? logged.pos : before.statePos;
 
-    if (event.type !== 'conversationRead') {
+    if (!isMark(event)) {
       const original = this.#seen(logged, event);
       if (original !== undefined) {
         this.#returnToSender(logged, { ...originOf(logged), type: 'duplicate', original: original.pos });
@@ -149,18 +158,20 @@ class WindowDraft {
       this.#moveReadMark(logged, event.upTo, before);
       return;
     }
+    if (event.type === 'conversationDelivered') {
+      this.#moveDeliveredMark(logged, event.upTo, before);
+      return;
+    }
     this.#accept(logged, before, statePos, target);
   }
 
   finish(): FoldedWindow {
-    const readMarks = [...this.#readMarks].flatMap(([conversation, marks]) =>
-      [...marks].map(([user, upTo]) => ({ conversation, user, upTo })),
-    );
+    const [readMarks, deliveredMarks] = [listOf(this.#readMarks), listOf(this.#deliveredMarks)];
     const seen = [...this.#remembered.values()].flatMap((ids) => [...ids.values()]);
     return {
       runs: this.#runs?.runs ?? [],
       accepted: this.#accepted,
-      changes: { at: this.#at, conversations: this.#conversations, readMarks, seen },
+      changes: { at: this.#at, conversations: this.#conversations, readMarks, deliveredMarks, seen },
       rosterChanges: [...this.#rosterChanges],
     };
   }
@@ -188,17 +199,27 @@ class WindowDraft {
 
   #moveReadMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
     const { conversation: id, event } = logged;
-    const mark = this.#readMarks.get(id)?.get(event.by) ?? this.#lookup.readMark(id, event.by);
-    if (!movesReadMark(mark, upTo)) return;
-    let marks = this.#readMarks.get(id);
-    if (!marks) this.#readMarks.set(id, (marks = new Map()));
-    marks.set(event.by, upTo);
+    if (!movesReadMark(this.#readMark(id, event.by), upTo)) return;
+    putMark(this.#readMarks, id, event.by, upTo);
     this.#accepted.push({ logged, before: conversation, after: conversation, target: undefined });
     // To the reader's other devices; in a direct conversation also to the other one, unless that one has blocked the reader.
-    const { roster } = conversation;
-    const peers =
-      roster.kind === 'direct' ? [...roster.members.keys()].filter((user) => !roster.blockers.has(user)) : [];
-    this.#runs?.append(id, [...new Set([event.by, ...peers])], plainEntry(logged), false);
+    this.#runs?.append(id, [...new Set([event.by, ...peersOf(conversation.roster)])], plainEntry(logged), false);
+  }
+
+  #moveDeliveredMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
+    const { conversation: id, event } = logged;
+    const { by } = event;
+    const mark = this.#deliveredMarks.get(id)?.get(by) ?? this.#lookup.deliveredMark(id, by);
+    if (!movesDeliveredMark(mark, this.#readMark(id, by), upTo)) return;
+    putMark(this.#deliveredMarks, id, by, upTo);
+    this.#accepted.push({ logged, before: conversation, after: conversation, target: undefined });
+    // To who has sent it alone: one's own devices have nothing of it.
+    const audience = peersOf(conversation.roster).filter((user) => user !== by);
+    if (audience.length > 0) this.#runs?.append(id, audience, plainEntry(logged), false);
+  }
+
+  #readMark(id: ConversationId, user: UserId): number {
+    return this.#readMarks.get(id)?.get(user) ?? this.#lookup.readMark(id, user);
   }
 
   #refuse(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void {
@@ -227,6 +248,25 @@ class WindowDraft {
   }
 }
 
+type Marks = Map<ConversationId, Map<UserId, number>>;
+
+function putMark(all: Marks, id: ConversationId, user: UserId, upTo: number): void {
+  let marks = all.get(id);
+  if (!marks) all.set(id, (marks = new Map()));
+  marks.set(user, upTo);
+}
+
+const listOf = (all: Marks): ChangedMark[] =>
+  [...all].flatMap(([conversation, marks]) => [...marks].map(([user, upTo]) => ({ conversation, user, upTo })));
+
+/** A mark that only moves forward: the same once more is nothing, so its id needs not be remembered. */
+const isMark = ({ type }: ConversationEvent): boolean =>
+  type === 'conversationRead' || type === 'conversationDelivered';
+
+/** The two of a direct conversation, without who has blocked the other. */
+const peersOf = ({ kind, members, blockers }: Roster): UserId[] =>
+  kind === 'direct' ? [...members.keys()].filter((user) => !blockers.has(user)) : [];
+
 /** A clock ahead of the log's must not make its ids forgotten while they still count as fresh. */
 const expiryOf = ({ event, at }: LogEvent): number => Math.max(at, uuidv7TimeMs(event.id) ?? 0) + SEEN_HORIZON_MS;
 
@@ -239,8 +279,9 @@ const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id:
  * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is
  * refused. The gateway asks the same before it appends.
  */
-export function isExpired({ type, id }: ConversationEvent, at: number): boolean {
-  if (type === 'conversationRead') return false;
+export function isExpired(event: ConversationEvent, at: number): boolean {
+  if (isMark(event)) return false;
+  const { id } = event;
   const made = uuidv7TimeMs(id);
   return made !== undefined && made <= at - SEEN_HORIZON_MS;
 }

@@ -36,12 +36,14 @@ class Draft {
   readonly #amendments: Amendment[] = [];
   /** By conversation and user: of several marks in a window the last one counts. */
   readonly #receipts = new Map<ConversationId, Map<UserId, Receipt>>();
+  readonly #delivered = new Map<ConversationId, Map<UserId, Receipt>>();
   readonly #preferences: PreferenceChange[] = [];
   readonly #contacts = new Map<ConversationId, ContactChange>();
 
   add(accepted: Accepted): void {
     const { event } = accepted.logged;
     if (event.type === 'conversationRead') this.#read(accepted, event.upTo);
+    else if (event.type === 'conversationDelivered') this.#deliver(accepted, event.upTo);
     else if (hasIndex(event)) this.#enter(accepted);
     else if (event.type === 'messageEdited') this.#amend(accepted, contentOf(event));
     else if (event.type === 'messageRecalled') this.#amend(accepted);
@@ -66,6 +68,7 @@ class Draft {
       ownLast: this.#ownLast,
       amendments: this.#amendments,
       receipts: [...this.#receipts.values()].flatMap((marks) => [...marks.values()]),
+      delivered: [...this.#delivered.values()].flatMap((marks) => [...marks.values()]),
       preferences: this.#preferences,
       contacts: [...this.#contacts.values()],
     };
@@ -117,6 +120,11 @@ class Draft {
         ? { type: 'edited', ...about, content, mentioned: mentionedBy(content, after.roster) }
         : { type: 'recalled', ...about },
     );
+  }
+
+  #deliver({ logged }: Accepted, upTo: number): void {
+    const { conversation, at, event } = logged;
+    of(this.#delivered, conversation).set(event.by, { conversation, user: event.by, upTo, at });
   }
 
   #read({ logged }: Accepted, upTo: number): void {

@@ -121,7 +121,7 @@ export type Command =
       /** Whose message it is; default: one's own. */
       readonly sender?: UserId;
     }
-  | { readonly type: 'markRead'; readonly conversation: ConversationId; readonly upTo: number }
+  | { readonly type: 'markRead' | 'markDelivered'; readonly conversation: ConversationId; readonly upTo: number }
   | { readonly type: 'requestContact'; readonly user: UserId; readonly greeting: string }
   | { readonly type: 'declineContact' | 'removeContact'; readonly user: UserId }
   | {

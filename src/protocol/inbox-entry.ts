@@ -47,7 +47,7 @@ export type Entry =
       readonly preferences: Preferences;
     })
   | (EntryBase & { readonly type: 'userBlocked' | 'userUnblocked' })
-  | (EntryBase & { readonly type: 'conversationRead'; readonly upTo: number })
+  | (EntryBase & { readonly type: 'conversationRead' | 'conversationDelivered'; readonly upTo: number })
   /** Returned to sender: what stood at `pos` was refused by the fold. */
   | (EntryBase & { readonly type: 'rejected'; readonly code: ErrorCode })
   /** A retry that came after JetStream's duplicate window: the message stands at `original` already, `pos` counts for nothing. */

@@ -32,6 +32,7 @@ function hasShape(fields: Record<string, unknown>): boolean {
     case 'groupRenamed':
       return typeof fields.name === 'string';
     case 'conversationRead':
+    case 'conversationDelivered':
       return isWholeNumber(fields.upTo);
     case 'messageEdited':
       return isRef(fields.target) && hasContent(fields);

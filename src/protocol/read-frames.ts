@@ -27,6 +27,8 @@ export interface ListedConversation {
   readonly mentions: number;
   /** Of a direct conversation: how far the other has read. */
   readonly peerReadUpTo?: number;
+  /** Of a direct conversation: how far some device of the other has stored it; what was read was delivered. */
+  readonly peerDeliveredUpTo?: number;
   /** What the user has set about it. */
   readonly preferences: Preferences;
   /** The newest entry. */

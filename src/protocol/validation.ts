@@ -157,13 +157,12 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
         member: userId(fields.member, 'member'),
         role: role(fields.role),
       };
-    case 'renameGroup':
-      return {
-        type,
-        conversation: groupId(fields.conversation),
-        name: text(fields.name, 'name', limits.MAX_GROUP_NAME_CHARS),
-      };
+    case 'renameGroup': {
+      const name = text(fields.name, 'name', limits.MAX_GROUP_NAME_CHARS);
+      return { type, conversation: groupId(fields.conversation), name };
+    }
     case 'markRead':
+    case 'markDelivered':
       return { type, conversation: conversationId(fields.conversation), upTo: wholeNumber(fields.upTo, 'upTo') };
     case 'requestContact': {
       const greeting = anyText(fields.greeting ?? '', 'greeting', limits.MAX_GREETING_CHARS);

@@ -80,6 +80,11 @@ export interface ClientOptions {
    * `replay` (default), for a program that only looks at entries: all of them come, from the inbox or from the log.
    */
   readonly sync?: 'recent' | 'replay';
+  /**
+   * Whether those who write to this user directly are told what this device has stored of theirs, by itself and coalesced.
+   * Default: true.
+   */
+  readonly deliveredReceipts?: boolean;
   /** Name and version of the app, for the operator's logs. At most 128 characters. */
   readonly agent?: string;
 }
@@ -660,11 +665,12 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   }
   if (typeof WebSocket === 'undefined')
     throw new Error('there is no WebSocket here: Rookery’s client needs Node 22 or later, or a browser');
-  const { agent, sync, storage = new MemoryStorage() } = options;
+  const { agent, sync, storage = new MemoryStorage(), deliveredReceipts: tellsDelivered = true } = options;
   const resume = sync === 'recent' ? 'latest' : (options.resume ?? 'everything');
   const onGap = sync === 'recent' ? 'changes' : 'replay';
   const stored: StoredState = await storage.load();
-  const machine = new Machine({ device, resume, onGap, ...(agent !== undefined && { agent }) }, stored);
+  const given = { device, resume, onGap, tellsDelivered, ...(agent !== undefined && { agent }) } as const;
+  const machine = new Machine(given, stored);
   return new Client(options, machine, storage);
 }
 

@@ -5,9 +5,10 @@
  *
  * Memory: a mark a conversation. Entries are not kept.
  */
-import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
+import { type ClientMsgId, type ConversationId, directPair, type UserId } from '../domain/ids.ts';
 import type { ErrorCode } from '../protocol/error-codes.ts';
 import type { Cursor, CursorFrame, Entry, Resume } from '../protocol/frames.ts';
+import type { Delivered } from './deliveries.ts';
 import type { Gap } from './inputs-and-effects.ts';
 import type { Mark, StoredCursor, StoredState } from './storage.ts';
 import type { PendingSync } from './sync.ts';
@@ -44,6 +45,8 @@ export class Inbox {
   /** What goes into the storage with the cursor. */
   #sync: PendingSync | undefined;
   #cursorMoved = false;
+  /** What is being stored, of that which is to be told as delivered. */
+  #storing: Delivered[] = [];
 
   constructor({ cursor, marks }: StoredState, first: 'latest' | 'everything') {
     this.#received = new Map(marks);
@@ -141,11 +144,29 @@ export class Inbox {
     for (const [conversation, mark] of this.#received) this.#received.set(conversation, { ...mark, n: 0 });
   }
 
-  handled(conversation: ConversationId, entries: readonly Entry[]): void {
-    let mark = this.#handled.get(conversation) ?? NOTHING;
+  /** @param tellsFor the user, where what is delivered is told */
+  handled(conversation: ConversationId, entries: readonly Entry[], tellsFor?: UserId): void {
+    const before = this.#handled.get(conversation) ?? NOTHING;
+    let mark = before;
     for (const entry of entries) mark = advanced(mark, entry);
-    this.#handled.set(conversation, mark);
+    const isTold = tellsFor !== undefined && directPair(conversation) !== undefined;
+    const untold = isTold ? untoldAfter(before.untold, entries, tellsFor) : undefined;
+    this.#handled.set(conversation, untold === undefined ? mark : { ...mark, untold });
     this.#moved.add(conversation);
+  }
+
+  /** The server knows, or needs not know any more, that it is stored up to there. */
+  deliveredTold({ conversation, upTo }: Delivered): void {
+    const mark = this.#handled.get(conversation);
+    if (mark?.untold === undefined || mark.untold > upTo) return;
+    const { untold: _, ...rest } = mark;
+    this.#handled.set(conversation, rest);
+    this.#moved.add(conversation);
+  }
+
+  /** What was taken to be stored is: what of it is to be told as delivered. */
+  stored(): readonly Delivered[] {
+    return this.#storing.splice(0);
   }
 
   /** All entries before `cursor` are handled. */
@@ -165,6 +186,7 @@ export class Inbox {
     );
     this.#moved.clear();
     this.#cursorMoved = false;
+    for (const [conversation, { untold }] of marks) if (untold) this.#storing.push({ conversation, upTo: untold });
     const asOf = this.#asOf !== undefined && { asOf: this.#asOf };
     const cursor = this.#cursor && { ...this.#cursor, ...asOf, ...(this.#sync && { sync: this.#sync }) };
     return { cursor, marks };
@@ -188,6 +210,17 @@ function missingBefore(entry: Entry, mark: Mark, me: UserId): { after: number; f
       ? entry.by === me
       : (entry.type === 'membersAdded' || entry.type === 'groupCreated') && entry.members.includes(me);
   return joins ? undefined : { after: mark.n, found: n };
+}
+
+/** The newest index of the other's, in the order of the log; what the user has read, on whichever device, is told by that. */
+function untoldAfter(before: number | undefined, entries: readonly Entry[], me: UserId): number | undefined {
+  let untold = before;
+  for (const entry of entries) {
+    const n = indexOf(entry);
+    if (n !== undefined && entry.by !== me) untold = n;
+    else if (entry.type === 'conversationRead' && entry.by === me && entry.upTo >= (untold ?? 0)) untold = undefined;
+  }
+  return untold;
 }
 
 function advanced(mark: Mark, entry: Entry): Mark {

@@ -29,7 +29,7 @@ export type Outcome =
   | { readonly pos: number; readonly conversation?: ConversationId; readonly at?: number; readonly error?: undefined }
   | { readonly error: RookeryError | ClientError };
 
-export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'pong' | 'retry' | 'commit' | 'sync';
+export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'pong' | 'retry' | 'commit' | 'sync' | 'delivered';
 
 export type Input =
   | { readonly type: 'start' }

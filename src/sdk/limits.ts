@@ -38,6 +38,8 @@ export const TYPING_EVERY_MS = 3_000;
 export const SYNC_PAGE_CONVERSATIONS = 100;
 /** Refusals in a row of one page. Beyond, the sync begins anew on another connection. */
 export const MAX_SYNC_FAILURES = 5;
+/** That a direct conversation is delivered is told once in this time, each. */
+export const DELIVERED_EVERY_MS = 2_000;
 
 /** How long `close` waits for the outbox of a live connection, and for the handler that is at work. */
 export const DRAIN_WITHIN_MS = 5_000;

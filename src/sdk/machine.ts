@@ -20,6 +20,7 @@ import type {
 } from '../protocol/frames.ts';
 import { ClientError } from './client-error.ts';
 import { Commits } from './commits.ts';
+import { Deliveries } from './deliveries.ts';
 import { Inbox } from './inbox.ts';
 import type { Effect, Input, Moment, Outcome, PassedCursor, TimerName } from './inputs-and-effects.ts';
 import * as limits from './limits.ts';
@@ -38,6 +39,8 @@ export interface MachineOptions {
   readonly onGap?: OnGap;
   /** For the operator's logs. */
   readonly agent?: string;
+  /** Whether the others are told what this device has stored of theirs. */
+  readonly tellsDelivered?: boolean;
 }
 
 export type Phase = 'idle' | 'offline' | 'authenticating' | 'connecting' | 'greeting' | 'online' | 'stopped';
@@ -50,6 +53,8 @@ export class Machine {
   readonly #queries = new Queries();
   readonly #sync: Sync;
   readonly #typing = new TypingTold();
+  readonly #deliveries: Deliveries;
+  #deliveredTimerIsSet = false;
   #phase: Phase = 'idle';
   #stopReason = '';
   #user: UserId | undefined;
@@ -76,6 +81,7 @@ export class Machine {
     this.#inbox = new Inbox(stored, options.resume);
     this.#commits = new Commits(this.#inbox);
     this.#sync = new Sync(stored.cursor?.sync);
+    this.#deliveries = new Deliveries(this.#tellsDelivered ? stored.marks : []);
   }
 
   get phase(): Phase {
@@ -90,6 +96,10 @@ export class Machine {
   /** Whether something is yet to be told of what has changed. */
   get isSyncing(): boolean {
     return this.#sync.pending !== undefined;
+  }
+
+  get #tellsDelivered(): boolean {
+    return this.#options.tellsDelivered ?? true;
   }
 
   get outboxSize(): number {
@@ -224,6 +234,7 @@ export class Machine {
     this.#outbox.disconnected();
     this.#queries.disconnected();
     this.#sync.disconnected();
+    this.#deliveries.disconnected();
     this.#liveSinceMs = undefined;
     const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry', 'sync'];
     return names.map((name) => ({ type: 'clear timer', name }));
@@ -238,6 +249,7 @@ export class Machine {
     effects.push(
       { type: 'clear timer', name: 'reconnect' },
       { type: 'clear timer', name: 'commit' },
+      { type: 'clear timer', name: 'delivered' },
       { type: 'close' },
     );
     effects.push({ type: 'status', status: { phase: 'stopped', reason } });
@@ -263,6 +275,10 @@ export class Machine {
       const error = new ClientError('OUTBOX_FULL', 'too much waits to be sent');
       return [{ type: 'settle', ticket, outcome: { error } }];
     }
+    if (request.t === 'command' && request.command.type === 'markRead') {
+      this.#deliveries.read(request.command);
+      this.#inbox.deliveredTold(request.command);
+    }
     return [{ type: 'store entry', entry }, ...this.#send(moment)];
   }
 
@@ -280,15 +296,35 @@ export class Machine {
 
   #send({ nowMs }: Moment): Effect[] {
     if (this.#phase !== 'online') return [];
-    const room = (): number => this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay - this.#sync.underWay;
     const newId = (): number => this.#nextId++;
-    const pages = this.#sync.next(room(), newId);
-    const questions = this.#queries.next(room(), newId, this.#sync.reached);
-    const requests = this.#outbox.next(this.#user as UserId, room(), nowMs, newId);
-    return [...pages, ...questions, ...requests].map((frame) => ({ type: 'write', frame }));
+    const pages = this.#sync.next(this.#room, newId);
+    const questions = this.#queries.next(this.#room, newId, this.#sync.reached);
+    const requests = this.#outbox.next(this.#user as UserId, this.#room, nowMs, newId);
+    const written = [...pages, ...questions, ...requests].map((frame): Effect => ({ type: 'write', frame }));
+    return this.#deliveries.hasWork ? [...written, ...this.#tellDelivered(nowMs)] : written;
+  }
+
+  get #room(): number {
+    const { underWay } = this.#sync;
+    return this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay - underWay - this.#deliveries.underWay;
+  }
+
+  #tellDelivered(nowMs: number): Effect[] {
+    if (this.#phase !== 'online') return [];
+    const frames = this.#deliveries.next(this.#room, nowMs, () => this.#nextId++);
+    const effects = frames.map((frame): Effect => ({ type: 'write', frame }));
+    const atMs = this.#deliveredTimerIsSet ? undefined : this.#deliveries.nextAtMs(nowMs);
+    if (atMs === undefined) return effects;
+    this.#deliveredTimerIsSet = true;
+    return [...effects, { type: 'set timer', name: 'delivered', ms: Math.ceil(atMs - nowMs) }];
   }
 
   #answered(id: number, outcome: Outcome, moment: Moment): Effect[] {
+    const delivered = this.#deliveries.answered(id);
+    if (delivered) {
+      this.#inbox.deliveredTold(delivered);
+      return [...this.#commits.ifDue(moment.nowMs), ...this.#send(moment)];
+    }
     const unanswered = this.#outbox.answered(id);
     return unanswered ? [...this.#settle(unanswered, outcome), ...this.#send(moment)] : [];
   }
@@ -309,6 +345,7 @@ export class Machine {
     const ticket = this.#queries.answered(id);
     if (ticket !== undefined) return [{ type: 'answer', ticket, result: error }, ...this.#send(moment)];
     if (!error.retryable) return this.#answered(id, { error }, moment);
+    if (this.#deliveries.hold(id, retryAfterMs, moment)) return this.#send(moment);
     if (!this.#outbox.hold(id, retryAfterMs, moment)) return [];
     return [...this.#retryLater(moment), ...this.#send(moment)];
   }
@@ -395,6 +432,7 @@ export class Machine {
 
   #resynced({ reason, by, reached = '' }: ResyncFrame, moment: Moment): Effect[] {
     this.#inbox.resynced();
+    this.#deliveries.resynced();
     if (by === 'changes') {
       this.#sync.begin(reached, this.#inbox.asOf, this.#inbox.cursor === undefined);
       this.#inbox.pends(this.#sync.pending);
@@ -425,7 +463,7 @@ export class Machine {
     this.#unhandledEntries -= entries.length;
     this.#unhandledBytes -= bytesOf(entries);
     this.#commits.handled(entries.length);
-    this.#inbox.handled(conversation, entries);
+    this.#inbox.handled(conversation, entries, this.#tellsDelivered ? this.#user : undefined);
     if (this.#phase === 'stopped') return [];
     const effects = this.#commits.ifDue(moment.nowMs);
     if (!this.#appIsBehind || this.#unhandledEntries > 0) return effects;
@@ -441,7 +479,9 @@ export class Machine {
   #committed(stored: StoredCursor | undefined, { nowMs }: Moment): Effect[] {
     const cursor = this.#commits.done(stored);
     if (this.#phase === 'stopped') return [];
-    const effects = this.#commits.ifDue(nowMs);
+    for (const delivered of this.#inbox.stored())
+      if (!this.#deliveries.stored(delivered)) this.#inbox.deliveredTold(delivered);
+    const effects = [...this.#commits.ifDue(nowMs), ...this.#tellDelivered(nowMs)];
     if (!cursor || this.#phase !== 'online') return effects;
     this.#commits.confirmed(cursor);
     return [{ type: 'write', frame: { t: 'confirm', seq: cursor.seq } }, ...effects];
@@ -466,6 +506,9 @@ export class Machine {
       case 'sync':
         this.#sync.retry();
         return this.#send(moment);
+      case 'delivered':
+        this.#deliveredTimerIsSet = false;
+        return this.#tellDelivered(moment.nowMs);
       case 'commit':
         this.#commits.timerFired();
         return this.#phase === 'stopped' ? [] : this.#commits.ifDue(moment.nowMs);

@@ -12,6 +12,8 @@ export interface Mark {
   readonly n: number;
   /** The greatest time of an entry, milliseconds since 1970 by the log's clock. */
   readonly at: number;
+  /** Of a direct conversation: the index up to which it is stored and the server has not been told so. */
+  readonly untold?: number;
 }
 
 /** Kept as it is given: plain values that JSON can hold. */

@@ -145,9 +145,9 @@ t.test('who was killed while putting the new file in place: the next to open it 
   mkdirSync(join(nats.dataDir, 'swap', 'rebuilt'), { recursive: true });
   const waiting = join(nats.dataDir, 'swap', 'rebuilt', 'lane-0.sqlite');
   const model = new SqliteReadModel({ ...place, path: `${place.path}.new` });
-  const nothing = { at: 0, conversations: new Map(), readMarks: [], seen: [] };
+  const nothing = { at: 0, conversations: new Map(), readMarks: [], deliveredMarks: [], seen: [] };
   const noRows = { summaries: new Map(), memberships: [], entries: [], ownLast: new Map(), amendments: [] };
-  model.write(nothing, { ...noRows, receipts: [], preferences: [], contacts: [] }, 9, undefined);
+  model.write(nothing, { ...noRows, receipts: [], delivered: [], preferences: [], contacts: [] }, 9, undefined);
   model.close();
   renameSync(`${place.path}.new`, waiting);
   // The old file is gone already, its journal not.

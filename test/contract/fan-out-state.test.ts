@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
@@ -13,7 +14,7 @@ import { conversation, msgId, user } from '../support/given.ts';
 const room = conversation('鸦巢');
 const [alice, bob] = [user('alice'), user('bob')];
 
-const nothing: FanOutChanges = { at: 0, conversations: new Map(), readMarks: [], seen: [] };
+const nothing: FanOutChanges = { at: 0, conversations: new Map(), readMarks: [], deliveredMarks: [], seen: [] };
 const seen = (id: string, pos: number, expiresAt = 1_000, by = alice): SeenEvent => ({
   conversation: room,
   by,
@@ -64,6 +65,9 @@ for (const [name, open] of subjects) {
     state.apply({ ...nothing, readMarks: [{ conversation: room, user: bob, upTo: 3 }] }, 5);
     t.equal(state.readMark(room, bob), 3);
     t.equal(state.readMark(room, alice), 0);
+    t.equal(state.deliveredMark(room, bob), 0, 'another mark');
+    state.apply({ ...nothing, deliveredMarks: [{ conversation: room, user: bob, upTo: 5 }] }, 6);
+    t.same([state.deliveredMark(room, bob), state.deliveredMark(room, alice), state.readMark(room, bob)], [5, 0, 3]);
   });
 
   t.test(`${name}: an id is known to its sender until it expires, whatever the order of ids`, async (t) => {
@@ -197,6 +201,27 @@ t.test('SQLite: what has expired is forgotten in time, the rest is not', async (
   t.equal(state.seen(room, alice, msgId('old7'), 0)?.pos, undefined);
   t.equal(state.seen(room, alice, msgId('new0000'), 5_000)?.pos, 501);
 });
+
+t.test(
+  'SQLite: a file from before there were marks of what was delivered is used on, with its place in the log',
+  async (t) => {
+    const path = join(folder(t), 'lane-0.sqlite');
+    const before = new SqliteFanOutState({ path, log: 'CONV_0' });
+    before.apply({ ...nothing, readMarks: [{ conversation: room, user: bob, upTo: 3 }] }, 7);
+    before.commit(7);
+    before.close();
+    const db = new Database(path);
+    db.exec('DROP TABLE delivered_mark');
+    db.close();
+    const after = new SqliteFanOutState({ path, log: 'CONV_0' });
+    t.same([after.position, after.readMark(room, bob), after.deliveredMark(room, bob)], [7, 3, 0]);
+    after.apply({ ...nothing, deliveredMarks: [{ conversation: room, user: bob, upTo: 5 }] }, 8);
+    after.commit(8);
+    after.close();
+    const again = sqlite(t, path);
+    t.same([again.position, again.deliveredMark(room, bob)], [8, 5], 'and keeps them');
+  },
+);
 
 t.test('SQLite: what the file cannot tell is the file’s trouble, not that of the event that asks', async (t) => {
   const state = new SqliteFanOutState({ path: ':memory:', log: 'CONV_0' });

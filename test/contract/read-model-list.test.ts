@@ -60,12 +60,15 @@ const expectedOf = (naive: NaiveReadModel, user: UserId, id: ConversationId) => 
   mentions: naive.mentions(user, id),
   memberCount: naive.state.folded(id).conversation.roster.members.size,
   preferences: toldOf(naive.inbox(user, id).preferences, naive.isHidden(user, id)),
+  ...naive.peerOf(user, id),
 });
 
 function factsOf({ last, ...listed }: ListedConversation) {
   const { conversation, lastIndex, unread, mentions, memberCount, preferences } = listed;
+  const { kind, peerReadUpTo, peerDeliveredUpTo } = listed;
   assert.equal(last.n, lastIndex);
-  return { conversation, lastIndex, unread, mentions, memberCount, preferences };
+  const peer = kind === 'direct' ? { peerReadUpTo, peerDeliveredUpTo } : {};
+  return { conversation, lastIndex, unread, mentions, memberCount, preferences, ...peer };
 }
 
 function checkList(model: SqliteReadModel, naive: NaiveReadModel, user: UserId): void {

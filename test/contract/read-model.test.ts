@@ -160,7 +160,7 @@ t.test('a file with tables of another version is begun anew', async (t) => {
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
   const place = { path: join(dir, 'lane.sqlite'), log: 'CONV_0' };
   const older = new SqliteFanOutState(place);
-  older.apply({ at: 0, conversations: new Map(), readMarks: [], seen: [] }, 7);
+  older.apply({ at: 0, conversations: new Map(), readMarks: [], deliveredMarks: [], seen: [] }, 7);
   older.commit(7);
   t.equal(older.position, 7);
   older.close();

@@ -150,6 +150,11 @@ t.test('the index grows by one for what members see, and for nothing else', asyn
 
 t.test('a read mark beyond the end is refused', async (t) => {
   t.equal(when(given(direct, says(alice)), command({ type: 'markRead', by: bob, upTo: 2 })), 'INDEX_BEYOND_END');
+  const delivers = (by: typeof alice, upTo: number) => command({ type: 'markDelivered', by, upTo });
+  t.equal(when(given(direct, says(alice)), delivers(bob, 1)), 'accepted');
+  t.equal(when(given(direct, says(alice)), delivers(bob, 2)), 'INDEX_BEYOND_END');
+  t.equal(when(given(group, created), delivers(bob, 1)), 'NOT_A_DIRECT_CONVERSATION');
+  t.equal(when(given(group, created), delivers(carol, 1)), 'NOT_A_MEMBER');
 });
 
 t.test('a group has room for its limit and no more', async (t) => {

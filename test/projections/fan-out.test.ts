@@ -124,6 +124,39 @@ t.test(
   },
 );
 
+t.test('what was delivered goes to who has sent it, only forwards, and not behind what was read', async (t) => {
+  const delivered = (by: UserId, upTo: number): Part => ({ type: 'conversationDelivered', by, upTo });
+  const inboxes = inboxesOf(
+    log(
+      [direct, says(alice)],
+      [direct, says(alice)],
+      [direct, says(alice)],
+      [direct, delivered(bob, 1)],
+      [direct, delivered(bob, 1)],
+      [direct, { type: 'conversationRead', by: bob, upTo: 2 }],
+      [direct, delivered(bob, 2)],
+      [direct, delivered(bob, 3)],
+      [direct, delivered(bob, 4)],
+      [group, creates(bob)],
+      [group, delivered(bob, 1)],
+      [direct, { type: 'userBlocked', by: alice }],
+      [direct, says(alice)],
+      [direct, delivered(bob, 4)],
+    ),
+  );
+  const marks = inboxes.alice?.filter((entry) => /Delivered|Read/.test(entry));
+  t.same(marks, [
+    `${direct}@4 conversationDelivered`,
+    `${direct}@6 conversationRead`,
+    `${direct}@8 conversationDelivered`,
+  ]);
+  t.same(
+    inboxes.bob?.filter((entry) => /Delivered|INDEX|NOT_A/.test(entry)),
+    [`${direct}@9 INDEX_BEYOND_END`, `${group}@11 NOT_A_DIRECT_CONVERSATION`],
+    'nothing to one’s own devices but what is wrong',
+  );
+});
+
 t.test('an event that makes the fold throw stops nobody', async (t) => {
   const broken = { type: 'membersAdded', by: alice, members: 7 } as unknown as Part;
   const { runs, unreadable } = foldReadable(
@@ -168,6 +201,10 @@ const anyPart: fc.Arbitrary<Part> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({ by: person, upTo: fc.nat(6) }).map((p) => ({ type: 'conversationRead', ...p }) as Part),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ by: person, upTo: fc.nat(6) }).map((p) => ({ type: 'conversationDelivered', ...p }) as Part),
   },
   { weight: 3, arbitrary: fc.constant(undefined).chain(() => anyGroupPart) },
   { weight: 3, arbitrary: fc.constant(undefined).chain(() => anyChange) },

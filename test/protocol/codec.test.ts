@@ -49,7 +49,7 @@ const command = fc.record({
       member: id,
       role: fc.constantFrom('owner', 'admin', 'member'),
     }),
-    fc.record({ type: fc.constant('markRead'), conversation: id, upTo: whole }),
+    fc.record({ type: fc.constantFrom('markRead', 'markDelivered'), conversation: id, upTo: whole }),
     fc.record({ type: fc.constantFrom('blockUser', 'unblockUser'), user: id }),
   ),
 });

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'a17f5902ad5d73931e765589116dbce99c1a1f89e2cf7efcaa264028ad88342b';
+const PINNED = '3385836a1ba876a014ad9396405485bdda7232f3814a36055db1854c5bea4f62';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

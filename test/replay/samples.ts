@@ -67,6 +67,7 @@ const CONVERSATION: Kinds<ConversationEvent> = {
   userUnblocked: { type: 'userUnblocked', by, id },
   preferencesChanged: { type: 'preferencesChanged', by, id, about: conversation('team'), preferences },
   conversationRead: { type: 'conversationRead', by, id, upTo: 7 },
+  conversationDelivered: { type: 'conversationDelivered', by, id, upTo: 7 },
 };
 
 const token = { id: 't', name: 'n', hash: 'h', createdAt: 1_700_000_000_000, expiresAt: 0 };

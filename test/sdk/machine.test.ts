@@ -2,6 +2,7 @@
 // long because: one file holds the numbered invariants of one page
 import { readFileSync } from 'node:fs';
 import t from 'tap';
+import { directConversationId } from '../../src/domain/ids.ts';
 import { DEFAULT_SETTINGS } from '../../src/domain/roster.ts';
 import type { Entry } from '../../src/protocol/frames.ts';
 import type { Input } from '../../src/sdk/inputs-and-effects.ts';
@@ -437,7 +438,7 @@ t.test('17: what the log refused, and whose ack was lost, is refused and not sen
   t.equal(scene.machine.outboxSize, 0);
 });
 
-t.test('18: writing is told on a connection alone, thinned out; that of others is told to the app', async (t) => {
+t.test('23: writing is told on a connection alone, thinned out; that of others is told to the app', async (t) => {
   const writes = (to: string): Input => ({ type: 'typing', address: { to: user(to) } });
   const scene = new Scene().when(writes('bob'));
   t.same(scene.types, [], 'without a connection it is dropped');
@@ -460,6 +461,89 @@ t.test('18: writing is told on a connection alone, thinned out; that of others i
   const told = { t: 'typing', conversation: room, user: user('bob'), forMs: 6_000 } as const;
   t.same(scene.when(frame(told)).of('told'), [{ type: 'told', frame: told }]);
 });
+
+t.test('24: what is stored of the other’s is told as delivered, behind the commit, coalesced', async (t) => {
+  const direct = conversation('direct:bob:me');
+  const delivers = (...entries: Entry[]): Input => frame({ t: 'deliver', conversation: direct, entries });
+  const told = (scene: Scene) =>
+    scene
+      .of('write')
+      .flatMap(({ frame: { t, ...given } }) =>
+        t === 'command' && 'command' in given && given.command.type === 'markDelivered'
+          ? [{ id: given.id, upTo: given.command.upTo }]
+          : [],
+      );
+  const committed = (scene: Scene): Input => ({ type: 'committed', cursor: scene.commits.at(-1)?.cursor });
+  const scene = new Scene().online();
+  scene.when(delivers(entry(5, 1), entry(6, 2), entry(7, 3, { by: me })), cursor(9)).handles(2);
+  t.same(told(scene), [], 'not before it is stored');
+  t.match(scene.commits.at(-1)?.marks, [[direct, { n: 3, untold: 2 }]]);
+  const [first] = told(scene.when(committed(scene)));
+  t.equal(first?.upTo, 2, 'of the other’s the newest');
+  scene.at(300).when(done(first?.id), timer('commit'));
+  t.notOk(scene.commits.at(-1)?.marks[0]?.[1].untold, 'told, it is not to be told again');
+  scene.when(committed(scene));
+
+  scene
+    .at(600)
+    .when(delivers(entry(8, 4)), cursor(10))
+    .handles(2);
+  scene.when(committed(scene));
+  t.same([told(scene), scene.of('set timer').find(({ name }) => name === 'delivered')?.ms], [[], 1_400], 'not so soon');
+  scene
+    .at(900)
+    .when(delivers(entry(9, 5)), cursor(11))
+    .handles(2);
+  scene.when(committed(scene));
+  t.equal(
+    scene
+      .when(delivers(entry(10, 6)))
+      .at(2_000)
+      .when(timer('delivered'))
+      .of('write').length,
+    1,
+  );
+  const [both] = told(scene);
+  t.equal(both?.upTo, 5, 'one for both, and nothing that is not stored');
+  scene.when(overloaded(both?.id ?? 0, 4_000), timer('retry'));
+  t.same(told(scene), []);
+  t.equal(told(scene.at(8_000).when(timer('delivered')))[0]?.upTo, 5, 'again after a passing refusal');
+  t.equal(told(scene.when(closed(1006)).at(12_000).reconnected())[0]?.upTo, 5, 'and after a lost connection');
+});
+
+t.test(
+  '19: what a run has left untold the next one tells; what is read, and where it is switched off, nobody',
+  async (t) => {
+    const direct = conversation('direct:bob:me');
+    const marks = [[direct, { pos: 7, n: 3, at: 7, untold: 3 }]] as const;
+    const commands = (scene: Scene) =>
+      scene.of('write').flatMap(({ frame }) => (frame.t === 'command' ? [frame.command.type] : []));
+    const left = new Scene({ ...empty, marks }).online();
+    t.same(commands(left), ['markDelivered']);
+    const read: Input = {
+      type: 'request',
+      ticket: 1,
+      clientMsgId: msgId('r'),
+      request: { t: 'command', command: { type: 'markRead', conversation: direct, upTo: 3 } },
+    };
+    t.same(commands(new Scene({ ...empty, marks }).when(read).online()), ['markRead']);
+    const early = new Scene()
+      .online()
+      .when({ type: 'frame', frame: { t: 'deliver', conversation: direct, entries: [entry(7, 3)] } });
+    early.when(read).handles(1).at(300).when(timer('commit'), { type: 'committed', cursor: undefined });
+    t.same(commands(early), [], 'also where it was read before it was stored');
+    t.notOk(early.at(900).when(timer('commit')).commits.at(-1)?.marks[0]?.[1].untold);
+    t.same(commands(new Scene({ ...empty, marks }, { tellsDelivered: false }).online()), []);
+    for (const given of [room, directConversationId(me, me)]) {
+      const scene = new Scene().online();
+      scene.when(
+        frame({ t: 'deliver', conversation: given, entries: [entry(1, 1, { by: given === room ? 'bob' : me })] }),
+      );
+      scene.handles(1).at(300).when(timer('commit'));
+      t.notOk(scene.commits.at(-1)?.marks[0]?.[1].untold, given);
+    }
+  },
+);
 
 t.test('every invariant of SPEC.md has its test', async (t) => {
   const spec = readFileSync(new URL('../../src/sdk/SPEC.md', import.meta.url), 'utf8').split('## Invariants')[1] ?? '';

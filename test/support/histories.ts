@@ -80,6 +80,10 @@ const part: fc.Arbitrary<Part> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ type: fc.constant('conversationRead' as const), by: anyone, upTo: fc.nat(12) }) },
   {
     weight: 2,
+    arbitrary: fc.record({ type: fc.constant('conversationDelivered' as const), by: anyone, upTo: fc.nat(12) }),
+  },
+  {
+    weight: 2,
     arbitrary: fc
       .tuple(target, content)
       .map(([of, said]) => ({ type: 'messageEdited' as const, by: of.by, target: of, ...said })),

@@ -15,6 +15,8 @@ interface Inbox {
   /** How far they have read since then; their own newest entry. */
   mark: number;
   markAt: number;
+  /** The furthest that some device of theirs has told to have stored. */
+  delivered: number;
   ownLast: number;
   joined: number;
   preferences: Preferences;
@@ -66,7 +68,16 @@ export class NaiveReadModel {
     const key = `${user} ${id}`;
     let inbox = this.#inboxes.get(key);
     if (!inbox) {
-      inbox = { visible: new Set(), since: [], mark: 0, markAt: 0, ownLast: 0, joined: 0, ...nothingYet() };
+      inbox = {
+        visible: new Set(),
+        since: [],
+        mark: 0,
+        markAt: 0,
+        delivered: 0,
+        ownLast: 0,
+        joined: 0,
+        ...nothingYet(),
+      };
       this.#inboxes.set(key, inbox);
     }
     return inbox;
@@ -114,6 +125,7 @@ export class NaiveReadModel {
     const { runs, changes } = foldWindow(this.state, [logged]);
     this.state.apply(changes);
     const { roster } = this.state.folded(id).conversation;
+    if (event.type === 'conversationDelivered') this.#deliver(logged, roster, event.upTo);
     const entry = runs[0]?.entries[0];
     if (!entry || entry.type === 'rejected' || entry.type === 'duplicate') return;
     let timeline = this.timelines.get(id);
@@ -159,6 +171,28 @@ export class NaiveReadModel {
       inbox.since.push(entry.n);
     }
     this.inbox(event.by, id).ownLast = entry.n;
+  }
+
+  /** The other of a direct conversation sees the furthest of what was told, and what was read counts as well. */
+  #deliver({ conversation: id, event, at }: LogEvent, { kind, members }: Roster, upTo: number): void {
+    const inbox = this.inbox(event.by, id);
+    const isThere = upTo <= (this.timelines.get(id)?.length ?? 0);
+    if (kind !== 'direct' || !members.has(event.by) || !isThere || upTo <= inbox.delivered) return;
+    const isNew = upTo > inbox.mark;
+    inbox.delivered = upTo;
+    if (!isNew) return;
+    for (const user of members.keys()) {
+      if (user !== event.by) this.inbox(user, id).changedAt = Math.max(at, this.inbox(user, id).changedAt);
+    }
+  }
+
+  /** How far the other of a direct conversation has read it, and has it; nothing of a group. */
+  peerOf(user: UserId, id: ConversationId): { peerReadUpTo?: number; peerDeliveredUpTo?: number } {
+    const { kind, members } = this.state.folded(id).conversation.roster;
+    const peer = [...members.keys()].find((one) => one !== user);
+    if (kind !== 'direct' || peer === undefined) return {};
+    const { mark, delivered } = this.inbox(peer, id);
+    return { peerReadUpTo: mark, peerDeliveredUpTo: Math.max(mark, delivered) };
   }
 
   /** Of a direct conversation both may see how far the other has read, whoever was told. */

@@ -20,6 +20,7 @@ export const commandScopes: { readonly [Type in Command['type']]: Scope } = {
   requestToJoin: 'conversations:write',
   declineJoin: 'conversations:write',
   markRead: 'conversations:write',
+  markDelivered: 'conversations:write',
   changePreferences: 'conversations:write',
   requestContact: 'conversations:write',
   declineContact: 'conversations:write',

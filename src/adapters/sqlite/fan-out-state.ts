@@ -2,9 +2,17 @@
 import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import { type Conversation, initialConversation } from '../../domain/conversation.ts';
+import { initialDeliveredMark } from '../../domain/delivered-mark.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
-import type { FanOutChanges, FanOutState, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
+import type {
+  ChangedMark,
+  FanOutChanges,
+  FanOutState,
+  FoldedConversation,
+  Seen,
+  SeenEvent,
+} from '../../ports/fan-out-state.ts';
 import { decodeRoster, encodeRoster } from '../../protocol/conversation-codec.ts';
 import { tokenOf } from '../../protocol/subjects.ts';
 import { LaneFile, type LaneFilePlace, type Tables } from './lane-file.ts';
@@ -15,7 +23,7 @@ const SCHEMA_VERSION = '3';
 
 /** Kept in memory of each kind; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_MEMBERS = 1_000_000;
-const MAX_CACHED_READ_MARKS = 100_000;
+const MAX_CACHED_MARKS = 100_000;
 
 const FORGET_EVERY_COMMITS = 64;
 
@@ -26,6 +34,9 @@ const SCHEMA = `
   -- Apart from what each message changes: it may hold thousands of members, and a row is written as a whole. None: the initial one.
   CREATE TABLE IF NOT EXISTS roster (id TEXT PRIMARY KEY, roster BLOB NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS read_mark (
+    conversation TEXT NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (conversation, user)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS delivered_mark (
     conversation TEXT NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, PRIMARY KEY (conversation, user)
   ) WITHOUT ROWID;
   ${SEEN_SCHEMA}
@@ -56,7 +67,7 @@ export class SqliteFanOutState implements FanOutState {
     maxSize: MAX_CACHED_MEMBERS,
     sizeCalculation: ({ folded }) => 1 + folded.conversation.roster.members.size,
   });
-  readonly #readMarks = new LRUCache<string, number>({ max: MAX_CACHED_READ_MARKS });
+  readonly #marks = new LRUCache<string, number>({ max: MAX_CACHED_MARKS });
 
   /**
    * @param beside tables that share the file, and its transactions
@@ -91,12 +102,20 @@ export class SqliteFanOutState implements FanOutState {
   }
 
   readMark(conversation: ConversationId, user: UserId): number {
-    const key = markKey(conversation, user);
-    const known = this.#uncommittedMarks.get(key) ?? this.#readMarks.get(key);
+    return this.#mark('read', conversation, user) ?? initialReadMark;
+  }
+
+  deliveredMark(conversation: ConversationId, user: UserId): number {
+    return this.#mark('delivered', conversation, user) ?? initialDeliveredMark;
+  }
+
+  #mark(kind: MarkKind, conversation: ConversationId, user: UserId): number | undefined {
+    const key = markKey(kind, conversation, user);
+    const known = this.#uncommittedMarks.get(key) ?? this.#marks.get(key);
     if (known !== undefined) return known;
-    const row = this.#file.guarded(() => this.#sql.readMark.get(conversation, user)) as { up_to: number } | undefined;
-    const upTo = row?.up_to ?? initialReadMark;
-    this.#readMarks.set(key, upTo);
+    const upTo = this.#file.guarded(() => this.#sql.marks[kind].get.get(conversation, user)) as number | undefined;
+    // 0 is where every mark begins.
+    this.#marks.set(key, upTo ?? 0);
     return upTo;
   }
 
@@ -108,8 +127,8 @@ export class SqliteFanOutState implements FanOutState {
 
   apply(changes: FanOutChanges, to: number): void {
     for (const [id, folded] of changes.conversations) this.#uncommitted.set(id, folded);
-    for (const { conversation, user, upTo } of changes.readMarks) {
-      this.#uncommittedMarks.set(markKey(conversation, user), upTo);
+    for (const [kind, { conversation, user, upTo }] of marksIn(changes)) {
+      this.#uncommittedMarks.set(markKey(kind, conversation, user), upTo);
     }
     for (const event of changes.seen) this.#pendingSeen.set(seenKeyOf(event.conversation, event.by, event.id), event);
     this.#applied.push({ changes, to });
@@ -174,7 +193,9 @@ export class SqliteFanOutState implements FanOutState {
     const conversations = new Map<ConversationId, FoldedConversation>();
     for (const { changes } of windows) {
       for (const [id, folded] of changes.conversations) conversations.set(id, folded);
-      for (const { conversation, user, upTo } of changes.readMarks) this.#sql.putReadMark.run(conversation, user, upTo);
+      for (const [kind, { conversation, user, upTo }] of marksIn(changes)) {
+        this.#sql.marks[kind].put.run(conversation, user, upTo);
+      }
       this.#seen.write(changes.seen);
     }
     for (const [id, { conversation, statePos }] of conversations) this.#writeConversation(id, conversation, statePos);
@@ -199,8 +220,8 @@ export class SqliteFanOutState implements FanOutState {
       if (slot?.folded.conversation.roster === folded.conversation.roster) slot.folded = folded;
       else this.#conversations.set(id, { folded });
     }
-    for (const { conversation, user, upTo } of changes.readMarks) {
-      this.#readMarks.set(markKey(conversation, user), upTo);
+    for (const [kind, { conversation, user, upTo }] of marksIn(changes)) {
+      this.#marks.set(markKey(kind, conversation, user), upTo);
     }
     for (const event of changes.seen) this.#seen.settle(event);
   }
@@ -209,8 +230,8 @@ export class SqliteFanOutState implements FanOutState {
     for (const [id, folded] of changes.conversations) {
       if (this.#uncommitted.get(id) === folded) this.#uncommitted.delete(id);
     }
-    for (const { conversation, user, upTo } of changes.readMarks) {
-      const key = markKey(conversation, user);
+    for (const [kind, { conversation, user, upTo }] of marksIn(changes)) {
+      const key = markKey(kind, conversation, user);
       if (this.#uncommittedMarks.get(key) === upTo) this.#uncommittedMarks.delete(key);
     }
     for (const event of changes.seen) {
@@ -222,13 +243,26 @@ export class SqliteFanOutState implements FanOutState {
   #opened(db: Database.Database): void {
     this.rollback();
     this.#conversations.clear();
-    this.#readMarks.clear();
+    this.#marks.clear();
     this.#sql = prepare(db);
     this.#seen = new SeenRows(db);
   }
 }
 
-const markKey = (conversation: ConversationId, user: UserId): string => `${tokenOf(conversation)}:${tokenOf(user)}`;
+type MarkKind = 'read' | 'delivered';
+
+function* marksIn({ readMarks, deliveredMarks }: FanOutChanges): Iterable<readonly [MarkKind, ChangedMark]> {
+  for (const mark of readMarks) yield ['read', mark];
+  for (const mark of deliveredMarks) yield ['delivered', mark];
+}
+
+const markKey = (kind: MarkKind, conversation: ConversationId, user: UserId): string =>
+  `${kind}:${tokenOf(conversation)}:${tokenOf(user)}`;
+
+const markStatements = (db: Database.Database, table: string) => ({
+  get: db.prepare(`SELECT up_to FROM ${table} WHERE conversation = ? AND user = ?`).pluck(),
+  put: db.prepare(`INSERT OR REPLACE INTO ${table} VALUES (?, ?, ?)`),
+});
 
 const prepare = (db: Database.Database) => ({
   conversation: db.prepare(
@@ -237,6 +271,5 @@ const prepare = (db: Database.Database) => ({
   putConversation: db.prepare('INSERT OR REPLACE INTO conversation VALUES (?, ?, ?)'),
   removeRoster: db.prepare('DELETE FROM roster WHERE id = ?'),
   putRoster: db.prepare('INSERT OR REPLACE INTO roster VALUES (?, ?)'),
-  readMark: db.prepare('SELECT up_to FROM read_mark WHERE conversation = ? AND user = ?'),
-  putReadMark: db.prepare('INSERT OR REPLACE INTO read_mark VALUES (?, ?, ?)'),
+  marks: { read: markStatements(db, 'read_mark'), delivered: markStatements(db, 'delivered_mark') },
 });

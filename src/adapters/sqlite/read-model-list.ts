@@ -32,6 +32,7 @@ interface ListRow extends EntryRow, Omit<PreferenceColumns, 'details'> {
   readonly unread: number;
   readonly mentions: number;
   readonly peer_up_to: number;
+  readonly peer_delivered: number;
   readonly sees_from: number;
   /** The details of the preferences; those of the entry stand in `details`. */
   readonly preferences: Uint8Array | null;
@@ -128,7 +129,10 @@ function listedOf(row: ListRow): ListedConversation {
     readUpTo: row.read_up_to,
     unread: row.unread,
     mentions: row.unread > 0 ? row.mentions : 0,
-    ...(row.kind === 'direct' && { peerReadUpTo: row.peer_up_to }),
+    ...(row.kind === 'direct' && {
+      peerReadUpTo: row.peer_up_to,
+      peerDeliveredUpTo: Math.max(row.peer_up_to, row.peer_delivered),
+    }),
     preferences: preferencesOf({ ...row, details: row.preferences }, lastIndex),
     last: historyEntryOf(row),
   };
@@ -144,6 +148,14 @@ const STAYS = `
   LEFT JOIN preference ON preference.user = stay.user AND preference.conversation = summary.id`;
 const IS_SHOWN = 'coalesce(preference.hidden_index, -1) < last_index';
 const PINNED = 'coalesce(preference.pinned, 0)';
+
+/** Of a direct conversation: how far the other has read it, and how far a device of theirs has stored it. */
+const PEER_MARKS = `
+       CASE kind WHEN 'direct' THEN coalesce((SELECT up_to FROM receipt WHERE conversation = key AND user <> :user), 0) END
+         AS peer_up_to,
+       CASE kind WHEN 'direct' THEN
+         coalesce((SELECT up_to FROM delivered WHERE delivered.conversation = listed.conversation AND user <> :user), 0) END
+         AS peer_delivered`;
 
 const prepare = (db: Database.Database) => ({
   // Keys alone, so that what is sorted is small; the rows of a page are read one by one.
@@ -169,8 +181,7 @@ const prepare = (db: Database.Database) => ({
           UNION SELECT n FROM mention WHERE conversation = key AND user = '' AND n > read_up_to
           LIMIT ${MAX_COUNTED_MENTIONS}
         )) AS mentions,
-       CASE kind WHEN 'direct' THEN coalesce((SELECT up_to FROM receipt WHERE conversation = key AND user <> :user), 0) END
-         AS peer_up_to
+       ${PEER_MARKS}
      FROM (
        SELECT page.key AS place, summary.key, summary.id AS conversation, kind, name, avatar, member_count, dissolved,
          last_index, last_pos, last_at, ${READ_UP_TO} AS read_up_to, stay.sees_from, pinned, archived, hidden_index,
@@ -199,6 +210,7 @@ const prepare = (db: Database.Database) => ({
        last_at >= :since OR receipt.at >= :since OR preference.changed_at >= :since
        OR EXISTS (SELECT 1 FROM amended WHERE conversation = key AND at >= :since AND n >= sees_from)
        OR (kind = 'direct' AND (SELECT max(at) FROM receipt AS any_mark WHERE any_mark.conversation = key) >= :since)
+       OR (kind = 'direct' AND (SELECT at FROM delivered WHERE delivered.conversation = id AND delivered.user <> :user) >= :since)
      )
      UNION ALL
      SELECT key, id, max(sees_to) FROM past_stay JOIN summary ON key = conversation

@@ -21,6 +21,7 @@ import type {
 } from '../../ports/read-queries.ts';
 import type { HistoryPage, Receipts, VersionPage } from '../../protocol/frames.ts';
 import { ContactRows } from './contact-rows.ts';
+import { DeliveredRows } from './delivered-rows.ts';
 import { SqliteFanOutState } from './fan-out-state.ts';
 import type { LaneFilePlace } from './lane-file.ts';
 import { PreferenceRows } from './preference-rows.ts';
@@ -39,6 +40,7 @@ export class SqliteReadModel implements ReadModel {
   readonly #rows = new ReadModelTables();
   readonly #preferences = new PreferenceRows();
   readonly #contacts = new ContactRows();
+  readonly #delivered = new DeliveredRows();
   #list!: ReadModelList;
   #timeline!: ReadModelTimeline;
   #search!: ReadModelSearch;
@@ -46,7 +48,7 @@ export class SqliteReadModel implements ReadModel {
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace) {
     const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db, place) };
-    const tables = [this.#rows, this.#preferences, this.#contacts, queries];
+    const tables = [this.#rows, this.#preferences, this.#contacts, this.#delivered, queries];
     this.#fold = new SqliteFanOutState(place, tables, (id) => this.#rows.lastIndexOf(id));
   }
 
@@ -64,6 +66,7 @@ export class SqliteReadModel implements ReadModel {
       this.#rows.write(rows);
       for (const change of rows.preferences) this.#preferences.write(change);
       for (const change of rows.contacts) this.#contacts.write(change);
+      for (const mark of rows.delivered) this.#delivered.write(mark);
       if (last) this.#fold.note('witness', JSON.stringify(witnessOf(last)));
     });
   }
@@ -86,6 +89,10 @@ export class SqliteReadModel implements ReadModel {
 
   readMark(conversation: ConversationId, user: UserId): number {
     return this.#fold.readMark(conversation, user);
+  }
+
+  deliveredMark(conversation: ConversationId, user: UserId): number {
+    return this.#fold.deliveredMark(conversation, user);
   }
 
   seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {

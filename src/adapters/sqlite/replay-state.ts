@@ -1,10 +1,11 @@
 /**
- * The fold's state while a log is folded from its beginning and thrown away afterwards: conversations and read marks in memory, the
+ * The fold's state while a log is folded from its beginning and thrown away afterwards: conversations and marks in memory, the
  * ids seen in a file without journal. So memory is that of the conversations there are, however long the log is.
  */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { initialConversation } from '../../domain/conversation.ts';
+import { initialDeliveredMark } from '../../domain/delivered-mark.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
 import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
@@ -19,6 +20,7 @@ export class ReplayState implements FanOutLookup {
   readonly #rows: SeenRows;
   readonly #conversations = new Map<ConversationId, FoldedConversation>();
   readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
+  readonly #deliveredMarks = new Map<ConversationId, Map<UserId, number>>();
   /** By conversation and sender the greatest id ever accepted: a greater one is new, and nearly every one is. */
   readonly #greatest = new Map<ConversationId, Map<UserId, ClientMsgId>>();
   /** By id; of the same id the last one of a conversation and sender counts. */
@@ -47,6 +49,10 @@ export class ReplayState implements FanOutLookup {
     return this.#readMarks.get(conversation)?.get(user) ?? initialReadMark;
   }
 
+  deliveredMark(conversation: ConversationId, user: UserId): number {
+    return this.#deliveredMarks.get(conversation)?.get(user) ?? initialDeliveredMark;
+  }
+
   seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {
     const greatest = this.#greatest.get(conversation)?.get(by);
     if (greatest === undefined || id > greatest) return undefined;
@@ -56,9 +62,10 @@ export class ReplayState implements FanOutLookup {
     return seen && seen.expiresAt > at ? seen : undefined;
   }
 
-  apply({ at, conversations, readMarks, seen }: FanOutChanges): void {
+  apply({ at, conversations, readMarks, deliveredMarks, seen }: FanOutChanges): void {
     for (const [id, folded] of conversations) this.#conversations.set(id, folded);
     for (const { conversation, user, upTo } of readMarks) of(this.#readMarks, conversation).set(user, upTo);
+    for (const { conversation, user, upTo } of deliveredMarks) of(this.#deliveredMarks, conversation).set(user, upTo);
     for (const event of seen) this.#remember(event);
     if (this.#recentCount > MAX_RECENT) this.#spill(at);
   }

@@ -153,7 +153,7 @@ export class Conversations {
     const { conversation, sender: _, ...rest } = { sender: undefined, ...command };
     const domainCommand = { ...rest, ...targetOf(command, by), by, id } as ConversationCommand;
     const event = eventOf(domainCommand);
-    if (command.type === 'markRead') return this.#markRead(conversation, event);
+    if (command.type === 'markRead' || command.type === 'markDelivered') return this.#mark(conversation, event);
     return partOf(event) === 'm' ? this.#say(conversation, event) : this.#change(conversation, event);
   }
 
@@ -215,10 +215,11 @@ export class Conversations {
     return { conversation, pos, duplicate, at: this.#clock.nowMs() };
   }
 
-  /** Only whether the reader is a member is decided here: a cached view does not know the newest index. */
-  async #markRead(target: ConversationId, event: ConversationEvent): Promise<Appended> {
+  /** Only whether the user may mark there is decided here: a cached view does not know the newest index. */
+  async #mark(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     const view = this.#cache.get(target, event.by) ?? (await this.#fetch(target, event.by));
-    if (view && this.#refusal(view, event) === 'NOT_A_MEMBER') throw refused('NOT_A_MEMBER');
+    const refusal = view && this.#refusal(view, event);
+    if (refusal && refusal !== 'INDEX_BEYOND_END') throw refused(refusal);
     return this.#log.append(target, event);
   }
 

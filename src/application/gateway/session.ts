@@ -140,7 +140,8 @@ export class Session implements RegisteredSession {
       this.#typist ??= this.#parts.typing.typist(this.user as UserId);
       return this.#typist.writes(frame);
     }
-    if (frame.t === 'query') {
+    // A mark that comes late is none the worse, and one that is refused holds nobody up.
+    if (frame.t === 'query' || (frame.t === 'command' && frame.command.type === 'markDelivered')) {
       this.#admit();
       return this.#ask(frame, () => undefined);
     }

@@ -79,6 +79,8 @@ export class Device {
       token,
       device: name,
       storage: this.#storage,
+      // Told by itself, at times of its own: the checker knows only what the workload has asked for.
+      deliveredReceipts: false,
       codec: random.chance(0.2) ? 'json' : 'msgpack',
     });
     client.on('entry', (conversation, entry) => {
