@@ -120,7 +120,7 @@ export function entryRefusal(roster: Roster, event: EntryEvent, at: number): Ref
   return roster.members.size >= MAX_GROUP_MEMBERS ? 'GROUP_TOO_LARGE' : undefined;
 }
 
-const isUsable = (invite: Invite | undefined, at: number): boolean =>
+export const isUsable = (invite: Invite | undefined, at: number): invite is Invite =>
   invite !== undefined && invite.usesLeft > 0 && (invite.expiresAt === 0 || invite.expiresAt > at);
 
 /** Of one of the two of a direct conversation. */

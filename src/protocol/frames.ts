@@ -275,8 +275,21 @@ export interface ConversationView {
   readonly kind: 'direct' | 'group';
   readonly name: string;
   /** Of a larger group 500 of them, the one who asks among them. */
-  readonly members: readonly { readonly user: UserId; readonly role: Role }[];
+  readonly members: readonly {
+    readonly user: UserId;
+    readonly role: Role;
+    /** Milliseconds since 1970: who may not speak until then. */
+    readonly mutedUntil?: number;
+  }[];
   readonly memberCount: number;
+  /** For owner and admins: who has asked to join and not been answered; and the invites that can be used. */
+  readonly requests?: readonly UserId[];
+  readonly invites?: readonly {
+    readonly invite: string;
+    /** 0: without end, both. */
+    readonly expiresAt: number;
+    readonly usesLeft: number;
+  }[];
   readonly settings: GroupSettings;
   readonly dissolved: boolean;
   readonly lastIndex: number;

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '3385836a1ba876a014ad9396405485bdda7232f3814a36055db1854c5bea4f62';
+const PINNED = '307367a420b7f98a624c7385da953122ff7eeb6b400b3c3f6819ac3a8423a543';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -21,11 +21,10 @@ import type { OwnAccountCommand } from '../../protocol/account-frames.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import type { Command, ConversationView } from '../../protocol/frames.ts';
 import type { ContactRequests } from './contact-requests.ts';
+import { MAX_QUERIED_MEMBERS, viewFor } from './conversation-view.ts';
 import { keyOf, ViewCache } from './view-cache.ts';
 import type { WritingPolicy } from './writing-policy.ts';
 
-/** Members told to who asks for a conversation; of more there is the count. */
-const MAX_QUERIED_MEMBERS = 500;
 /** A state command decides again so often when others change the conversation meanwhile; then CONFLICT. */
 const MAX_DECISIONS = 6;
 const FIRST_CONFLICT_PAUSE_MS = 5;
@@ -162,18 +161,9 @@ export class Conversations {
     const asked = { about: [by], members: MAX_QUERIED_MEMBERS };
     const view = await latest(this.#asking, keyOf(id, by), () => this.#current(id, asked));
     if (!view) throw new RookeryError('LOG_UNAVAILABLE', 'nobody answers for this conversation', { retryAfterMs: 500 });
-    const { roster, lastIndex } = view.conversation;
-    if (!roster.members.has(by) || roster.kind === 'none') throw refused('NOT_A_MEMBER');
-    return {
-      conversation: id,
-      kind: roster.kind,
-      name: roster.name,
-      members: [...roster.members].slice(0, MAX_QUERIED_MEMBERS).map(([user, role]) => ({ user, role })),
-      memberCount: view.memberCount,
-      settings: roster.settings,
-      dissolved: roster.dissolved,
-      lastIndex,
-    };
+    const seen = viewFor(by, view, this.#clock.nowMs());
+    if (!seen) throw refused('NOT_A_MEMBER');
+    return seen;
   }
 
   /**
