@@ -3,7 +3,7 @@ import t from 'tap';
 import { createClient } from '../../src/sdk/index.ts';
 import { tokenFor } from '../support/gateway.ts';
 import { eventually } from '../support/waiting.ts';
-import { isConnected, message, openDirect, startWeb, texts } from '../support/web.ts';
+import { complaints, isConnected, message, openDirect, startWeb, texts } from '../support/web.ts';
 
 const HOSTILE = [
   '<script>window.hacked = 1</script>',
@@ -37,7 +37,8 @@ t.test('hostile messages, names and types stay text', async (t) => {
   await mallory.createGroup('bad-group', '<b onclick=hacked=14>group</b>\u202egnp.exe', ['vera']).durable;
 
   const asked = new Set<string>();
-  const vera = await web.person(t, 'vera');
+  const vera = await web.window();
+  complaints(t, vera);
   vera.on('request', (request) => asked.add(new URL(request.url()).host));
   await openDirect(vera, 'vera', 'mallory');
   await isConnected(vera);
