@@ -1,0 +1,70 @@
+/** Groups and contacts as people use them: made, joined, led, left; asked, accepted. */
+import type { Page } from 'playwright-core';
+import t from 'tap';
+import { isConnected, message, openDirect, say, startWeb } from '../support/web.ts';
+
+const web = await startWeb();
+t.teardown(() => web.stop());
+
+const notice = (page: Page, text: string): Promise<void> => page.locator('.notice', { hasText: text }).waitFor();
+
+t.test('a group is made, joined by an invite, led, and left', async (t) => {
+  const [alice, bob, carol] = [await web.person(t, 'alice'), await web.person(t, 'bob'), await web.person(t, 'carol')];
+  for (const page of [alice, bob, carol]) await isConnected(page);
+  await alice.getByRole('button', { name: 'New conversation' }).click();
+  await alice.getByRole('menuitem', { name: 'New group' }).click();
+  await alice.getByLabel('Name of the group').fill('Flock');
+  await alice.getByLabel('Members').fill('bob');
+  await alice.getByRole('button', { name: 'Create group' }).click();
+  await say(alice, 'welcome @bob');
+  await bob.locator('.row', { hasText: 'Flock' }).locator('.badge-mention').waitFor();
+  await bob.locator('.row', { hasText: 'Flock' }).locator('.row-link').click();
+  await message(bob, 'welcome').waitFor();
+
+  await alice.getByRole('button', { name: 'About this conversation' }).last().click();
+  await alice.getByRole('button', { name: 'Make an invite' }).click();
+  const invite = await alice.locator('.invite').innerText();
+  await carol.getByRole('button', { name: 'New conversation' }).click();
+  await carol.getByRole('menuitem', { name: 'New group' }).click();
+  await carol.getByLabel('Group and invite').fill(invite);
+  await carol.getByRole('button', { name: 'Join a group' }).click();
+  await say(carol, 'hello from carol');
+  await message(bob, 'hello from carol').waitFor();
+
+  const member = alice.locator('.panel .card', { hasText: 'bob' });
+  await member.getByRole('button', { name: 'What to do with bob' }).click();
+  await alice.getByRole('menuitem', { name: 'Mute for an hour' }).click();
+  await notice(bob, 'alice muted bob');
+  await say(bob, 'may I?');
+  await bob.getByText('You may not speak here now.').waitFor();
+  await bob.getByRole('button', { name: 'Discard' }).click();
+
+  await alice.locator('.panel').getByLabel('Name of the group').fill('Flock of six');
+  await alice.locator('.panel').getByLabel('Announcement').fill('Nest at six');
+  await alice.locator('.panel').getByRole('button', { name: 'Save' }).click();
+  await notice(carol, 'alice announced: Nest at six');
+  await carol.locator('.row', { hasText: 'Flock of six' }).waitFor();
+
+  await bob.getByRole('button', { name: 'About this conversation' }).last().click();
+  await bob.getByRole('button', { name: 'Leave group' }).click();
+  await bob.getByRole('button', { name: 'Leave group · Sure?' }).click();
+  await bob.getByText('You are no longer in this group.').waitFor();
+  await notice(alice, 'bob left');
+});
+
+t.test('who takes messages from contacts alone is asked, says yes, and is written to', async (t) => {
+  const [dave, erin] = [await web.person(t, 'dave'), await web.person(t, 'erin')];
+  for (const page of [dave, erin]) await isConnected(page);
+  await erin.getByRole('button', { name: 'Settings' }).click();
+  await erin.getByLabel('Who may write to me').selectOption('contacts');
+  await erin.getByRole('button', { name: 'Contacts', exact: true }).click();
+  await openDirect(dave, 'dave', 'erin');
+  await say(dave, 'let me in');
+  await dave.getByText('They take messages from contacts only.').waitFor();
+  await dave.locator('.refused').getByRole('button', { name: 'Ask to be contacts' }).click();
+  await erin.getByText('Wants to be a contact').waitFor();
+  await erin.getByRole('button', { name: 'Accept' }).click();
+  await erin.getByRole('button', { name: 'Remove contact' }).waitFor();
+  await dave.getByRole('button', { name: 'Send again' }).click();
+  await erin.locator('.row', { hasText: 'let me in' }).waitFor();
+});
