@@ -8,19 +8,23 @@ import { DeviceRegister } from '../application/gateway/device-register.ts';
 import { Identities } from '../application/gateway/identities.ts';
 import { People } from '../application/gateway/people.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { ConversationViews } from '../ports/conversation-views.ts';
 import type { Log } from '../ports/log.ts';
 import type { GatewayConfig } from './configuration/gateway.ts';
+import { presenceOf } from './gateway-presence.ts';
 
 export interface PeopleNeeds {
   readonly nats: Nats;
   readonly appender: JetstreamConversationLog;
+  readonly gateway: string;
+  readonly views: ConversationViews;
   readonly tokens: JwtTokens;
   readonly config: GatewayConfig;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-export function peopleOf({ nats, appender, tokens, config, clock, log }: PeopleNeeds) {
+export async function peopleOf({ nats, gateway, appender, views, tokens, config, clock, log }: PeopleNeeds) {
   const { nc, js, jsm } = nats;
   const accountLog = new JetstreamAccountLog({ nc, jsm }, appender);
   const follower = new JetstreamAccountFollower({ nc, js, jsm, log });
@@ -28,5 +32,8 @@ export function peopleOf({ nats, appender, tokens, config, clock, log }: PeopleN
   const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger: log });
   const identities = new Identities(tokens, accounts, clock);
   const devices = new DeviceRegister(accounts, clock, log);
-  return { accounts, people: new People(accounts, clock), identities, devices, accountLog };
+  const online = await presenceOf({ nats, gateway, accounts, views, config, clock, log });
+  const { presence } = online;
+  const people = new People(accounts, clock, (user) => presence.where(user));
+  return { accounts, people, identities, devices, presence, online, accountLog };
 }

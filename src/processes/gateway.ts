@@ -51,6 +51,7 @@ import { openApiKeys } from './api-keys.ts';
 import type { GatewayConfig, GatewayLimits } from './configuration/gateway.ts';
 import { gatewayMetrics } from './gateway-metrics.ts';
 import { peopleOf } from './gateway-people.ts';
+import type { RunningPresence } from './gateway-presence.ts';
 
 const DEV_TOKEN_LIFETIME_MS = 7 * 24 * 3_600_000;
 /** How long a drain waits for unanswered requests before the sockets are closed. */
@@ -83,8 +84,8 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const views = new JetstreamConversationViews(nc, topology);
   const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
-  const persons = peopleOf({ nats, appender, tokens, config, clock, log });
-  const { accounts, identities, people, accountLog } = persons;
+  const persons = await peopleOf({ nats, gateway: name, appender, tokens, views, config, clock, log });
+  const { accounts, identities, people, presence, online } = persons;
   const policy = new AccountPolicy(accounts, config.messaging);
   const pressed = new BackpressuredLog(appender, backlog, topology);
   const contactRequests = new ContactRequests(limits.maxContactRequestsPerHour, monotonicMs);
@@ -96,18 +97,16 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
     readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
-    logs,
     onConfirmed: (inboxStream, lane, to) => backlog.confirmed(inboxStream, lane, to),
     cursors: await JetstreamDeviceCursors.open(nc, log),
-    ...{ topology, frameOnWire, limits, log },
-    gateway: name,
+    ...{ gateway: name, logs, topology, frameOnWire, limits, log },
   });
 
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
   const unsentBytes = (): number => server.bufferedBytes;
   const { registry, onRefused, onUntold } = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes });
-  const requests = new Requests({ conversations, people, reading });
+  const requests = new Requests({ conversations, people, reading, presence });
   const telling = tellingOf(sessions, limits, onUntold);
   const typing = typingOf(nc, appender, { conversations, telling, monotonicMs, onDropped: onUntold });
   const shared = { ...persons, conversations, requests, delivery, typing, sessions, clock, frameOnWire, onRefused };
@@ -115,11 +114,12 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
     access: { keys: apiKeys.ring, tokens: identities, onAnswered: apiKeys.reporter(registry) },
-    ...{ requests, conversations, accounts, accountLog, isReady, log },
+    ...{ requests, conversations, accounts, isReady, log, accountLog: persons.accountLog },
     metrics: () => registry.metrics(),
   });
 
-  followAccounts({ accounts, identities, sessions, telling });
+  followAccounts({ accounts, identities, sessions, telling, presence });
+  await online.start(sessions);
   await accounts.start();
   await delivery.start();
   const address = await server.http.listen({ host: config.host, port: config.port });
@@ -132,6 +132,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     clearInterval(sweeper);
     apiKeys.stop();
     await delivery.drain();
+    await online.stop();
     await accounts.stop();
     await appender.drain();
     await nc.drain();
@@ -154,11 +155,13 @@ interface Followers {
   readonly identities: Identities;
   readonly sessions: Sessions;
   readonly telling: Telling;
+  readonly presence: RunningPresence['presence'];
 }
 
 /** Who may not stay goes; who stays hears what their account is now. */
-function followAccounts({ accounts, identities, sessions, telling }: Followers): void {
+function followAccounts({ accounts, identities, sessions, telling, presence }: Followers): void {
   accounts.onChange((user, stored) => {
+    presence.changed(user);
     if (!sessions.has(user)) return;
     const { account, pos, cause } = stored();
     sessions.review(user, (identity, device) => identities.refusalBy(account, identity, device));

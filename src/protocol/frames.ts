@@ -13,7 +13,7 @@ import type { ContactPage, OwnAccount, OwnAccountCommand, Profiles } from './acc
 import type { AccountFrame, TypingFrame, WritingFrame } from './ephemeral-frames.ts';
 import type { ErrorCode } from './error-codes.ts';
 import type { Entry } from './inbox-entry.ts';
-import type { DeviceList } from './presence-frames.ts';
+import type { DeviceList, PresenceFrame, PresencePage, WatchFrame } from './presence-frames.ts';
 import type {
   ChangesPage,
   ConversationPage,
@@ -180,6 +180,8 @@ export type Query =
   | { readonly type: 'account' }
   /** One's own devices. */
   | { readonly type: 'devices' }
+  /** Who of up to 100 users is online, as far as the user may see it. */
+  | { readonly type: 'presence'; readonly users: readonly UserId[] }
   /** What everybody may see of these users. */
   | { readonly type: 'profiles'; readonly users: readonly UserId[] }
   /** What message `n` was before it was edited; the newest versions, or those before a position. */
@@ -218,7 +220,15 @@ export interface PingFrame {
   readonly t: 'ping';
 }
 
-export type ClientFrame = HelloFrame | SendFrame | CommandFrame | QueryFrame | ConfirmFrame | WritingFrame | PingFrame;
+export type ClientFrame =
+  | HelloFrame
+  | SendFrame
+  | CommandFrame
+  | QueryFrame
+  | ConfirmFrame
+  | WritingFrame
+  | PingFrame
+  | WatchFrame;
 
 // ---- server → client ----
 
@@ -299,6 +309,7 @@ export type QueryResult =
   | ContactPage
   | OwnAccount
   | DeviceList
+  | PresencePage
   | Profiles
   | ConversationView
   | ConversationPage
@@ -357,4 +368,5 @@ export type ServerFrame =
   | TypingFrame
   | AccountFrame
   | ErrorFrame
-  | PongFrame;
+  | PongFrame
+  | PresenceFrame;

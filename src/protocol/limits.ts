@@ -25,8 +25,9 @@ export const MAX_PROFILE_CHANGES = 64;
 export const MAX_TIME_ZONE_CHARS = 64;
 /** Characters of a device's name. */
 export const MAX_DEVICE_NAME_CHARS = 64;
-/** Users whose profiles are asked for at a time. */
-export const MAX_PROFILES = 100;
+/** Users whose profiles or presence are asked for at a time; and whom one session watches. */
+export const MAX_ASKED_USERS = 100;
+export const MAX_WATCHED = 256;
 /** An invite is a secret: too short a one could be guessed. */
 export const MIN_INVITE_CHARS = 16;
 export const MAX_INVITE_CHARS = 64;

@@ -50,6 +50,8 @@ export function parseClientFrame(value: unknown, maxBodyBytes: number): ClientFr
       };
     case 'query':
       return { t: 'query', id: requestId(fields), query: parseQuery(objectFields(fields.query)), ...reachedOf(fields) };
+    case 'watch':
+      return { t: 'watch', id: requestId(fields), users: userIds(fields.users, 'users', limits.MAX_WATCHED) };
     case 'hello':
       return parseHello(fields);
     default:
@@ -274,7 +276,8 @@ export function parseQuery(query: Fields): Query {
     case 'devices':
       return { type: query.type };
     case 'profiles':
-      return { type: 'profiles', users: userIds(query.users, 'users', limits.MAX_PROFILES) };
+    case 'presence':
+      return { type: query.type, users: userIds(query.users, 'users', limits.MAX_ASKED_USERS) };
     case 'edits':
       return {
         type: 'edits',

@@ -30,7 +30,17 @@ t.test('what was applied shows no difference', async (t) => {
   t.same(await diffStreams(jsm, definitions(two)), []);
   const names: string[] = [];
   for await (const name of jsm.streams.names()) names.push(name);
-  t.same(names.sort(), ['CONV_0', 'CONV_1', 'DEAD', 'INBOX_0', 'INBOX_1', 'KV_cursors', 'KV_leases', 'USER']);
+  t.same(names.sort(), [
+    'CONV_0',
+    'CONV_1',
+    'DEAD',
+    'INBOX_0',
+    'INBOX_1',
+    'KV_cursors',
+    'KV_leases',
+    'KV_presence',
+    'USER',
+  ]);
 });
 
 t.test('a change is shown field by field, and only then made', async (t) => {

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '307367a420b7f98a624c7385da953122ff7eeb6b400b3c3f6819ac3a8423a543';
+const PINNED = '90f94e4d289347b7f8b918e491d98c178a9f3f646a8aa18a82aa3359d6e40962';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -33,6 +33,7 @@ export async function startTestGateway({
   messaging = 'open',
   login = {},
   trustedProxies = [],
+  devices = {},
   log = quiet,
 }: {
   limits?: Partial<GatewayLimits>;
@@ -42,6 +43,7 @@ export async function startTestGateway({
   messaging?: 'open' | 'friendsOnly';
   login?: { enabled?: boolean };
   trustedProxies?: string[];
+  devices?: { maxOnline?: Record<string, number> };
   log?: Log;
 } = {}): Promise<TestGateways> {
   const nats = await startNats();
@@ -58,6 +60,7 @@ export async function startTestGateway({
       messaging,
       login,
       trustedProxies,
+      devices,
       limits,
     };
     const gateway = await startGateway(loadConfiguration(gatewaySchema, { environment: {}, flags }).config, log);

@@ -2,7 +2,7 @@
 import { type TProperties, Type } from 'typebox';
 import type { Scope } from '../../ports/api-keys.ts';
 import type { Query } from '../../protocol/frames.ts';
-import { MAX_PAGE_ENTRIES, MAX_PROFILES } from '../../protocol/limits.ts';
+import { MAX_ASKED_USERS, MAX_PAGE_ENTRIES } from '../../protocol/limits.ts';
 
 export interface Read {
   readonly path: string;
@@ -92,13 +92,21 @@ export const reads: { readonly [Type in Query['type']]: Read } = {
     defaults: { about: '' },
   },
   account: { path: `${ofUser}/account`, scope: 'accounts:read', summary: "The user's own account, with its settings" },
+  presence: {
+    path: `${ofUser}/presence`,
+    scope: 'accounts:read',
+    summary: 'Who of others is online, as far as the user may see it',
+    querystring: {
+      users: Type.Array(Type.String(), { maxItems: MAX_ASKED_USERS, description: 'ids: `users=alice&users=bob`' }),
+    },
+  },
   devices: { path: `${ofUser}/devices`, scope: 'accounts:read', summary: "The user's own devices" },
   profiles: {
     path: `${ofUser}/profiles`,
     scope: 'accounts:read',
     summary: 'What everybody may see of users; who has no account is left out',
     querystring: {
-      users: Type.Array(Type.String(), { maxItems: MAX_PROFILES, description: 'ids: `users=alice&users=bob`' }),
+      users: Type.Array(Type.String(), { maxItems: MAX_ASKED_USERS, description: 'ids: `users=alice&users=bob`' }),
     },
   },
 };

@@ -28,6 +28,7 @@ const MAX_CLOCK_SKEW_MS = 5_000;
 export class JetstreamConversationViews implements ConversationViews {
   readonly #nc: NatsConnection;
   readonly #topology: Topology;
+  readonly #listeners: ((id: ConversationId) => void)[] = [];
 
   constructor(nc: NatsConnection, topology: Topology) {
     this.#nc = nc;
@@ -48,9 +49,12 @@ export class JetstreamConversationViews implements ConversationViews {
   }
 
   onChange(changed: (id: ConversationId) => void): void {
+    if (this.#listeners.push(changed) > 1) return;
     this.#nc.subscribe(NOTICE_WILDCARD, {
       callback: (error, message) => {
-        if (!error) changed(idOfToken(message.subject.slice(message.subject.indexOf('.') + 1)) as ConversationId);
+        if (error) return;
+        const id = idOfToken(message.subject.slice(message.subject.indexOf('.') + 1)) as ConversationId;
+        for (const listener of this.#listeners) listener(id);
       },
     });
   }

@@ -47,6 +47,8 @@ interface TailParts<Message> {
   readonly read: (message: JsMsg) => Message;
   readonly epoch: string;
   readonly fromSeq: number;
+  /** What is changed leaves a hole, so that sequences only grow: what was missed of it is not missed. */
+  readonly hasHoles?: boolean;
   readonly onMessages: (messages: readonly Message[]) => void;
   readonly onLost: (reason: string) => void;
   readonly info: (known: number) => Promise<InboxStreamInfo>;
@@ -107,8 +109,8 @@ export class StreamTail<Message> implements Tail {
   #received(message: JsMsg): void {
     const { seq } = message;
     if (seq !== this.#next) {
-      if (seq > this.#next) this.#recover(seq);
-      return;
+      if (seq < this.#next) return;
+      if (!this.#parts.hasHoles) return this.#recover(seq);
     }
     this.#next = seq + 1;
     this.#last = message;
@@ -169,7 +171,7 @@ export class StreamTail<Message> implements Tail {
     try {
       const { epoch, firstSeq, lastSeq } = await this.#parts.info(this.#next - 1);
       if (epoch !== this.#parts.epoch) return 'the stream is another one';
-      if (firstSeq > this.#next) return 'the stream has dropped what was not read';
+      if (firstSeq > this.#next && !this.#parts.hasHoles) return 'the stream has dropped what was not read';
       if (lastSeq < this.#next - 1 || !(await this.#isStillThere())) return 'the stream has lost its end';
       return undefined;
     } catch (error) {

@@ -34,6 +34,8 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
             // lacks, which may only be behind.
             ...[...conv, ...inbox, USER_STREAM].map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             ...bucket('cursors'),
+            ...bucket('presence'),
+            ...reading('KV_presence'),
           ],
           deny: onFanOut,
         },

@@ -1,19 +1,24 @@
 /** What a client may do to its own account, and ask of others'. */
 import { type Account, type AccountCommand, devicesIn } from '../../domain/account.ts';
+import type { Device } from '../../domain/devices.ts';
 import type { ClientMsgId, UserId } from '../../domain/ids.ts';
+import type { Online, OnlineDevice } from '../../domain/online.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Appended } from '../../ports/conversation-log.ts';
 import type { OwnAccount, OwnAccountCommand, Profiles, PublicProfile } from '../../protocol/account-frames.ts';
-import type { DeviceList } from '../../protocol/frames.ts';
+import type { DeviceList, ListedDevice } from '../../protocol/frames.ts';
 import type { Accounts } from './accounts.ts';
 
 export class People {
   readonly #accounts: Accounts;
   readonly #clock: Clock;
+  readonly #online: (user: UserId) => Promise<Online>;
 
-  constructor(accounts: Accounts, clock: Clock) {
+  /** @param online where a user is, of gateways that are there */
+  constructor(accounts: Accounts, clock: Clock, online: (user: UserId) => Promise<Online>) {
     this.#accounts = accounts;
     this.#clock = clock;
+    this.#online = online;
   }
 
   /** @throws RookeryError as Accounts.change */
@@ -34,7 +39,9 @@ export class People {
 
   /** @throws RookeryError LOG_UNAVAILABLE */
   async devices(user: UserId): Promise<DeviceList> {
-    return { devices: devicesIn(await this.#accounts.get(user)).known };
+    const known = devicesIn(await this.#accounts.get(user)).known;
+    const online = new Map((await this.#online(user)).map((one) => [one.device, one]));
+    return { devices: known.map((device) => listedDevice(device, online.get(device.device))) };
   }
 
   #changeOf(id: ClientMsgId, command: OwnAccountCommand): AccountCommand {
@@ -52,6 +59,13 @@ export class People {
         return { type: 'revokeDevice', ...by, device: command.device, before: this.#clock.nowMs() };
     }
   }
+}
+
+function listedDevice(device: Device, seen: OnlineDevice | undefined): ListedDevice {
+  if (!seen) return { ...device, online: false };
+  const agent = seen.agent === '' ? {} : { agent: seen.agent };
+  if (seen.session !== '') return { ...device, online: true, since: seen.since, ...agent };
+  return { ...device, online: false, lastSeen: seen.seenAt, ...agent };
 }
 
 export const ownAccountOf = (account: Account): OwnAccount => ({

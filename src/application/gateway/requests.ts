@@ -5,12 +5,14 @@ import { isOwnAccountCommand } from '../../protocol/account-frames.ts';
 import type { Command, Query, QueryResult } from '../../protocol/frames.ts';
 import type { Conversations } from './conversations.ts';
 import type { People } from './people.ts';
+import type { PresenceWatch } from './presence.ts';
 import type { Reading } from './reading.ts';
 
 export interface RequestParts {
   readonly conversations: Conversations;
   readonly people: People;
   readonly reading: Reading;
+  readonly presence: Pick<PresenceWatch, 'of'>;
 }
 
 export class Requests {
@@ -37,6 +39,8 @@ export class Requests {
         return people.own(user);
       case 'devices':
         return people.devices(user);
+      case 'presence':
+        return this.#parts.presence.of(user, query.users);
       case 'profiles':
         return people.profiles(query.users);
       case 'conversation':

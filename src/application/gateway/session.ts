@@ -2,6 +2,7 @@
  * One connected device, from its hello frame to its end: reads frames, hands requests to `Conversations`, writes answers.
  * What it is delivered does not pass here: `Delivery` writes to the connection by itself.
  */
+import type { DeviceKind } from '../../domain/devices.ts';
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -15,6 +16,7 @@ import type {
   QueryFrame,
   SendFrame,
   ServerFrame,
+  WatchFrame,
 } from '../../protocol/frames.ts';
 import { parseClientFrame, requestIdOf } from '../../protocol/validation.ts';
 import type { Delivery } from '../delivery/delivery.ts';
@@ -22,6 +24,7 @@ import type { Attachment } from '../delivery/parts.ts';
 import type { Conversations } from './conversations.ts';
 import type { DeviceRegister } from './device-register.ts';
 import type { Identities } from './identities.ts';
+import type { PresenceWatch } from './presence.ts';
 import type { Requests } from './requests.ts';
 import type { RetryPace } from './retry-pace.ts';
 import { conversationOf, SendOrder } from './send-order.ts';
@@ -36,6 +39,8 @@ const MAX_HELLO_FRAME_BYTES = 16_384;
 const MAX_BAD_HELLOS = 3;
 /** What a session over its bound of unanswered requests is told to wait. */
 const IN_FLIGHT_RETRY_AFTER_MS = 50;
+
+type Asking = SendFrame | CommandFrame | QueryFrame | WatchFrame;
 
 export interface SessionLimits {
   readonly maxBodyBytes: number;
@@ -53,6 +58,7 @@ export interface SessionParts {
   readonly identities: Identities;
   readonly pace: RetryPace;
   readonly devices: DeviceRegister;
+  readonly presence: Pick<PresenceWatch, 'watch'>;
   readonly clock: Clock;
   readonly frameOnWire: FrameOnWire;
   readonly limits: SessionLimits;
@@ -65,6 +71,8 @@ export class Session implements RegisteredSession {
   readonly connection: ClientConnection;
   user: UserId | undefined;
   device: DeviceId | undefined;
+  kind: DeviceKind = 'other';
+  agent = '';
   identity: Identity | undefined;
   /** Milliseconds since 1970; Infinity until the hello. */
   expiresAt = Number.POSITIVE_INFINITY;
@@ -140,8 +148,9 @@ export class Session implements RegisteredSession {
       this.#typist ??= this.#parts.typing.typist(this.user as UserId);
       return this.#typist.writes(frame);
     }
+    const isMark = frame.t === 'command' && frame.command.type === 'markDelivered';
     // A mark that comes late is none the worse, and one that is refused holds nobody up.
-    if (frame.t === 'query' || (frame.t === 'command' && frame.command.type === 'markDelivered')) {
+    if (frame.t === 'query' || frame.t === 'watch' || isMark) {
       this.#admit();
       return this.#ask(frame, () => undefined);
     }
@@ -167,7 +176,7 @@ export class Session implements RegisteredSession {
     if (this.#parts.sessions.draining) throw new RookeryError('SHUTTING_DOWN', 'the gateway is about to stop');
   }
 
-  #ask(frame: SendFrame | CommandFrame | QueryFrame, failed: (error: RookeryError) => void): void {
+  #ask(frame: Asking, failed: (error: RookeryError) => void): void {
     this.#inFlight += 1;
     this.#answer(frame).then(
       (answer) => this.#answered(answer),
@@ -186,7 +195,7 @@ export class Session implements RegisteredSession {
     this.#write(answer);
   }
 
-  #answer(frame: SendFrame | CommandFrame | QueryFrame): Promise<ServerFrame> {
+  #answer(frame: Asking): Promise<ServerFrame> {
     const user = this.user as UserId;
     const { conversations, requests } = this.#parts;
     switch (frame.t) {
@@ -207,6 +216,8 @@ export class Session implements RegisteredSession {
           .then(({ pos, duplicate }) =>
             duplicate ? { t: 'done', id: frame.id, pos, duplicate } : { t: 'done', id: frame.id, pos },
           );
+      case 'watch':
+        return this.#parts.presence.watch(this, frame.users).then((result) => ({ t: 'result', id: frame.id, result }));
       case 'query':
         return requests
           .answer(user, frame.query, frame.reached)
@@ -251,6 +262,8 @@ export class Session implements RegisteredSession {
     this.identity = identity;
     this.user = user;
     this.device = device;
+    this.kind = hello.kind ?? 'other';
+    this.agent = hello.agent ?? '';
     this.expiresAt = expiresAt;
     // Of two sessions of a device the one stays that greeted last, whenever their sockets were opened.
     this.openedAt = clock.nowMs();

@@ -2,6 +2,7 @@
  * All sessions of a gateway: bounds, deadlines, and one session a device: the newer replaces the older, on this gateway and
  * on every other. One sweep looks after all of them; nothing is set up per session.
  */
+import type { DeviceKind } from '../../domain/devices.ts';
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -23,6 +24,9 @@ export interface RegisteredSession {
   /** Undefined before the hello. */
   readonly user: UserId | undefined;
   readonly device: DeviceId | undefined;
+  readonly kind: DeviceKind;
+  /** Name and version of its client; may be empty. */
+  readonly agent: string;
   /** Milliseconds since 1970; Infinity before the hello. */
   readonly expiresAt: number;
   /** With what it came in; undefined before the hello. */
@@ -42,6 +46,7 @@ export class Sessions {
   readonly #announced = new Set<string>();
   readonly #byDevice = new Map<UserId, Map<DeviceId, RegisteredSession>>();
   #draining = false;
+  #listener: { entered(session: RegisteredSession): void; left(session: RegisteredSession): void } | undefined;
 
   constructor(clock: Clock, news: SessionNews, helloTimeoutMs: number) {
     this.#clock = clock;
@@ -55,6 +60,11 @@ export class Sessions {
       const isNewer = openedAt > ours.openedAt || (openedAt === ours.openedAt && session > ours.id);
       if (isNewer) ours.end('SESSION_REPLACED', 'the device has connected elsewhere');
     });
+  }
+
+  /** One listener: sessions that have greeted, and their ends. */
+  onChange(listener: { entered(session: RegisteredSession): void; left(session: RegisteredSession): void }): void {
+    this.#listener = listener;
   }
 
   get count(): number {
@@ -78,12 +88,14 @@ export class Sessions {
     for (const oldest of this.#announced) if (this.#announced.size >= MAX_ANNOUNCED) this.#announced.delete(oldest);
     this.#announced.add(session.id);
     this.#news.announce({ user, device, session: session.id, openedAt: session.openedAt });
+    this.#listener?.entered(session);
   }
 
   remove(session: RegisteredSession): void {
     this.#all.delete(session);
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
+    this.#listener?.left(session);
     const devices = this.#byDevice.get(user);
     if (devices?.get(device) !== session) return;
     devices.delete(device);

@@ -121,6 +121,29 @@ const limitFields = Type.Object(
   { ...strict, default: {} },
 );
 
+const maxOnline = (kind: string) =>
+  Type.Integer({
+    default: 0,
+    minimum: 0,
+    description: `${kind} of one user online at once; the newest stay, the others are closed with 4203. 0: any number`,
+  });
+
+const deviceFields = Type.Object(
+  {
+    maxOnline: Type.Object(
+      {
+        phone: maxOnline('phones'),
+        tablet: maxOnline('tablets'),
+        desktop: maxOnline('desktops'),
+        web: maxOnline('browsers'),
+        other: maxOnline('other devices'),
+      },
+      { ...strict, default: {} },
+    ),
+  },
+  { ...strict, default: {} },
+);
+
 export const gatewaySchema = Type.Object(
   {
     nats: natsFields,
@@ -148,6 +171,7 @@ export const gatewaySchema = Type.Object(
       description: 'open: anybody may write to anybody; friendsOnly: persons only to their contacts',
     }),
     web: Type.Boolean({ default: true, description: 'serve the web client at /' }),
+    devices: deviceFields,
     limits: limitFields,
   },
   strict,
