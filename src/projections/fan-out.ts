@@ -267,8 +267,14 @@ const isMark = ({ type }: ConversationEvent): boolean =>
 const peersOf = ({ kind, members, blockers }: Roster): UserId[] =>
   kind === 'direct' ? [...members.keys()].filter((user) => !blockers.has(user)) : [];
 
-/** A clock ahead of the log's must not make its ids forgotten while they still count as fresh. */
-const expiryOf = ({ event, at }: LogEvent): number => Math.max(at, uuidv7TimeMs(event.id) ?? 0) + SEEN_HORIZON_MS;
+/**
+ * A clock ahead of the log's must not make its ids forgotten while they still count as fresh. One that is ahead by more than the
+ * horizon is no clock: such an id is remembered as any other, or whoever makes them up would be remembered for ever.
+ */
+function expiryOf({ event, at }: LogEvent): number {
+  const made = uuidv7TimeMs(event.id) ?? 0;
+  return (made > at + SEEN_HORIZON_MS ? at : Math.max(at, made)) + SEEN_HORIZON_MS;
+}
 
 /** NUL may stand in an id, so the length of the first part keeps the pair apart from every other. */
 const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;

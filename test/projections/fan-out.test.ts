@@ -87,6 +87,13 @@ t.test('a UUIDv7 older than the horizon is refused, however new it is to the fol
   t.same(inboxesOf(log([direct, says(alice, id), made + SEEN_HORIZON_MS - 1])).alice, [`${direct}@1 message 1`]);
 });
 
+t.test('an id that says it is from beyond the horizon is remembered no longer than any other', async (t) => {
+  const id = 'ffffffff-ffff-7fff-bfff-ffffffffffff';
+  const events = (later: number) => log([direct, says(alice, id), 1_000], [direct, says(alice, id), 1_000 + later]);
+  t.match(inboxesOf(events(SEEN_HORIZON_MS - 1)).alice?.[1], /duplicate/);
+  t.match(inboxesOf(events(SEEN_HORIZON_MS)).alice?.[1], /message 2/);
+});
+
 t.test('an id may be used again by somebody else, elsewhere, or past the horizon', async (t) => {
   const events = log(
     [direct, says(alice, 'x'), 1],

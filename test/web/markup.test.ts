@@ -41,6 +41,18 @@ t.test('only http and https become links, and none that shows another name than 
   }
 });
 
+t.test('what stands behind an address is not looked at again and again', async (t) => {
+  const brackets = ')'.repeat(64_000);
+  t.match(piecesOf(`https://a.example/${brackets}a ${brackets}`), [
+    { type: 'link', text: `https://a.example/${brackets}a` },
+    { type: 'text', text: ` ${brackets}` },
+  ]);
+  t.match(piecesOf(`https://a.example/${brackets}`), [
+    { type: 'link', text: 'https://a.example/' },
+    { type: 'text', text: brackets },
+  ]);
+});
+
 t.test('all of a text without code comes out again, in order', async () => {
   const bits = fc.constantFrom('@bob', ' ', 'https://a.example/', '.', 'x', '@', '<b>', '好', '\n', '))', '@all');
   fc.assert(

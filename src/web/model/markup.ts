@@ -10,7 +10,7 @@ const FENCE = /```[^\n`]*\n?([\s\S]*?)```/g;
 const INLINE =
   /`([^`\n]+)`|(https?:\/\/[^\s<>"'`，。；：！？、（）《》「」]+)|(@[^\s@,.;:!?，。；：！？()（）]{1,128})/g;
 /** Belongs to the sentence and not to the address, unless it was opened inside it. */
-const TRAILING = /[.,;:!?，。；：！？、）)\]}'"»”]+$/;
+const TRAILING = new Set('.,;:!?，。；：！？、）)]}\'"»”');
 
 export function piecesOf(text: string, mentions: readonly string[] = [], mentionsAll = false): Piece[] {
   const pieces: Piece[] = [];
@@ -47,12 +47,19 @@ function inline(pieces: Piece[], text: string, mentions: readonly string[], ment
 
 /** `http` and `https` alone: other schemes may run something. */
 function linkOf(found: string): Piece | undefined {
-  const trailing = TRAILING.exec(found)?.[0] ?? '';
-  const text = trailing.startsWith(')') && found.includes('(') ? found : found.slice(0, found.length - trailing.length);
+  const end = endOfAddress(found);
+  const text = found[end] === ')' && found.includes('(') ? found : found.slice(0, end);
   if (!URL.canParse(text)) return undefined;
   const { protocol, href, username } = new URL(text);
   // `https://bank.example@evil.example` shows one name and opens another.
   return /^https?:$/.test(protocol) && username === '' ? { type: 'link', text, href } : undefined;
+}
+
+/** From the end, step by step: a pattern that ends in `+$` begins anew at each of many brackets. */
+function endOfAddress(found: string): number {
+  let end = found.length;
+  while (end > 0 && TRAILING.has(found[end - 1] as string)) end -= 1;
+  return end;
 }
 
 function nameOf(found: string, mentions: readonly string[], mentionsAll: boolean): Piece | undefined {
