@@ -68,3 +68,31 @@ t.test('who takes messages from contacts alone is asked, says yes, and is writte
   await dave.getByRole('button', { name: 'Send again' }).click();
   await erin.locator('.row', { hasText: 'let me in' }).waitFor();
 });
+
+t.test('a message is answered, changed and taken back, and everybody sees it so', async (t) => {
+  const [fay, gus] = [await web.person(t, 'fay'), await web.person(t, 'gus')];
+  await openDirect(fay, 'fay', 'gus');
+  await openDirect(gus, 'gus', 'fay');
+  await say(fay, 'at sevn?');
+  const act = async (page: Page, text: string, action: string): Promise<void> => {
+    const place = page.locator('[data-n]', { hasText: text }).first();
+    await place.hover();
+    await place.getByRole('button', { name: 'Actions' }).click();
+    await page.getByRole('menuitem', { name: action }).click();
+  };
+  await act(gus, 'at sevn?', 'Reply');
+  await say(gus, 'at eight');
+  await fay.locator('.bubble .quote', { hasText: 'at sevn?' }).waitFor();
+  await act(fay, 'at sevn?', 'Edit');
+  await fay.getByRole('textbox', { name: 'Write a message' }).fill('at seven?');
+  await fay.keyboard.press('Enter');
+  await message(gus, 'at seven?').first().waitFor();
+  await gus.getByRole('button', { name: 'edited' }).click();
+  await gus.locator('.past', { hasText: 'at sevn?' }).waitFor();
+  await act(gus, 'at eight', 'Take back');
+  await notice(fay, 'gus took a message back');
+  await notice(gus, 'You took a message back');
+  await fay.getByRole('button', { name: 'Search messages' }).first().click();
+  await fay.getByRole('searchbox').fill('seven');
+  await fay.locator('.hit', { hasText: 'at seven?' }).waitFor();
+});

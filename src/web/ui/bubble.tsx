@@ -91,6 +91,7 @@ export function Bubble({ open, message, outgoing, isFirst }: BubbleProps) {
 
 function Quote({ open, n }: { open: OpenConversation; n: number }) {
   const app = useApp();
+  open.version.value;
   const entry = open.timeline.at(n);
   const isThere = entry?.type === 'message' && !entry.recalled;
   return (

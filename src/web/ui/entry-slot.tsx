@@ -20,6 +20,8 @@ interface Slot {
 /** The place of one index: what stands there, or that it is being fetched. */
 export function EntrySlot({ open, n, row, measure, isHighlighted }: Slot & { n: number; isHighlighted: boolean }) {
   const place = useMeasure(measure, row);
+  // With the same props it would not be drawn again: what stands at an index changes.
+  open.version.value;
   const entry = open.timeline.at(n);
   if (entry === null || n < open.timeline.first) return <div ref={place} />;
   if (entry === undefined) {
@@ -50,6 +52,7 @@ function EntryView({ open, entry, isFirst }: { open: OpenConversation; entry: Hi
 
 export function OutgoingSlot({ open, outgoing, row, measure }: Slot & { outgoing: Outgoing }) {
   const place = useMeasure(measure, row);
+  open.version.value;
   const before = shownBefore(open, open.timeline.last + 1);
   const isFirst = row > open.timeline.last ? false : !isTogether(before, { by: useApp().me, at: outgoing.at });
   return (
