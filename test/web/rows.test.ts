@@ -35,6 +35,7 @@ t.test("one's own read mark takes unread away, the other's says how far they are
   const three = after(newRow(room), message(1), message(2), message(3));
   t.match(after(three, entry('conversationRead', { by: me, upTo: 2 })), { unread: 1, readUpTo: 2 });
   t.match(after(three, entry('conversationRead', { upTo: 3 })), { unread: 3, peerReadUpTo: 3 });
+  t.match(after(three, entry('conversationDelivered', { upTo: 2 })), { peerDeliveredUpTo: 2 });
   t.equal(readUpTo(after(three, entry('conversationRead', { by: me, upTo: 3 })), 1).readUpTo, 3, 'never back');
 });
 

@@ -32,6 +32,7 @@ t.test('two windows, two people of the demo: a message crosses, is seen as read,
   await alice.getByRole('textbox', { name: 'Write to' }).fill('bob');
   await alice.getByRole('button', { name: 'Enter' }).click();
   await say(alice, 'hello **bob** 你好 🪺');
+  await message(alice, '你好').getByText('Delivered', { exact: true }).waitFor({ state: 'attached' });
   await bob.locator('.row', { hasText: 'hello **bob** 你好 🪺' }).locator('.row-link').click();
   await message(bob, '你好').waitFor();
   await message(alice, '你好').getByText('Read', { exact: true }).waitFor({ state: 'attached' });

@@ -66,6 +66,8 @@ export function moved(row: Row, entry: Entry, me: UserId): Row {
     case 'conversationRead':
       if (entry.by === me) return readUpTo(now, entry.upTo);
       return now.kind === 'direct' ? { ...now, peerReadUpTo: Math.max(now.peerReadUpTo ?? 0, entry.upTo) } : now;
+    case 'conversationDelivered':
+      return { ...now, peerDeliveredUpTo: Math.max(now.peerDeliveredUpTo ?? 0, entry.upTo) };
     case 'preferencesChanged':
       return entry.about === now.conversation
         ? { ...now, preferences: { ...now.preferences, ...entry.preferences } }

@@ -7,6 +7,8 @@ import type { Tabs } from '../link/tabs.ts';
 import { isAmendment, isIndexed, Timeline } from '../model/timeline.ts';
 
 const PAGE = 100;
+/** Entries without an index after which the group is another one for who leads it. */
+const ABOUT_MEMBERS: ReadonlySet<string> = new Set(['joinRequested', 'joinDeclined', 'inviteCreated', 'inviteRevoked']);
 /** Asked for beyond what is drawn. */
 const AHEAD = 40;
 /** After a question that was not answered. */
@@ -27,8 +29,8 @@ export class OpenConversation {
   readonly atEnd = signal(0);
   /** Of a group: members, roles, settings, as the server told last. */
   readonly view = signal<ConversationView | undefined>(undefined);
-  /** Invites that were made, and who asks to be let in: as entries told it to this tab. */
-  readonly requests = signal<ReadonlyMap<UserId, string>>(new Map());
+  /** What who asks to be let in says: as entries told it to this tab. */
+  readonly greetings = signal<ReadonlyMap<UserId, string>>(new Map());
   /** Where the line stands that says what is new: fixed while the conversation is open. */
   readonly unreadFrom: number | undefined;
   readonly #tabs: Tabs;
@@ -99,19 +101,11 @@ export class OpenConversation {
   }
 
   #heardOfMembers(entry: Entry): void {
-    if (entry.type === 'joinRequested' || entry.type === 'joinDeclined') {
-      const requests = new Map(this.requests.peek());
-      if (entry.type === 'joinRequested') requests.set(entry.by, entry.greeting);
-      else requests.delete(entry.member);
-      this.requests.value = requests;
-    } else if (isIndexed(entry) && entry.type !== 'message') {
-      if (entry.type === 'membersAdded') {
-        const requests = new Map(this.requests.peek());
-        for (const member of entry.members) requests.delete(member);
-        this.requests.value = requests;
-      }
-      void this.refreshView();
+    if (entry.type === 'joinRequested') {
+      this.greetings.value = new Map(this.greetings.peek()).set(entry.by, entry.greeting);
     }
+    const isAboutMembers = ABOUT_MEMBERS.has(entry.type) || (isIndexed(entry) && entry.type !== 'message');
+    if (isAboutMembers) void this.refreshView();
   }
 
   #changed(): void {

@@ -134,6 +134,7 @@ export const en = {
   'group.open': 'Anybody',
   'group.history': 'Newcomers see what was said before',
   'group.invite': 'Make an invite',
+  'group.revokeInvite': 'Revoke the invite',
   'group.inviteText': 'Whoever has it may join:',
   'group.join': 'Join a group',
   'group.joinId': 'Group and invite',

@@ -136,6 +136,7 @@ export const zh: Record<keyof typeof en, string> = {
   'group.open': '任何人',
   'group.history': '新成员可以看到以前的消息',
   'group.invite': '生成邀请',
+  'group.revokeInvite': '撤销邀请',
   'group.inviteText': '持有它的人都可以加入：',
   'group.join': '加入群聊',
   'group.joinId': '群与邀请',

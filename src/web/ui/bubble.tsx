@@ -107,6 +107,8 @@ function State({ app, open, message, outgoing }: { app: App } & Omit<BubbleProps
   if (outgoing?.state === 'pending') return <Sign icon={Clock} label={text('message.pending')} />;
   const isRead = message !== undefined && (app.row(open.id).peerReadUpTo ?? 0) >= message.n;
   if (isRead) return <Sign icon={CheckCheck} label={text('message.read')} isRead />;
+  const isDelivered = message !== undefined && (app.row(open.id).peerDeliveredUpTo ?? 0) >= message.n;
+  if (isDelivered) return <Sign icon={CheckCheck} label={text('message.delivered')} />;
   return <Sign icon={Check} label={text('message.sent')} />;
 }
 

@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { Crown, Ellipsis, MicOff, Shield, UserMinus, Volume2 } from 'lucide';
+import { Crown, Ellipsis, MicOff, Shield, UserMinus, Volume2, X } from 'lucide';
 import { useEffect } from 'preact/hooks';
 import type { Command } from '../../../protocol/frames.ts';
 import type { GroupSettings, Role, UserId } from '../../../sdk/index.ts';
@@ -10,6 +10,7 @@ import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
 import { Menu, type MenuItem } from '../menu.tsx';
+import { CardButton } from './contacts-panel.tsx';
 import { GroupSettingsForm } from './group-settings-form.tsx';
 import { usersIn } from './new-group-panel.tsx';
 
@@ -34,13 +35,13 @@ export function GroupDetails({ open }: { open: OpenConversation }) {
       {mayLead && <JoinRequests open={open} />}
       <h3>{text('group.members')}</h3>
       <ul class="cards">
-        {view?.members.map(({ user, role }) => (
-          <Member key={user} open={open} user={user} role={role} myRole={myRole} />
+        {view?.members.map(({ user, role, mutedUntil = 0 }) => (
+          <Member key={user} {...{ open, user, role, myRole }} isMuted={mutedUntil > Date.now()} />
         ))}
       </ul>
       {mayLead && <AddMembers open={open} />}
       {mayLead && view && <GroupSettingsForm open={open} name={view.name} settings={view.settings as GroupSettings} />}
-      {mayLead && <Invite open={open} />}
+      {mayLead && <Invites open={open} />}
       {view && !view.dissolved && <Leaving open={open} isOwner={myRole === 'owner'} />}
     </>
   );
@@ -51,9 +52,10 @@ interface MemberProps {
   readonly user: UserId;
   readonly role: Role;
   readonly myRole: Role | undefined;
+  readonly isMuted: boolean;
 }
 
-function Member({ open, user, role, myRole }: MemberProps) {
+function Member({ open, user, role, myRole, isMuted }: MemberProps) {
   const app = useApp();
   const name = app.names.of(user);
   const conversation = open.id;
@@ -71,8 +73,9 @@ function Member({ open, user, role, myRole }: MemberProps) {
       icon: Crown,
       act: act({ type: 'changeRole', conversation, member: user, role: 'owner' }),
     },
-    { label: text('group.muteHour'), icon: MicOff, act: () => void app.command(mute(Date.now() + MUTED_FOR_MS)) },
-    { label: text('group.unmute'), icon: Volume2, act: act(mute(0)) },
+    isMuted
+      ? { label: text('group.unmute'), icon: Volume2, act: act(mute(0)) }
+      : { label: text('group.muteHour'), icon: MicOff, act: () => void app.command(mute(Date.now() + MUTED_FOR_MS)) },
     {
       label: text('group.remove'),
       icon: UserMinus,
@@ -85,7 +88,7 @@ function Member({ open, user, role, myRole }: MemberProps) {
       <Avatar id={user} name={name} size={34} />
       <span class="card-words">
         <span class="row-name">{name}</span>
-        <span class="hint">{user}</span>
+        <span class="hint">{isMuted ? text('list.muted') : user}</span>
       </span>
       {role !== 'member' && <span class={`role role-${role}`}>{text(`role.${role}`)}</span>}
       {may && (
@@ -126,12 +129,12 @@ function JoinRequests({ open }: { open: OpenConversation }) {
   const conversation = open.id;
   return (
     <ul class="cards">
-      {[...open.requests.value].map(([user, greeting]) => (
+      {open.view.value?.requests?.map((user) => (
         <li key={user} class="card">
           <Avatar id={user} name={app.names.of(user)} size={34} />
           <span class="card-words">
             <span class="row-name">{app.names.of(user)}</span>
-            <span class="hint">{withoutControls(greeting)}</span>
+            <span class="hint">{withoutControls(open.greetings.value.get(user) ?? user)}</span>
           </span>
           <button
             type="button"
@@ -153,22 +156,28 @@ function JoinRequests({ open }: { open: OpenConversation }) {
   );
 }
 
-function Invite({ open }: { open: OpenConversation }) {
+function Invites({ open }: { open: OpenConversation }) {
   const app = useApp();
-  const made = useSignal<string | undefined>(undefined);
-  const make = async (): Promise<void> => {
+  const conversation = open.id;
+  const make = (): void => {
     const invite = crypto.randomUUID().replaceAll('-', '');
-    const command = { type: 'createInvite', conversation: open.id, invite, expiresAt: 0, maxUses: 0 } as const;
-    if (await app.command(command)) made.value = `${open.id}/${invite}`;
+    void app.command({ type: 'createInvite', conversation, invite, expiresAt: 0, maxUses: 0 });
   };
+  const invites = open.view.value?.invites ?? [];
   return (
     <div class="stack">
-      {made.value !== undefined && (
-        <p>
-          {text('group.inviteText')} <code class="invite">{made.value}</code>
-        </p>
-      )}
-      <button type="button" class="button" onClick={() => void make()}>
+      {invites.length > 0 && <p class="hint">{text('group.inviteText')}</p>}
+      {invites.map(({ invite }) => (
+        <div key={invite} class="card">
+          <code class="invite">{`${conversation}/${invite}`}</code>
+          <CardButton
+            icon={X}
+            label={text('group.revokeInvite')}
+            act={() => void app.command({ type: 'revokeInvite', conversation, invite })}
+          />
+        </div>
+      ))}
+      <button type="button" class="button" onClick={make}>
         {text('group.invite')}
       </button>
     </div>
