@@ -109,7 +109,7 @@ t.test(
 function checkChanges(model: SqliteReadModel, naive: NaiveReadModel, user: UserId, since: number): void {
   const expected = naive.changedFor(user, since).map((id) => {
     if (!naive.isMember(user, id)) {
-      return { conversation: id, left: true, lastIndex: Math.max(...naive.inbox(user, id).visible) };
+      return { conversation: id, left: true, lastIndex: Math.max(...naive.inbox(user, id).visible.keys()) };
     }
     const seesFrom = naive.state.folded(id).conversation.roster.joined.get(user) ?? 0;
     const amended = naive.amended.filter((one) => one.id === id && one.at >= since && one.n >= seesFrom);

@@ -33,10 +33,11 @@ function expected(
   { words: word, conversation, by, since = 0, until = 1e12 }: Search,
 ) {
   const all = rooms.flatMap((room) =>
-    (naive.timelines.get(room) ?? []).map((message) => ({ room, sees: naive.inbox(user, room).visible, ...message })),
+    (naive.timelines.get(room) ?? []).map((message) => ({ room, seen: naive.inbox(user, room).visible, ...message })),
   );
+  // What was edited after they had left is found neither by its words of now nor by those of then.
   return all
-    .filter(({ n, sees }) => sees.has(n))
+    .filter(({ n, seen, versions }) => seen.get(n)?.at(-1) === versions.at(-1))
     .filter(({ shown }) => shown && isIn(Buffer.from(shown.body).toString(), word))
     .filter(({ room }) => conversation === undefined || room === conversation)
     .filter(({ sender }) => by === undefined || sender === by)

@@ -12,6 +12,7 @@ import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import { witnessOf } from '../../src/ports/read-model.ts';
 import type { HistoryRange } from '../../src/ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage, VersionPage } from '../../src/protocol/frames.ts';
+import { msgId } from '../support/given.ts';
 import { alice, bob, cuts, history, people, RUNS, rooms, withModel, written } from '../support/histories.ts';
 import { log, says } from '../support/logged.ts';
 import { type NaiveMessage, NaiveReadModel } from '../support/naive-read-model.ts';
@@ -23,7 +24,7 @@ const contentOf = ({ contentType, body, mentions, mentionsAll, replyTo }: Messag
 });
 const indexes = (page: HistoryPage | undefined): number[] => page?.entries.map(({ n }) => n) ?? [];
 
-t.test('history shows each user what they were in for, as it is shown now, from every side', async () => {
+t.test('history shows each user what they were in for, as it is shown to them now, from every side', async () => {
   const room = fc.constantFrom(...rooms);
   const property = fc.property(history, cuts, room, fc.nat(6), fc.nat(30), (events, cuts, room, size, n) => {
     withModel((model) => {
@@ -32,13 +33,9 @@ t.test('history shows each user what they were in for, as it is shown now, from 
       for (const user of people) {
         checkPages(naive, user, room, (range) => model.history(user, room, range, size + 1), size + 1, n);
         const newest = model.history(user, room, { type: 'newest' }, 100)?.entries ?? [];
-        for (const entry of newest) checkShown(entry, naive.timelines.get(room)?.[entry.n - 1]);
+        for (const entry of newest) checkShown(entry, naive.seenBy(user, room, entry.n));
         const isSeen = naive.inbox(user, room).visible.has(n);
-        checkVersions(
-          model.edits(user, room, n, Number.MAX_SAFE_INTEGER, 100),
-          isSeen,
-          naive.timelines.get(room)?.[n - 1],
-        );
+        checkVersions(model.edits(user, room, n, Number.MAX_SAFE_INTEGER, 100), isSeen, naive.seenBy(user, room, n));
       }
     });
   });
@@ -54,6 +51,46 @@ function checkVersions(page: VersionPage | undefined, isSeen: boolean, message: 
   const newest = page?.versions.at(-1);
   if (newest) assert.deepEqual(contentOf(newest), contentOf(message?.shown ?? RECALLED));
 }
+
+t.test('who has left reads old messages as they stood then; a recall holds for them too', async (t) => {
+  const [room] = rooms as [ConversationId];
+  const edits = (id: string, text: string) =>
+    [room, { type: 'messageEdited', by: alice, target: { by: alice, id: msgId(id) }, ...said(text) }] as const;
+  const said = (text: string) => ({ contentType: 'text/plain', body: Buffer.from(text) });
+  const events = log(
+    [room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] }],
+    [room, says(alice, 'a', said('one'))],
+    [room, says(alice, 'b', said('two'))],
+    edits('a', 'one, corrected'),
+    [room, { type: 'membersRemoved', by: alice, members: [bob] }],
+    edits('a', 'one, secret'),
+    edits('a', 'one, secret still'),
+    edits('b', 'two, secret'),
+  );
+  const later = log(
+    ...events.map(() => [room, says(alice)] as const),
+    [room, { type: 'messageRecalled', by: alice, target: { by: alice, id: msgId('b') } }],
+    [room, { type: 'membersAdded', by: alice, members: [bob] }],
+  ).slice(events.length);
+  const texts = (model: SqliteReadModel, user: UserId) =>
+    model
+      .history(user, room, { type: 'newest' }, 10)
+      ?.entries.flatMap((entry) => (entry.type === 'message' ? [Buffer.from(entry.body).toString()] : []));
+  withModel((model) => {
+    written(model, events);
+    const found = (user: UserId, words: string) =>
+      model.search(user, { words }, Number.MAX_SAFE_INTEGER, 9).hits.map(({ entry }) => entry.n);
+    t.same(texts(model, bob), ['one, corrected', 'two']);
+    t.same(texts(model, alice), ['one, secret still', 'two, secret']);
+    const versions = model.edits(bob, room, 2, Number.MAX_SAFE_INTEGER, 9);
+    t.same([versions?.versions.map(({ pos }) => pos), versions?.older], [[2, 4], false]);
+    t.same([found(bob, 'secret'), found(bob, 'one'), found(alice, 'secret')], [[], [], [3, 2]]);
+    written(model, later.slice(0, 1));
+    t.same(texts(model, bob), ['one, corrected', '']);
+    written(model, later.slice(1));
+    t.same(texts(model, bob), ['one, corrected', ''], 'back again, and no newcomer sees the past');
+  });
+});
 
 t.test('members are told page by page to members, owner and admins first', async () => {
   const property = fc.property(history, cuts, fc.constantFrom(...rooms), (events, cuts, room) => {
@@ -105,7 +142,7 @@ t.test('receipts are those of the members, told to members who may see the entry
 type Page = (range: HistoryRange) => HistoryPage | undefined;
 
 function checkPages(naive: NaiveReadModel, user: UserId, room: ConversationId, page: Page, limit: number, n: number) {
-  const visible = [...naive.inbox(user, room).visible].sort((a, b) => a - b);
+  const visible = [...naive.inbox(user, room).visible.keys()].sort((a, b) => a - b);
   const newest = page({ type: 'newest' });
   if (visible.length === 0) {
     assert.equal(newest, undefined);

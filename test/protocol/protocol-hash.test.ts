@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '90f94e4d289347b7f8b918e491d98c178a9f3f646a8aa18a82aa3359d6e40962';
+const PINNED = 'af92cbf6abb2957dbd696c5947ab711b20731fb2e85d6fc9a5d389b42d5432c5';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

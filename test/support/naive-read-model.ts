@@ -8,8 +8,8 @@ import type { Entry } from '../../src/protocol/frames.ts';
 
 /** What one user has got of one conversation. */
 interface Inbox {
-  /** Indexes they may see. */
-  readonly visible: Set<number>;
+  /** Indexes they may see, each with the positions of the message and of those edits they were told. */
+  readonly visible: Map<number, readonly number[]>;
   /** Indexes got since they came in for the last time. */
   since: number[];
   /** How far they have read since then; their own newest entry. */
@@ -47,7 +47,7 @@ export interface NaiveMessage {
   recalled: boolean;
   editedPos: number | undefined;
   /** Positions of the message and its edits; of what was recalled none. */
-  versions: number[];
+  versions: readonly number[];
   /** Whom the content shown names, of those who were there then. */
   named: readonly UserId[];
 }
@@ -64,12 +64,22 @@ export class NaiveReadModel {
     for (const event of log) this.#add(event);
   }
 
+  /** Who has left sees a message as it stood then, unless it was recalled. */
+  seenBy(user: UserId, id: ConversationId, n: number): NaiveMessage | undefined {
+    const message = this.timelines.get(id)?.[n - 1];
+    const versions = this.inbox(user, id).visible.get(n);
+    if (!message || !versions || message.recalled || !message.shown) return message;
+    const newest = versions.at(-1) ?? message.pos;
+    const editedPos = newest === message.pos ? undefined : newest;
+    return { ...message, versions, editedPos, shown: this.#contents.get(newest) };
+  }
+
   inbox(user: UserId, id: ConversationId): Inbox {
     const key = `${user} ${id}`;
     let inbox = this.#inboxes.get(key);
     if (!inbox) {
       inbox = {
-        visible: new Set(),
+        visible: new Map(),
         since: [],
         mark: 0,
         markAt: 0,
@@ -148,11 +158,14 @@ export class NaiveReadModel {
       target.recalled ||= isRecall;
       target.shown = isRecall ? undefined : entry;
       target.editedPos = isRecall ? undefined : pos;
+      for (const user of runs[0]?.audience ?? []) this.inbox(user, id).visible.set(target.n, target.versions);
+      if (!isRecall) this.#contents.set(pos, entry);
       target.named = isRecall ? [] : named((entry as MessageContent).mentions);
     }
     if (!('n' in entry)) return;
     if (!timeline) this.timelines.set(id, (timeline = []));
     const isMessage = entry.type === 'message';
+    if (isMessage) this.#contents.set(pos, entry);
     this.#positions.set(`${id} ${entry.by} ${entry.id}`, pos);
     timeline.push({
       ...{ n: entry.n, pos, at, sender: entry.by, recalled: false, editedPos: undefined, versions: [pos] },
@@ -163,11 +176,11 @@ export class NaiveReadModel {
       if (before.members.has(user)) continue;
       Object.assign(this.inbox(user, id), { since: [], mark: 0, ownLast: 0, joined: entry.n });
       if (before.settings.newcomersSee !== 'everything') continue;
-      for (let n = 1; n < entry.n; n++) this.inbox(user, id).visible.add(n);
+      for (const { n, versions } of timeline) this.inbox(user, id).visible.set(n, versions);
     }
     for (const user of runs[0]?.audience ?? []) {
       const inbox = this.inbox(user, id);
-      inbox.visible.add(entry.n);
+      inbox.visible.set(entry.n, [pos]);
       inbox.since.push(entry.n);
     }
     this.inbox(event.by, id).ownLast = entry.n;
@@ -201,6 +214,8 @@ export class NaiveReadModel {
     return entry.type === 'conversationRead' && kind === 'direct' ? members.keys() : audience;
   }
 
+  /** Of messages and edits, by position. */
+  readonly #contents = new Map<number, MessageContent>();
   readonly #positions = new Map<string, number>();
 
   #posOf(id: ConversationId, { by, id: messageId }: { by: UserId; id: string }): number | undefined {

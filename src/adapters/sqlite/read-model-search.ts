@@ -10,7 +10,7 @@ import {
   type SearchPart,
 } from '../../ports/read-queries.ts';
 import type { SearchHit } from '../../protocol/frames.ts';
-import { type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
+import { END_OF_STAY, type EntryRow, historyEntryOf, NO_END, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
 import { roomToken, SearchTerms, senderToken, textOf } from './search-text.ts';
 
 /**
@@ -30,6 +30,8 @@ interface Stay {
   readonly conversation: number;
   readonly from: number;
   readonly to: number;
+  /** The position up to which edits were told. */
+  readonly until: number;
 }
 
 interface Candidate {
@@ -38,6 +40,8 @@ interface Candidate {
   readonly n: number;
   readonly at: number;
   readonly sender: string;
+  /** Position of its newest edit, whose words these are. */
+  readonly edit: number | null;
 }
 
 export class ReadModelSearch {
@@ -149,19 +153,23 @@ function matchOf(expression: string, { by }: Search, stays: ReadonlyMap<number, 
   return [...parts, expression].join(' AND ');
 }
 
+/** Found are the words a message has now: who has left before they were written is not told them, and does not find it. */
 function isWanted(row: Candidate, { by, since, until }: Search, stays: ReadonlyMap<number, readonly Stay[]>): boolean {
   if (by !== undefined && row.sender !== by) return false;
   if (since !== undefined && row.at < since) return false;
   if (until !== undefined && row.at > until) return false;
-  return stays.get(row.conversation)?.some(({ from, to }) => from <= row.n && row.n <= to) ?? false;
+  const told = row.edit ?? 0;
+  return (
+    stays.get(row.conversation)?.some(({ from, to, until }) => from <= row.n && row.n <= to && told <= until) ?? false
+  );
 }
 
 /** What is in the index, word by word. */
 const WORDS_TABLE = `CREATE VIRTUAL TABLE IF NOT EXISTS temp.message_word USING fts5vocab('main', 'message_text', 'instance')`;
 
 const STAYS = `
-  SELECT conversation, sees_from AS "from", ${Number.MAX_SAFE_INTEGER} AS "to" FROM stay WHERE user = :user
-  UNION ALL SELECT conversation, sees_from, sees_to FROM past_stay WHERE user = :user`;
+  SELECT conversation, sees_from AS "from", ${NO_END} AS "to", ${NO_END} AS until FROM stay WHERE user = :user
+  UNION ALL SELECT conversation, sees_from, sees_to, ${END_OF_STAY} FROM past_stay WHERE user = :user`;
 
 const prepare = (db: Database.Database) => ({
   stays: db.prepare(STAYS),
@@ -170,7 +178,7 @@ const prepare = (db: Database.Database) => ({
   ),
   // The index first: its list of positions is in order, so nothing is sorted and the page ends when it is full.
   matches: db.prepare(
-    `SELECT entry.pos, entry.conversation, entry.n, entry.at, entry.sender
+    `SELECT entry.pos, entry.conversation, entry.n, entry.at, entry.sender, entry.edit
      FROM message_text CROSS JOIN entry ON entry.pos = message_text.rowid
      WHERE message_text MATCH ? AND message_text.rowid < ? ORDER BY message_text.rowid DESC`,
   ),

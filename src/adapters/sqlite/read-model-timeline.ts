@@ -10,13 +10,22 @@ import {
   type ReadQueries,
 } from '../../ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage, MessageVersion, Receipts, VersionPage } from '../../protocol/frames.ts';
-import { detailsOf, type EntryRow, historyEntryOf, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
+import {
+  detailsOf,
+  END_OF_STAY,
+  ENTRIES_AS_OF,
+  type EntryRow,
+  historyEntryOf,
+  NO_END,
+  weightOf,
+} from './read-model-rows.ts';
 import { ROLES } from './read-model-tables.ts';
 
-/** Indexes a user may see, both ends included. */
+/** Indexes a user may see, both ends included, and the position up to which edits of them were told. */
 interface Visible {
   readonly from: number;
   readonly to: number;
+  readonly until: number;
 }
 
 interface Stay {
@@ -49,7 +58,7 @@ export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'edits' 
   history(user: UserId, conversation: ConversationId, range: HistoryRange, limit: number): HistoryPage | undefined {
     const key = this.#sql.key.get(conversation) as number | undefined;
     if (key === undefined) return undefined;
-    const visible = merged(this.#sql.visible.all({ user, key }) as Visible[]);
+    const visible = apart(this.#sql.visible.all({ user, key }) as Visible[]);
     if (visible.length === 0) return undefined;
     const page = this.#page(key, visible, range, limit);
     const [first, last] = [page[0], page.at(-1)];
@@ -61,11 +70,13 @@ export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'edits' 
   edits(user: UserId, conversation: ConversationId, n: number, before: number, limit: number): VersionPage | undefined {
     const key = this.#sql.key.get(conversation) as number | undefined;
     const stays = key === undefined ? [] : (this.#sql.visible.all({ user, key }) as Visible[]);
-    if (!stays.some(({ from, to }) => from <= n && n <= to)) return undefined;
+    const seen = stays.findLast(({ from, to }) => from <= n && n <= to);
+    if (!seen) return undefined;
     const message = this.#sql.message.get(key, n) as { readonly pos: number; readonly isRecalled: number } | undefined;
     if (!message) return undefined;
     if (message.isRecalled) return { versions: [], older: false };
-    const rows = this.#sql.versions.all({ pos: message.pos, before, limit: limit + 1 }) as VersionRow[];
+    const told = Math.min(before, seen.until + 1);
+    const rows = this.#sql.versions.all({ pos: message.pos, before: told, limit: limit + 1 }) as VersionRow[];
     const versions: MessageVersion[] = [];
     let bytes = 0;
     for (const row of rows.slice(0, limit)) {
@@ -126,8 +137,13 @@ export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'edits' 
     let bytes = 0;
     const isOlder = direction === 'older';
     const statement = isOlder ? this.#sql.older : this.#sql.newer;
-    for (const { from, to } of isOlder ? visible.toReversed() : visible) {
-      const bounds = { key, from: isOlder ? from : Math.max(from, start), to: isOlder ? Math.min(to, start) : to };
+    for (const { from, to, until } of isOlder ? visible.toReversed() : visible) {
+      const bounds = {
+        key,
+        from: isOlder ? from : Math.max(from, start),
+        to: isOlder ? Math.min(to, start) : to,
+        until,
+      };
       if (bounds.from > bounds.to) continue;
       for (const row of statement.iterate({ ...bounds, limit: limit - entries.length }) as IterableIterator<EntryRow>) {
         bytes += weightOf(row);
@@ -155,14 +171,17 @@ export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'edits' 
   }
 }
 
-/** Stays that touch or overlap are one. */
-function merged(stays: readonly Visible[]): Visible[] {
+/**
+ * Stays that overlap, cut so that they do not: what was seen in several is shown as it stood in the last of them.
+ * @param stays in the order of their ends
+ */
+function apart(stays: readonly Visible[]): Visible[] {
   const result: Visible[] = [];
   for (const stay of stays) {
-    const last = result.at(-1);
-    if (last && stay.from <= last.to + 1)
-      result[result.length - 1] = { from: last.from, to: Math.max(last.to, stay.to) };
-    else result.push(stay);
+    while ((result.at(-1)?.from ?? 0) >= stay.from) result.pop();
+    const last = result.pop();
+    if (last) result.push({ ...last, to: Math.min(last.to, stay.from - 1) });
+    result.push(stay);
   }
   return result;
 }
@@ -170,17 +189,17 @@ function merged(stays: readonly Visible[]): Visible[] {
 const prepare = (db: Database.Database) => ({
   key: db.prepare('SELECT key FROM summary WHERE id = ?').pluck(),
   older: db.prepare(
-    `${SHOWN_ENTRIES} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n DESC LIMIT :limit`,
+    `${ENTRIES_AS_OF} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n DESC LIMIT :limit`,
   ),
   newer: db.prepare(
-    `${SHOWN_ENTRIES} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n LIMIT :limit`,
+    `${ENTRIES_AS_OF} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n LIMIT :limit`,
   ),
   timeOf: db.prepare('SELECT at FROM entry WHERE conversation = ? AND n = ?').pluck(),
   visible: db.prepare(
-    `SELECT max(stay.sees_from, 1) AS "from", last_index AS "to" FROM stay JOIN newest USING (conversation)
+    `SELECT max(stay.sees_from, 1) AS "from", last_index AS "to", ${NO_END} AS until FROM stay JOIN newest USING (conversation)
        WHERE user = :user AND conversation = :key
-     UNION ALL SELECT max(sees_from, 1), sees_to FROM past_stay WHERE user = :user AND conversation = :key
-     ORDER BY 1`,
+     UNION ALL SELECT max(sees_from, 1), sees_to, ${END_OF_STAY} FROM past_stay WHERE user = :user AND conversation = :key
+     ORDER BY 3`,
   ),
   stay: db.prepare(
     `SELECT key, sees_from AS seesFrom, last_index AS lastIndex, member_count AS memberCount
