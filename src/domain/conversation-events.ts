@@ -96,10 +96,15 @@ export type MessageEdited = By & { readonly type: 'messageEdited'; readonly targ
   MessageContent;
 export type MessageRecalled = By & { readonly type: 'messageRecalled'; readonly target: MessageRef };
 
+/** A mute outlives these, up to its time. Absent in logs from before that was so: there it ended with the stay. */
+interface EndsStays {
+  readonly keepsMutes?: true;
+}
+
 export type GroupEvent =
   | (By & { readonly type: 'membersAdded'; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'membersRemoved'; readonly members: readonly UserId[] })
-  | (By & { readonly type: 'memberLeft' })
+  | (By & { readonly type: 'membersRemoved'; readonly members: readonly UserId[] } & EndsStays)
+  | (By & { readonly type: 'memberLeft' } & EndsStays)
   | (By & { readonly type: 'roleChanged'; readonly member: UserId; readonly role: Role })
   /** `until`: milliseconds since 1970; 0 lets the member speak again. */
   | (By & { readonly type: 'memberMuted'; readonly member: UserId; readonly until: number })
@@ -201,7 +206,11 @@ export type ConversationCommand = {
 
 /** The event a command asks for, unchecked: for a gateway that has no view of the conversation and leaves it to the fold. */
 export const eventOf = (command: ConversationCommand): ConversationEvent =>
-  ({ ...command, type: COMMAND_TO_EVENT[command.type] }) as ConversationEvent;
+  ({
+    ...command,
+    type: COMMAND_TO_EVENT[command.type],
+    ...((command.type === 'leaveGroup' || command.type === 'removeMembers') && { keepsMutes: true }),
+  }) as ConversationEvent;
 
 /**
  * The part of the log an event belongs to: `m` messages, what changes them and what nobody decides about, `s` what changes the conversation itself (of

@@ -23,7 +23,7 @@ export interface Roster {
   readonly members: ReadonlyMap<UserId, Role>;
   /** Members who may not see all of the past: the index they joined at. */
   readonly joined: ReadonlyMap<UserId, number>;
-  /** Members who may not speak, until when: milliseconds since 1970. */
+  /** Who may not speak, until when: milliseconds since 1970. Also of those who have left, or leaving would be a way out. */
   readonly muted: ReadonlyMap<UserId, number>;
   readonly settings: GroupSettings;
   /** Who has asked to join and not been answered. */
@@ -64,6 +64,9 @@ export const MAX_GROUP_MEMBERS = 10_000;
 export const MAX_JOIN_REQUESTS = 200;
 /** Invites that were neither revoked nor used up. At the limit TOO_MANY_INVITES; expired ones make room first. */
 export const MAX_INVITES = 50;
+
+/** Mutes kept of those who have left, the ones that last longest: beyond it leaving ends a mute. */
+export const MAX_ABSENT_MUTES = 500;
 
 /** For so long who was told no may not ask the same person again. */
 export const ASK_AGAIN_AFTER_MS = 24 * 3_600_000;
@@ -214,9 +217,9 @@ export function evolveRoster(roster: Roster, event: StateEvent, n: number, at: n
     case 'memberJoined':
       return withInviteUsed(withMembers(roster, [event.by], n), event.invite);
     case 'membersRemoved':
-      return withoutMembers(roster, event.members);
+      return withoutMembers(roster, event.members, event.keepsMutes ? at : undefined);
     case 'memberLeft':
-      return withoutMembers(roster, [event.by]);
+      return withoutMembers(roster, [event.by], event.keepsMutes ? at : undefined);
     case 'roleChanged': {
       const members = new Map(roster.members).set(event.member, event.role);
       if (event.role === 'owner') members.set(event.by, 'admin');
@@ -278,10 +281,21 @@ function withInviteUsed(roster: Roster, used: string | undefined): Roster {
   return { ...roster, invites: new Map(roster.invites).set(used, { ...invite, usesLeft: invite.usesLeft - 1 }) };
 }
 
-function withoutMembers(roster: Roster, gone: readonly UserId[]): Roster {
+/** @param at milliseconds since 1970, where mutes outlive it */
+function withoutMembers(roster: Roster, gone: readonly UserId[], at: number | undefined): Roster {
   const [members, joined, muted] = [new Map(roster.members), new Map(roster.joined), new Map(roster.muted)];
-  for (const map of [members, joined, muted]) for (const user of gone) map.delete(user);
-  return { ...roster, members, joined, muted };
+  for (const map of at === undefined ? [members, joined, muted] : [members, joined]) {
+    for (const user of gone) map.delete(user);
+  }
+  return { ...roster, members, joined, muted: at === undefined ? muted : standing(muted, members, at) };
+}
+
+/** Mutes whose time is not over, of those who have left no more than MAX_ABSENT_MUTES. */
+function standing(muted: Roster['muted'], members: Roster['members'], at: number): Roster['muted'] {
+  const still = [...muted].filter(([, until]) => until > at);
+  const absent = still.filter(([user]) => !members.has(user)).sort(([, one], [, other]) => other - one);
+  const ended = new Set(absent.slice(MAX_ABSENT_MUTES).map(([user]) => user));
+  return new Map(still.filter(([user]) => !ended.has(user)));
 }
 
 const without = (users: ReadonlySet<UserId>, gone: readonly UserId[]): ReadonlySet<UserId> =>

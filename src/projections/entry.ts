@@ -10,7 +10,9 @@ export function timelineEntry({ pos, at, event }: LogEvent, n: number): Entry {
   }
   // Everybody sees who joined; by which invite is the admins' secret.
   if (event.type === 'memberJoined') return { type: event.type, n, pos, at, by: event.by, id: event.id };
-  return { ...event, pos, at, n } as Entry;
+  // By which rule a stay ended is the fold's business.
+  const { keepsMutes: _, ...told } = event as typeof event & { readonly keepsMutes?: true };
+  return { ...told, pos, at, n } as Entry;
 }
 
 /** An entry beside the timeline: what changes a message, blocks, read marks, requests and invites. */

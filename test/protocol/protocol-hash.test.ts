@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'af92cbf6abb2957dbd696c5947ab711b20731fb2e85d6fc9a5d389b42d5432c5';
+const PINNED = 'ca231b8e967b8c447f8549302e3de39f88e3b29403cbe14e3b6be71e5f8f564a';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
