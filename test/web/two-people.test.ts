@@ -89,3 +89,28 @@ t.test('what is written without a connection goes out in order, once', async (t)
     'read',
   );
 });
+
+t.test('who has sent something can scroll up, and stays there when somebody else writes', async (t) => {
+  const [fay, gus] = [await web.person(t, 'fay'), await web.person(t, 'gus')];
+  await openDirect(fay, 'fay', 'gus');
+  await openDirect(gus, 'gus', 'fay');
+  const long = Array.from({ length: 200 }, (_, i) => `line ${i}`).join('\n');
+  await say(fay, long);
+  await say(fay, 'after it');
+  await message(fay, 'after it').getByText('Read', { exact: true }).waitFor({ state: 'attached' });
+  const timeline = fay.locator('.timeline');
+  const top = (): Promise<number> => timeline.evaluate((element) => element.scrollTop);
+  const end = await top();
+  t.ok(end > 2_000, `there is room above: ${end} px`);
+  await timeline.hover();
+  await fay.mouse.wheel(0, -2_000);
+  await eventually(async () => (await top()) < end - 1_500, 'it is scrolled up');
+  await eventually(async () => (await fay.locator('.to-end').count()) > 0, 'the way back is offered');
+  const up = await top();
+  await say(gus, 'meanwhile');
+  await fay.locator('.row', { hasText: 'meanwhile' }).waitFor();
+  await fay.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  t.ok(Math.abs((await top()) - up) < 100, `stays: ${up} px, then ${await top()} px`);
+  await say(fay, 'and back');
+  await eventually(async () => (await top()) > end - 100, 'what one sends oneself is looked at');
+});

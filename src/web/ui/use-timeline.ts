@@ -32,8 +32,9 @@ export function useTimeline(open: OpenConversation): DrawnTimeline {
   const viewport = useMemo(() => startingAt(open), [open]);
   /** Grows when something has to be drawn or placed anew. */
   const layout = useSignal(0);
+  // Without reading it: an effect that draws anew is not run again by what is drawn anew later.
   const again = (): void => {
-    layout.value += 1;
+    layout.value = layout.peek() + 1;
   };
   const highlighted = useSignal<number | undefined>(undefined);
   const outgoing = useComputed(() => app.sending.of(open.id)).value;
