@@ -89,7 +89,13 @@ t.test('a message is answered, changed and taken back, and everybody sees it so'
   await message(gus, 'at seven?').first().waitFor();
   await gus.getByRole('button', { name: 'edited' }).click();
   await gus.locator('.past', { hasText: 'at sevn?' }).waitFor();
-  await act(gus, 'at eight', 'Take back');
+  await act(gus, 'at eight', 'Edit');
+  await gus.getByRole('textbox', { name: 'Write a message' }).fill('at eight, then');
+  await gus.keyboard.press('Enter');
+  const changed = fay.locator('.bubble', { hasText: 'at eight, then' });
+  await changed.waitFor();
+  t.equal(await changed.locator('.quote').count(), 1, 'a changed answer is still one');
+  await act(gus, 'at eight, then', 'Take back');
   await notice(fay, 'gus took a message back');
   await notice(gus, 'You took a message back');
   await fay.getByRole('button', { name: 'Search messages' }).first().click();

@@ -60,11 +60,14 @@ export class Composing {
     if (!this.maySend) return;
     const open = this.#open;
     const editing = this.editing.peek();
-    const content = contentOf(this.text.peek().trim(), this.#app.peopleIn(open.id), open.replyTo.peek());
+    const words = this.text.peek().trim();
+    const people = this.#app.peopleIn(open.id);
     if (editing) {
+      const content = changed(editing, words, people);
       void this.#app.command({ type: 'editMessage', conversation: open.id, target: editing.id, ...content });
       return this.cancel();
     }
+    const content = contentOf(words, people, open.replyTo.peek());
     void this.#app.sending.send(open.id, this.#target, content);
     this.type('');
     this.leave();
@@ -104,5 +107,19 @@ function contentOf(words: string, users: readonly UserId[], replyTo: number | un
     ...(mentions.length > 0 && { mentions: mentions as UserId[] }),
     ...(mentionsAll && { mentionsAll: true as const }),
     ...(replyTo !== undefined && { replyTo }),
+  };
+}
+
+/** An edit takes the place of the whole content: what is not typed (what it answers, whom it named) stays as it was. */
+function changed(message: Message, words: string, users: readonly UserId[]): MessageContent {
+  const typed = contentOf(words, users, message.replyTo);
+  const before = mentionsIn(new TextDecoder().decode(message.body), users);
+  const untyped = (message.mentions ?? []).filter((user) => !before.mentions.includes(user));
+  const mentions = [...new Set([...(typed.mentions ?? []), ...untyped])];
+  const isForAll = typed.mentionsAll || (message.mentionsAll && !before.mentionsAll);
+  return {
+    ...typed,
+    ...(mentions.length > 0 && { mentions }),
+    ...(isForAll && { mentionsAll: true as const }),
   };
 }
