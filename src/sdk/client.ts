@@ -13,9 +13,11 @@
  */
 import type { ProfileChanges, UserSettings } from '../domain/account.ts';
 import type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
+import { DEVICE_KINDS, type DeviceKind } from '../domain/devices.ts';
 import {
   type ClientMsgId,
   type ConversationId,
+  type DeviceId,
   directConversationId,
   parseClientMsgId,
   parseConversationId,
@@ -34,21 +36,27 @@ import type {
   Command,
   ConversationPage,
   ConversationView,
+  DeviceList,
   Entry,
   HistoryPage,
+  ListedDevice,
   MemberPage,
+  PresencePage,
   Query,
   QueryResult,
   Receipts,
   ResyncReason,
   SearchPage,
+  SeenUser,
   ServerFrame,
   VersionPage,
 } from '../protocol/frames.ts';
+import { MAX_DEVICE_NAME_CHARS } from '../protocol/limits.ts';
 import type { ClientErrorCode } from './client-error.ts';
-import type { Effect, Gap, Outcome, Status } from './inputs-and-effects.ts';
+import type { Effect, Gap, Input, Outcome, Status } from './inputs-and-effects.ts';
 import { DRAIN_WITHIN_MS } from './limits.ts';
 import { Machine } from './machine.ts';
+import { watchable } from './presence.ts';
 import type { Address, Request } from './requests.ts';
 import { Runtime } from './runtime.ts';
 import { MemoryStorage, type Storage, type StoredState } from './storage.ts';
@@ -87,6 +95,10 @@ export interface ClientOptions {
   readonly deliveredReceipts?: boolean;
   /** Name and version of the app, for the operator's logs. At most 128 characters. */
   readonly agent?: string;
+  /** What it runs on: a deployment may bound how many of a kind are online at once. Default: `other`. */
+  readonly deviceKind?: DeviceKind;
+  /** What its user may know this device by, until they call it something else. At most 64 characters. */
+  readonly deviceName?: string;
 }
 
 /** At most one of the first four; without any, the newest. */
@@ -129,6 +141,11 @@ export interface ClientEvents {
   status(status: Status): void;
   /** A member is writing: to be shown for `forMs`, unless a message of theirs comes before. */
   typing(conversation: ConversationId, writing: { readonly user: UserId; readonly forMs: number }): void;
+  /**
+   * Of users that `watch` named: all of them when the server has taken the set, also after each reconnect, then those of whom
+   * something has changed. Without a connection nothing is known of them.
+   */
+  presence(seen: readonly SeenUser[]): void;
   /** This user's account has changed, here or on another device. What has changed while there was no connection `account()` tells. */
   account(account: OwnAccount): void;
   /** The cursor meant nothing any more; what is not known yet comes from the log, or is told by `changed`. */
@@ -189,6 +206,7 @@ export class Client {
     synced: new Set(),
     status: new Set(),
     typing: new Set(),
+    presence: new Set(),
     account: new Set(),
     resync: new Set(),
     rejected: new Set(),
@@ -432,6 +450,16 @@ export class Client {
     return this.#command({ type: 'signOut' });
   }
 
+  /** What this user calls one of their devices from now on: at most 64 characters. */
+  renameDevice(device: string, name: string): Sending {
+    return this.#command({ type: 'renameDevice', device: deviceId(device), name });
+  }
+
+  /** Sends a device away: its client stops, and tokens issued until now do not let it in any more. May be this one. */
+  revokeDevice(device: string): Sending {
+    return this.#command({ type: 'revokeDevice', device: deviceId(device) });
+  }
+
   block(user: string): Sending {
     return this.#command({ type: 'blockUser', user: userId(user) });
   }
@@ -524,11 +552,36 @@ export class Client {
     return (await this.#query<Profiles>({ type: 'profiles', users: users.map(userId) })).profiles;
   }
 
+  /** This user's devices, in the order in which they came in first. @throws as `conversation` */
+  async devices(): Promise<readonly ListedDevice[]> {
+    return (await this.#query<DeviceList>({ type: 'devices' })).devices;
+  }
+
+  /** Who of up to 100 users is online, as far as this user may see it. @throws as `profiles` */
+  async presence(users: readonly string[]): Promise<readonly SeenUser[]> {
+    return (await this.#query<PresencePage>({ type: 'presence', users: users.map(userId) })).presence;
+  }
+
+  /**
+   * From now on `presence` tells of these users, up to 256, and of nobody else; also after each reconnect, and not after a restart.
+   * A passing refusal is tried again. Resolves with their presence once the server has taken the set; where a later call has replaced
+   * it before, with that of the later one.
+   * @throws as `conversation`, RookeryError BAD_REQUEST for more than 256
+   */
+  async watch(users: readonly string[]): Promise<readonly SeenUser[]> {
+    const watched = watchable(users.map(userId));
+    return (await this.#answer<PresencePage>((ticket) => ({ type: 'watch', ticket, users: watched }))).presence;
+  }
+
   async #query<Result extends QueryResult>(query: Query): Promise<Result> {
+    return this.#answer<Result>((ticket) => ({ type: 'query', ticket, query }));
+  }
+
+  async #answer<Result extends QueryResult>(asking: (ticket: number) => Input): Promise<Result> {
     const result = await new Promise<QueryResult | Error>((resolve) => {
       const ticket = this.#nextTicket++;
       this.#questions.set(ticket, resolve);
-      this.#runtime.input({ type: 'query', ticket, query });
+      this.#runtime.input(asking(ticket));
     });
     if (result instanceof Error) throw result;
     // The gateway answers a query with its own kind of result.
@@ -627,6 +680,7 @@ export class Client {
       const { conversation, user, forMs } = frame;
       return this.#emit('typing', conversation, { user, forMs });
     }
+    if (frame.t === 'presence') return this.#emit('presence', frame.presence);
     this.#emit('account', frame.account);
   }
 
@@ -655,13 +709,20 @@ export class Client {
 
 /**
  * A client with its stored state loaded, not yet connected: set the handlers, then `start()`.
- * @throws RookeryError BAD_ID for a device that is no id, BAD_REQUEST for a URL that is none of a WebSocket; what the
- *   storage throws
+ * @throws RookeryError BAD_ID for a device that is no id, BAD_REQUEST for a URL that is none of a WebSocket, a kind that is none or
+ *   a name that is too long; what the storage throws
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
-  const device = required(parseDeviceId(options.device), '`device`');
+  const device = deviceId(options.device);
   if (!URL.canParse(options.url) || !/^wss?:$/.test(new URL(options.url).protocol)) {
     throw new RookeryError('BAD_REQUEST', '`url` must begin with ws:// or wss://');
+  }
+  const { deviceKind: kind, deviceName: name } = options;
+  if (kind !== undefined && !DEVICE_KINDS.includes(kind)) {
+    throw new RookeryError('BAD_REQUEST', `\`deviceKind\` must be one of ${DEVICE_KINDS.join(', ')}`);
+  }
+  if (name !== undefined && name.length > MAX_DEVICE_NAME_CHARS) {
+    throw new RookeryError('BAD_REQUEST', `\`deviceName\` must have at most ${MAX_DEVICE_NAME_CHARS} characters`);
   }
   if (typeof WebSocket === 'undefined')
     throw new Error('there is no WebSocket here: Rookery’s client needs Node 22 or later, or a browser');
@@ -669,8 +730,8 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   const resume = sync === 'recent' ? 'latest' : (options.resume ?? 'everything');
   const onGap = sync === 'recent' ? 'changes' : 'replay';
   const stored: StoredState = await storage.load();
-  const given = { device, resume, onGap, tellsDelivered, ...(agent !== undefined && { agent }) } as const;
-  const machine = new Machine(given, stored);
+  const about = { ...(agent !== undefined && { agent }), ...(kind && { kind }), ...(name !== undefined && { name }) };
+  const machine = new Machine({ device, resume, onGap, tellsDelivered, ...about }, stored);
   return new Client(options, machine, storage);
 }
 
@@ -689,6 +750,7 @@ function required<Id>(id: Id | undefined, what: string): Id {
   return id;
 }
 const userId = (text: string): UserId => required(parseUserId(text), 'a user id');
+const deviceId = (text: string): DeviceId => required(parseDeviceId(text), 'a device id');
 const groupId = (text: string): ConversationId => required(parseGroupId(text), "a group's id");
 const conversationId = (text: string): ConversationId => required(parseConversationId(text), 'a conversation id');
 const addressOf = (target: Target): Address =>

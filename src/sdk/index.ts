@@ -1,6 +1,7 @@
 /** The client SDK: `createClient`, storages, and the types an app meets. */
 export type { ProfileChanges, QuietHours, UserSettings } from '../domain/account.ts';
 export type { GroupSettings, MessageContent, Preferences, Role } from '../domain/conversation.ts';
+export type { DeviceKind } from '../domain/devices.ts';
 export {
   type ClientMsgId,
   type ConversationId,
@@ -22,11 +23,13 @@ export type {
   HistoryEntry,
   HistoryPage,
   ListedConversation,
+  ListedDevice,
   MemberPage,
   Receipts,
   ResyncReason,
   SearchHit,
   SearchPage,
+  SeenUser,
   VersionPage,
 } from '../protocol/frames.ts';
 export {

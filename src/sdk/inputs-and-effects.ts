@@ -1,11 +1,12 @@
 /** What the machine is told, and what it wants done. */
-import type { ClientMsgId, ConversationId } from '../domain/ids.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 import type { RookeryError } from '../protocol/error-codes.ts';
 import type {
   AccountFrame,
   ClientFrame,
   CursorFrame,
   Entry,
+  PresenceFrame,
   Query,
   QueryResult,
   ResyncReason,
@@ -22,20 +23,32 @@ export type Status =
   | { readonly phase: 'connecting' }
   | { readonly phase: 'catching up' }
   | { readonly phase: 'live' }
-  | { readonly phase: 'stopped'; readonly reason: string };
+  /** `closeCode`: where the server has ended it, of docs/PROTOCOL.md (4200–4299). `reason` is for people. */
+  | { readonly phase: 'stopped'; readonly reason: string; readonly closeCode?: number };
 
 /** How a message or a command ended. `conversation` and `at` (milliseconds since 1970) only with messages. */
 export type Outcome =
   | { readonly pos: number; readonly conversation?: ConversationId; readonly at?: number; readonly error?: undefined }
   | { readonly error: RookeryError | ClientError };
 
-export type TimerName = 'reconnect' | 'connect' | 'heartbeat' | 'pong' | 'retry' | 'commit' | 'sync' | 'delivered';
+export type TimerName =
+  | 'reconnect'
+  | 'connect'
+  | 'heartbeat'
+  | 'pong'
+  | 'retry'
+  | 'commit'
+  | 'sync'
+  | 'delivered'
+  | 'watch';
 
 export type Input =
   | { readonly type: 'start' }
   /** `ticket` names the call whose promise is to be settled. */
   | { readonly type: 'request'; readonly ticket: number; readonly clientMsgId: ClientMsgId; readonly request: Request }
   | { readonly type: 'query'; readonly ticket: number; readonly query: Query }
+  /** These users, and nobody else, are watched from now on. */
+  | { readonly type: 'watch'; readonly ticket: number; readonly users: readonly UserId[] }
   /** The user is writing. */
   | { readonly type: 'typing'; readonly address: Address }
   /** For the hello; undefined where the app has none. */
@@ -96,7 +109,7 @@ export type Effect =
     }
   | { readonly type: 'status'; readonly status: Status }
   /** What the server tells and nobody keeps. */
-  | { readonly type: 'told'; readonly frame: TypingFrame | AccountFrame }
+  | { readonly type: 'told'; readonly frame: TypingFrame | AccountFrame | PresenceFrame }
   | { readonly type: 'resync'; readonly reason: ResyncReason }
   | { readonly type: 'synced'; readonly synced: Synced }
   | ({ readonly type: 'gap'; readonly conversation: ConversationId } & Gap);

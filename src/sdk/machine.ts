@@ -5,6 +5,7 @@
  * This file is the connection; what goes out is in outbox.ts, what comes in is in inbox.ts.
  */
 // long because: the transition table of SPEC.md reads as one
+import type { DeviceKind } from '../domain/devices.ts';
 import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
 import { afterClose } from '../protocol/close-codes.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
@@ -13,8 +14,10 @@ import type {
   Entry,
   ErrorFrame,
   OnGap,
+  QueryResult,
   ResultFrame,
   ResyncFrame,
+  SeenUser,
   ServerFrame,
   WelcomeFrame,
 } from '../protocol/frames.ts';
@@ -25,6 +28,7 @@ import { Inbox } from './inbox.ts';
 import type { Effect, Input, Moment, Outcome, PassedCursor, TimerName } from './inputs-and-effects.ts';
 import * as limits from './limits.ts';
 import { Outbox, type Unanswered } from './outbox.ts';
+import { Watching } from './presence.ts';
 import { Queries } from './queries.ts';
 import type { Address } from './requests.ts';
 import type { StoredCursor, StoredState } from './storage.ts';
@@ -39,6 +43,9 @@ export interface MachineOptions {
   readonly onGap?: OnGap;
   /** For the operator's logs. */
   readonly agent?: string;
+  /** For the user's list of devices. */
+  readonly kind?: DeviceKind;
+  readonly name?: string;
   /** Whether the others are told what this device has stored of theirs. */
   readonly tellsDelivered?: boolean;
 }
@@ -51,6 +58,7 @@ export class Machine {
   readonly #inbox: Inbox;
   readonly #commits: Commits;
   readonly #queries = new Queries();
+  readonly #watching = new Watching();
   readonly #sync: Sync;
   readonly #typing = new TypingTold();
   readonly #deliveries: Deliveries;
@@ -118,6 +126,8 @@ export class Machine {
         return this.#request(input, moment);
       case 'query':
         return this.#query(input, moment);
+      case 'watch':
+        return this.#watch(input, moment);
       case 'typing':
         return this.#type(input.address, moment);
       case 'token':
@@ -163,13 +173,13 @@ export class Machine {
     if (this.#phase !== 'connecting') return [];
     this.#phase = 'greeting';
     this.#helloId = this.#nextId++;
-    const { device, agent, onGap } = this.#options;
+    const { device, agent, kind, name, onGap } = this.#options;
     const token = this.#token as string;
-    const hello = { t: 'hello', id: this.#helloId, token, device, resume: this.#inbox.resume } as const;
+    const about = { ...(agent !== undefined && { agent }), ...(kind && { kind }), ...(name !== undefined && { name }) };
+    const hello = { t: 'hello', id: this.#helloId, token, device, resume: this.#inbox.resume, ...about } as const;
     // What is not told yet must be told, whatever this run wants.
     const asks = onGap === 'changes' || this.#sync.pending !== undefined;
-    const frame = { ...hello, ...(agent !== undefined && { agent }), ...(asks && { onGap: 'changes' as const }) };
-    return [{ type: 'write', frame }];
+    return [{ type: 'write', frame: { ...hello, ...(asks && { onGap: 'changes' as const }) } }];
   }
 
   /** Milliseconds since 1970 by the server's clock, as far as one was met. @param nowMs by the clock of the moments */
@@ -211,7 +221,7 @@ export class Machine {
     const effects = code === 1009 ? this.#frameTooLong() : [];
     effects.push(...this.#forgetConnection());
     const after = afterClose(code);
-    if (after === 'stop') return [...effects, ...this.#stop(`${code} ${reason}`)];
+    if (after === 'stop') return [...effects, ...this.#stop(`${code} ${reason}`, code)];
     if (after === 'reauthenticate') this.#refusedToken = this.#token;
     this.#phase = 'offline';
     if (this.#appIsBehind) return [...effects, offline('the app is behind', 0)];
@@ -233,14 +243,15 @@ export class Machine {
   #forgetConnection(): Effect[] {
     this.#outbox.disconnected();
     this.#queries.disconnected();
+    this.#watching.disconnected();
     this.#sync.disconnected();
     this.#deliveries.disconnected();
     this.#liveSinceMs = undefined;
-    const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry', 'sync'];
+    const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry', 'sync', 'watch'];
     return names.map((name) => ({ type: 'clear timer', name }));
   }
 
-  #stop(reason: string): Effect[] {
+  #stop(reason: string, closeCode?: number): Effect[] {
     if (this.#phase === 'stopped') return [];
     const effects = this.#forgetConnection();
     this.#phase = 'stopped';
@@ -252,9 +263,10 @@ export class Machine {
       { type: 'clear timer', name: 'delivered' },
       { type: 'close' },
     );
-    effects.push({ type: 'status', status: { phase: 'stopped', reason } });
+    effects.push({ type: 'status', status: { phase: 'stopped', reason, ...(closeCode && { closeCode }) } });
     const error = this.#hasStopped();
-    for (const ticket of this.#queries.end()) effects.push({ type: 'answer', ticket, result: error });
+    for (const ticket of [...this.#queries.end(), ...this.#watching.end()])
+      effects.push({ type: 'answer', ticket, result: error });
     // They stay in the storage: the promises end, the messages do not.
     for (const { ticket } of this.#outbox.all()) {
       if (ticket !== undefined) effects.push({ type: 'settle', ticket, outcome: { error } });
@@ -288,6 +300,12 @@ export class Machine {
     return [{ type: 'answer', ticket, result: new ClientError('OUTBOX_FULL', 'too many queries wait') }];
   }
 
+  #watch({ ticket, users }: Extract<Input, { type: 'watch' }>, moment: Moment): Effect[] {
+    if (this.#phase === 'stopped') return [{ type: 'answer', ticket, result: this.#hasStopped() }];
+    if (this.#watching.replace(ticket, users)) return this.#send(moment);
+    return [{ type: 'answer', ticket, result: new ClientError('OUTBOX_FULL', 'too many calls of `watch` wait') }];
+  }
+
   /** Of no use later: without a connection it is dropped. */
   #type(address: Address, { nowMs }: Moment): Effect[] {
     if (this.#phase !== 'online') return [];
@@ -298,15 +316,16 @@ export class Machine {
     if (this.#phase !== 'online') return [];
     const newId = (): number => this.#nextId++;
     const pages = this.#sync.next(this.#room, newId);
+    const watch = this.#watching.next(this.#room, newId);
     const questions = this.#queries.next(this.#room, newId, this.#sync.reached);
     const requests = this.#outbox.next(this.#user as UserId, this.#room, nowMs, newId);
-    const written = [...pages, ...questions, ...requests].map((frame): Effect => ({ type: 'write', frame }));
+    const written = [...pages, ...watch, ...questions, ...requests].map((frame): Effect => ({ type: 'write', frame }));
     return this.#deliveries.hasWork ? [...written, ...this.#tellDelivered(nowMs)] : written;
   }
 
   get #room(): number {
-    const { underWay } = this.#sync;
-    return this.#maxInFlight - this.#outbox.underWay - this.#queries.underWay - underWay - this.#deliveries.underWay;
+    const parts = [this.#outbox, this.#queries, this.#sync, this.#deliveries, this.#watching];
+    return parts.reduce((room, { underWay }) => room - underWay, this.#maxInFlight);
   }
 
   #tellDelivered(nowMs: number): Effect[] {
@@ -342,6 +361,7 @@ export class Machine {
     if (id === undefined) return [];
     const error = new RookeryError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
     if (this.#sync.isAnswer(id)) return this.#notTold(error, moment);
+    if (this.#watching.isAnswer(id)) return this.#notWatching(error, moment);
     const ticket = this.#queries.answered(id);
     if (ticket !== undefined) return [{ type: 'answer', ticket, result: error }, ...this.#send(moment)];
     if (!error.retryable) return this.#answered(id, { error }, moment);
@@ -381,6 +401,8 @@ export class Machine {
       case 'typing':
       case 'account':
         return [{ type: 'told', frame }];
+      case 'presence':
+        return seen(this.#watching.told(frame.presence));
       case 'resync':
         return this.#resynced(frame, moment);
       default:
@@ -394,8 +416,24 @@ export class Machine {
       const page = this.#sync.answered(result, (one, lastIndex) => this.#inbox.goesOnFrom(one, lastIndex));
       return [{ type: 'announce', page }, ...this.#send(moment)];
     }
+    if (this.#watching.isAnswer(id)) return this.#watched(result, moment);
     const ticket = this.#queries.answered(id);
     return ticket === undefined ? [] : [{ type: 'answer', ticket, result }, ...this.#send(moment)];
+  }
+
+  #watched(result: QueryResult, moment: Moment): Effect[] {
+    const { seen: presence, tickets } = this.#watching.answered(result);
+    const answers = tickets.map((ticket): Effect => ({ type: 'answer', ticket, result: { presence } }));
+    return [...seen(presence), ...answers, ...this.#send(moment)];
+  }
+
+  #notWatching(error: RookeryError, moment: Moment): Effect[] {
+    if (error.retryable) {
+      const ms = this.#watching.hold(error.retryAfterMs, moment);
+      return [{ type: 'set timer', name: 'watch', ms }, ...this.#send(moment)];
+    }
+    const answers = this.#watching.refused().map((ticket): Effect => ({ type: 'answer', ticket, result: error }));
+    return [...answers, ...this.#send(moment)];
   }
 
   #delivered(conversation: ConversationId, entries: readonly Entry[], moment: Moment): Effect[] {
@@ -506,6 +544,9 @@ export class Machine {
       case 'sync':
         this.#sync.retry();
         return this.#send(moment);
+      case 'watch':
+        this.#watching.retry();
+        return this.#send(moment);
       case 'delivered':
         this.#deliveredTimerIsSet = false;
         return this.#tellDelivered(moment.nowMs);
@@ -528,6 +569,9 @@ export class Machine {
     ];
   }
 }
+
+const seen = (presence: readonly SeenUser[]): Effect[] =>
+  presence.length === 0 ? [] : [{ type: 'told', frame: { t: 'presence', presence } }];
 
 const offline = (reason: string, retryInMs: number): Effect => ({
   type: 'status',

@@ -335,7 +335,11 @@ t.test('12: a refused token is not offered twice, and a final close code ends th
   t.match(scene.when(token('t')).of('status'), [{ status: { phase: 'stopped' } }]);
   const renewed = new Scene().online().when(closed(4100), timer('reconnect'), token('new'));
   t.equal(renewed.of('open').length, 1);
-  t.equal(new Scene().online().when(closed(4200)).machine.phase, 'stopped');
+  for (const closeCode of [4200, 4203, 4212]) {
+    const ended = new Scene().online().when(closed(closeCode));
+    t.equal(ended.machine.phase, 'stopped');
+    t.match(ended.of('status'), [{ status: { phase: 'stopped', closeCode } }], 'with the reason');
+  }
   const hello = new Scene().when({ type: 'start' }, token(), { type: 'opened' });
   const refused = { t: 'error', id: 1, message: '' } as const;
   t.equal(hello.when(frame({ ...refused, code: 'TOKEN_INVALID' })).machine.phase, 'greeting', 'the close code follows');
@@ -544,6 +548,82 @@ t.test(
     }
   },
 );
+
+const watches = (ticket: number, ...users: string[]): Input => ({ type: 'watch', ticket, users: users.map(user) });
+const watched = (scene: Scene): { readonly id: number; readonly users: readonly string[] }[] =>
+  scene.of('write').flatMap(({ frame: given }) => (given.t === 'watch' ? [given] : []));
+const seenAs = (online: boolean, ...users: string[]) => users.map((one) => ({ user: user(one), online }));
+const watching = (scene: Scene, ...users: string[]): Input =>
+  frame({ t: 'result', id: watched(scene)[0]?.id ?? 0, result: { presence: seenAs(false, ...users) } });
+
+t.test('25: whom the app watches is told to each connection anew, and what comes of them to the app', async (t) => {
+  const scene = new Scene().when(watches(1, 'bob', 'carol'));
+  t.same(scene.types, [], 'without a connection it waits');
+  t.match(watched(scene.online()), [{ users: ['bob', 'carol'] }]);
+  scene.when(watching(scene, 'bob', 'carol'));
+  t.match(scene.of('told'), [{ frame: { t: 'presence', presence: seenAs(false, 'bob', 'carol') } }]);
+  t.match(scene.of('answer'), [{ ticket: 1, result: { presence: seenAs(false, 'bob', 'carol') } }]);
+  scene.when(frame({ t: 'presence', presence: seenAs(true, 'bob') }));
+  t.match(scene.of('told'), [{ frame: { presence: seenAs(true, 'bob') } }]);
+  scene.when(closed(1006)).reconnected();
+  t.match(watched(scene), [{ users: ['bob', 'carol'] }], 'after a reconnect as well');
+  scene.when(watching(scene, 'bob', 'carol'));
+  t.same([scene.of('told').length, scene.of('answer').length], [1, 0], 'the app hears of it, and no call ends twice');
+  scene.when(watches(2));
+  t.match(watched(scene), [{ users: [] }], 'of nobody');
+  scene.when(frame({ t: 'presence', presence: seenAs(false, 'bob') }), watching(scene));
+  t.same([scene.of('told'), scene.of('answer').length], [[], 1], 'what was written for the set before means nothing');
+  t.same(watched(scene.when(closed(1006)).reconnected()), [], 'nobody needs no request');
+});
+
+t.test('25: a set that is replaced before its answer tells nothing; its call ends with the newest', async (t) => {
+  const scene = new Scene().online().when(watches(1, 'bob'));
+  const first = watching(scene, 'bob');
+  t.same(watched(scene.when(watches(2, 'carol'), watches(3, 'dave'))), [], 'one at a time');
+  scene.when(first);
+  t.same([scene.of('told'), scene.of('answer')], [[], []]);
+  t.match(watched(scene), [{ users: ['dave'] }]);
+  scene.when(watching(scene, 'dave'));
+  t.match(scene.of('answer'), [
+    { ticket: 1 },
+    { ticket: 2 },
+    { ticket: 3, result: { presence: seenAs(false, 'dave') } },
+  ]);
+  const lost = new Scene().online().when(watches(4, 'bob'), closed(1006)).reconnected();
+  t.match(lost.when(watching(lost, 'bob')).of('answer'), [{ ticket: 4 }], 'a lost connection only delays it');
+});
+
+t.test('25: a passing refusal is tried again, with growing pauses; one for good ends the call', async (t) => {
+  const scene = new Scene().online().when(watches(1, 'bob'));
+  const refuse = (ms?: number) => scene.when(overloaded(watched(scene)[0]?.id ?? 0, ms)).of('set timer')[0]?.ms;
+  t.equal(refuse(), limits.FIRST_RETRY_MS * 1.5);
+  t.same(watched(scene.when(asked(9))), [], 'not before the time');
+  scene.when(timer('watch'));
+  t.equal(refuse(), limits.FIRST_RETRY_MS * 3);
+  scene.when(timer('watch'));
+  t.equal(refuse(100), 150, 'or when the server says');
+  t.match(watched(scene.when(closed(1006)).reconnected()), [{ users: ['bob'] }], 'a new connection is asked at once');
+  const id = watched(scene)[0]?.id ?? 0;
+  scene.when(frame({ t: 'error', id, code: 'BAD_REQUEST', message: '' }));
+  t.match(scene.of('answer'), [{ ticket: 1, result: { code: 'BAD_REQUEST' } }]);
+  t.same(watched(scene.when(closed(1006)).reconnected()), [], 'and nobody is watched');
+});
+
+t.test('25: the calls that wait are bounded, and end with the client', async (t) => {
+  const calls = Array.from({ length: limits.MAX_QUERIES + 1 }, (_, i) => watches(i, 'bob'));
+  const scene = new Scene().when(...calls);
+  t.match(scene.effects, [{ type: 'answer', ticket: limits.MAX_QUERIES, result: { code: 'OUTBOX_FULL' } }]);
+  scene.when({ type: 'stop', reason: '' });
+  t.equal(scene.of('answer').length, limits.MAX_QUERIES);
+  t.match(scene.when(watches(7, 'bob')).effects, [{ ticket: 7, result: { code: 'CLIENT_CLOSED' } }]);
+});
+
+t.test('the hello says of the device what the app does', async (t) => {
+  const about = { kind: 'phone', name: 'Pixel' } as const;
+  t.match(new Scene(empty, about).online().of('write')[0]?.frame, { t: 'hello', ...about });
+  const hello = new Scene().online().of('write')[0]?.frame ?? {};
+  t.notOk('kind' in hello || 'name' in hello, 'and nothing where it says nothing');
+});
 
 t.test('every invariant of SPEC.md has its test', async (t) => {
   const spec = readFileSync(new URL('../../src/sdk/SPEC.md', import.meta.url), 'utf8').split('## Invariants')[1] ?? '';
