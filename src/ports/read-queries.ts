@@ -80,6 +80,11 @@ export const MAX_TOLD_AMENDMENTS = 100;
 export const MAX_NAMED_READERS = 500;
 /** Messages looked at for one page of a search: beyond it the page ends, though it may be empty, and says where to go on. */
 export const MAX_SEARCHED_ENTRIES = 50_000;
+/**
+ * Characters of messages that are read for one page of a search, to see what the index cannot tell: beyond it the page ends in
+ * the same way. Nobody else is answered meanwhile, some 30 ms.
+ */
+export const MAX_SEARCHED_CHARS = 1_048_576;
 /** Bodies of one page: beyond it the page ends early, with at least one entry. An answer must fit into one NATS message. */
 export const MAX_PAGE_BYTES = 512 * 1_024;
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import type { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import type { UserId } from '../../src/domain/ids.ts';
-import { MAX_SEARCHED_ENTRIES, type Search } from '../../src/ports/read-queries.ts';
+import { MAX_SEARCHED_CHARS, MAX_SEARCHED_ENTRIES, type Search } from '../../src/ports/read-queries.ts';
 import type { SearchHit } from '../../src/protocol/frames.ts';
 import { bytes } from '../support/given.ts';
 import { alice, bob, cuts, history, people, RUNS, rooms, WORDS, withModel, written } from '../support/histories.ts';
@@ -101,6 +101,46 @@ t.test('of much that is not theirs a page looks at so much, says how far, and go
     t.equal(page.hits.length, 3);
     t.equal(page.searchedTo, events.length - MAX_SEARCHED_ENTRIES, 'the joining itself is no match');
     t.same(model.search(bob, { words: 'rook' }, page.searchedTo, 50), { hits: [], searchedTo: 0 });
+  });
+});
+
+t.test(
+  'of long messages that hold the pairs of a word and not the word a page reads so many characters, and goes on from there',
+  async (t) => {
+    const [room] = rooms;
+    if (!room) throw new Error('a room');
+    const chars = 16_384;
+    const pieces = '京大。北京。';
+    const almost = says(alice, undefined, { body: bytes(pieces + '的'.repeat(chars - pieces.length)) });
+    const inOnePage = MAX_SEARCHED_CHARS / chars;
+    const events = log(
+      [room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [] }],
+      [room, says(alice, undefined, { body: bytes('北京大学') })],
+      ...Array.from({ length: inOnePage + 3 }, () => [room, almost] as const),
+    );
+    withModel((model) => {
+      written(model, events);
+      const page = model.search(alice, { words: '北京大' }, Number.MAX_SAFE_INTEGER, 50);
+      t.same(page, { hits: [], searchedTo: events.length - inOnePage + 1 }, 'empty, and says how far');
+      const next = model.search(alice, { words: '北京大' }, page.searchedTo, 50);
+      t.same([next.hits.map(({ entry }) => entry.pos), next.searchedTo], [[2], 0]);
+    });
+  },
+);
+
+t.test('short ones count for what getting them costs', async (t) => {
+  const [room] = rooms;
+  if (!room) throw new Error('a room');
+  const almost = says(alice, undefined, { body: bytes('京大。北京。') });
+  const inOnePage = MAX_SEARCHED_CHARS / 64;
+  const events = log(
+    [room, { type: 'groupCreated', by: alice, name: 'Rooks', members: [] }],
+    ...Array.from({ length: inOnePage + 3 }, () => [room, almost] as const),
+  );
+  withModel((model) => {
+    written(model, events);
+    const page = model.search(alice, { words: '北京大' }, Number.MAX_SAFE_INTEGER, 50);
+    t.same(page, { hits: [], searchedTo: events.length - inOnePage + 1 });
   });
 });
 

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'ca231b8e967b8c447f8549302e3de39f88e3b29403cbe14e3b6be71e5f8f564a';
+const PINNED = '21d04b1aaceaaac036be29cd7dd9fbd283601a9ac9d65baec7c21497449b59be';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -4,6 +4,7 @@ import type { ConversationId, UserId } from '../../domain/ids.ts';
 import {
   CLOCK_SLACK_MS,
   MAX_PAGE_BYTES,
+  MAX_SEARCHED_CHARS,
   MAX_SEARCHED_ENTRIES,
   type ReadQueries,
   type Search,
@@ -11,7 +12,7 @@ import {
 } from '../../ports/read-queries.ts';
 import type { SearchHit } from '../../protocol/frames.ts';
 import { END_OF_STAY, type EntryRow, historyEntryOf, NO_END, SHOWN_ENTRIES, weightOf } from './read-model-rows.ts';
-import { roomToken, SearchTerms, senderToken, textOf } from './search-text.ts';
+import { MAX_INDEXED_CHARS, roomToken, SearchTerms, senderToken, textOf } from './search-text.ts';
 
 /**
  * Of a user with more conversations than this the index is read for the words alone, and what is not theirs is left out one by
@@ -23,6 +24,8 @@ const MAX_ROOM_TERMS = 64;
  * of all, the index makes one list first, some 130 ns a message.
  */
 const MAX_BEGUN_WORDS = 64;
+/** Getting a message costs as much as reading so many characters: a short one counts for no fewer. */
+const MIN_CHARS_READ = 64;
 /** Behind all that goes on from a word, and before: between the word and its first letter or digit more. */
 const [LAST, BEFORE_MORE] = ['\u{10ffff}', '!'];
 
@@ -43,6 +46,14 @@ interface Candidate {
   /** Position of its newest edit, whose words these are. */
   readonly edit: number | null;
 }
+
+/** What has come of looking at a candidate, and how many characters of it were read. */
+interface Look {
+  readonly isWanted: boolean;
+  readonly charsRead: number;
+}
+const WANTED: Look = { isWanted: true, charsRead: 0 };
+const UNWANTED: Look = { isWanted: false, charsRead: 0 };
 
 export class ReadModelSearch {
   readonly #sql: ReturnType<typeof prepare>;
@@ -67,23 +78,34 @@ export class ReadModelSearch {
     );
     const start = search.until === undefined ? before : Math.min(before, this.#behind(search.until + CLOCK_SLACK_MS));
     const oldest = (search.since ?? 0) - CLOCK_SLACK_MS;
-    const wanted = (row: Candidate): boolean =>
-      isWanted(row, search, stays) && (!terms.mustBeChecked || terms.areIn(this.#textAt(row.pos)));
-    const { found, searchedTo } = this.#candidates(match, start, limit, oldest, wanted);
+    const look = (row: Candidate): Look => {
+      if (!isWanted(row, search, stays)) return UNWANTED;
+      return terms.mustBeChecked ? this.#looked(row.pos, terms) : WANTED;
+    };
+    const { found, searchedTo } = this.#candidates(match, start, limit, oldest, look);
     return this.#hits(found, terms, searchedTo);
   }
 
-  /** What the index gives, from the newest on, as far as it is `wanted`. */
-  #candidates(match: string, before: number, limit: number, oldest: number, wanted: (row: Candidate) => boolean) {
+  /** What the index gives, from the newest on, as far as it is wanted. */
+  #candidates(match: string, before: number, limit: number, oldest: number, look: (row: Candidate) => Look) {
     const found: Candidate[] = [];
-    let looked = 0;
+    let [looked, chars] = [0, 0];
     for (const row of this.#sql.matches.iterate(match, before) as IterableIterator<Candidate>) {
       if (row.at < oldest) break;
+      const { isWanted, charsRead } = look(row);
+      if (isWanted) found.push(row);
       looked += 1;
-      if (wanted(row)) found.push(row);
-      if (found.length === limit || looked === MAX_SEARCHED_ENTRIES) return { found, searchedTo: row.pos };
+      chars += charsRead;
+      const isEnough = found.length === limit || looked === MAX_SEARCHED_ENTRIES || chars >= MAX_SEARCHED_CHARS;
+      if (isEnough) return { found, searchedTo: row.pos };
     }
     return { found, searchedTo: 0 };
+  }
+
+  #looked(pos: number, terms: SearchTerms): Look {
+    const text = this.#textAt(pos);
+    const charsRead = Math.max(MIN_CHARS_READ, Math.min(text.length, MAX_INDEXED_CHARS));
+    return { isWanted: terms.areIn(text), charsRead };
   }
 
   /** Each is found by looking behind the one before. */
