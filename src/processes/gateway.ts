@@ -92,7 +92,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const conversations = new Conversations({ log: pressed, views, clock, policy, contactRequests });
 
   // The past: asked of the read-model workers.
-  const reading = new Reading(new JetstreamReadModels(nc), topology, clock);
+  const reading = new Reading(new JetstreamReadModels(nats), topology, clock);
 
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({

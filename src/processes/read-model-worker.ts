@@ -31,8 +31,9 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   mkdirSync(config.stateDir, { recursive: true });
   const lock = lockFolder(config.stateDir);
   const nats = await connectNats(config.nats, 'read-model-worker', 'read-model', log);
+  const server = new JetstreamReadModelServer(nats.nc, log);
   const lanes = await Promise.all(
-    Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, lane, log)),
+    Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, server, lane, log)),
   );
   const watcher = watchRebuilt(config.stateDir, lanes);
   const standing = answerStanding(nats.nc, 'read-model', `${hostname()}:${resolve(config.stateDir)}`, () =>
@@ -71,12 +72,12 @@ function watchRebuilt(stateDir: string, lanes: readonly { readonly path: string;
 async function assemble(
   { stateDir, failpoint }: ReadModelWorkerConfig,
   { nc, js, jsm }: Nats,
+  server: JetstreamReadModelServer,
   convStream: number,
   log: Log,
 ) {
   const place = await lanePlace(stateDir, { jsm }, convStream);
   const model = new SqliteReadModel(place);
-  const server = new JetstreamReadModelServer(nc, log);
   // A worker that is behind gives no stale answers: others, or nobody, answer until it has caught up.
   let serving: { stop(): void } | undefined;
   const lane = new ReadModelLane({

@@ -91,7 +91,7 @@ t.test('beside a worker: status, verify, and a rebuild that it takes up while it
   });
   t.match(await json('verify'), { same: true, position: MESSAGES + 1, difference: undefined });
 
-  const models = new JetstreamReadModels((await nats.connect('gateway')).nc);
+  const models = new JetstreamReadModels(await nats.connect('gateway'));
   let answers = 0;
   let isDone = false;
   const asking = (async () => {

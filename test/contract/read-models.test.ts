@@ -1,8 +1,18 @@
 /** Questions and answers between a gateway and read-model workers, over a real server with the rights of production. */
+import { errors, type Msg } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
-import { JetstreamReadModelServer, JetstreamReadModels } from '../../src/adapters/jetstream/read-models.ts';
+import { MAX_UNREAD_ANSWER_BYTES } from '../../src/adapters/jetstream/answer-line.ts';
+import {
+  JetstreamReadModelServer,
+  JetstreamReadModels,
+  MAX_QUESTIONS,
+  MAX_QUESTIONS_OF_USER,
+  MAX_WAITING_QUESTIONS_OF_USER,
+} from '../../src/adapters/jetstream/read-models.ts';
+import type { UserId } from '../../src/domain/ids.ts';
 import type { ListPlace, ReadQuestion, ServedQueries } from '../../src/ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
+import { packr } from '../../src/protocol/messagepack.ts';
 import { querySubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { quiet, startNats } from '../support/nats.ts';
@@ -12,7 +22,7 @@ const nats = await startNats();
 t.teardown(() => nats.stop());
 const alice = user('alice');
 const room = conversation('rooks');
-const models = new JetstreamReadModels((await nats.connect('gateway')).nc);
+const models = new JetstreamReadModels(await nats.connect('gateway'));
 
 const message: HistoryEntry = {
   type: 'message',
@@ -185,3 +195,122 @@ t.test('nobody there, or in trouble: it may be asked again', async (t) => {
   await t.rejects(models.ask(3, { type: 'badge', user: alice, now: 8 }), unavailable);
   await t.rejects(models.ask(2, { type: 'receipts', user: alice, conversation: room, n: 1 }), unavailable);
 });
+
+/** Takes questions and leaves them unanswered until it is told to answer. */
+async function holding(t: Test, lane: number) {
+  const { nc } = await nats.connect('read-model-worker');
+  const held: Msg[] = [];
+  const subscription = nc.subscribe(querySubject(lane), {
+    queue: 'read-model',
+    callback: (_, message) => void held.push(message),
+  });
+  await nc.flush();
+  t.teardown(() => subscription.unsubscribe());
+  const whoAsked = (message: Msg) => (packr.unpack(message.data) as { question: ReadQuestion }).question.user;
+  const answer = (message: Msg) => message.respond(packr.pack({ answer: badge }));
+  return { nc, held, whoAsked, answer };
+}
+
+t.test(
+  'one user has so many questions under way, all have so many, and who waits has a turn before who asks much',
+  async (t) => {
+    const { held, whoAsked, answer } = await holding(t, 6);
+    const own = new JetstreamReadModels(await nats.connect('gateway'));
+    const ask = (who: string, now = 8) => own.ask(6, { type: 'badge', user: user(who), now });
+    const many = Array.from({ length: 3 * MAX_QUESTIONS }, (_, i) => ask('greedy', i));
+    const others = Array.from({ length: MAX_QUESTIONS }, (_, i) => ask(`other${i}`));
+    await eventually(() => held.length === MAX_QUESTIONS, 'all turns taken');
+    const taken = held.splice(0);
+    t.equal(taken.filter((message) => whoAsked(message) === 'greedy').length, MAX_QUESTIONS_OF_USER);
+    // The greedy one lines up behind those that wait already.
+    const [first, ...rest] = taken.sort((a, b) => Number(whoAsked(b) === 'greedy') - Number(whoAsked(a) === 'greedy'));
+    if (!first) throw new Error('a question');
+    answer(first);
+    await eventually(() => held.length === 1, 'the next turn');
+    t.match(held.map(whoAsked), [/^other/]);
+    for (const message of rest) answer(message);
+    const answering = setInterval(() => held.splice(0).forEach(answer), 1);
+    t.teardown(() => clearInterval(answering));
+    t.same(
+      await Promise.all([...many, ...others]),
+      [...many, ...others].map(() => badge),
+      'all have been answered',
+    );
+  },
+);
+
+t.test('beyond so many that wait a user is refused, and others are not', async (t) => {
+  const { held, answer } = await holding(t, 7);
+  const own = new JetstreamReadModels(await nats.connect('gateway'));
+  const ask = (who: string) => own.ask(7, { type: 'badge', user: user(who), now: 8 });
+  const all = Array.from({ length: MAX_QUESTIONS_OF_USER + MAX_WAITING_QUESTIONS_OF_USER }, () => ask('greedy'));
+  await t.rejects(ask('greedy'), { code: 'OVERLOADED', retryAfterMs: 1_000 });
+  const answering = setInterval(() => held.splice(0).forEach(answer), 1);
+  t.teardown(() => clearInterval(answering));
+  t.same(await ask('other'), badge);
+  t.equal((await Promise.all(all)).length, all.length);
+});
+
+t.test('an answer that comes when nobody waits any more goes no further than the server', async (t) => {
+  const { nc, held, answer } = await holding(t, 8);
+  const asked = models.ask(8, { type: 'badge', user: alice, now: 8 });
+  await eventually(() => held.length === 2, 'asked again');
+  const [first, second] = held;
+  if (!first || !second) throw new Error('two questions');
+  answer(first);
+  t.same(await asked, badge);
+  t.equal(second.reply, first.reply);
+  await eventually(
+    async () =>
+      nc.request(String(second.reply), 'late', { timeout: 100 }).then(
+        () => false,
+        (reason) => reason instanceof errors.RequestError && reason.isNoResponders(),
+      ),
+    'nobody listens to the inbox',
+  );
+});
+
+t.test(
+  'no more is answered than the server has read, once for each who asks, and nothing that nobody waits for',
+  async (t) => {
+    const { nc } = await nats.connect('read-model-worker');
+    const asking = (await nats.connect('gateway')).nc;
+    const body = bytes('x'.repeat(MAX_UNREAD_ANSWER_BYTES / 16));
+    const asked: UserId[] = [];
+    const history = (user: UserId): HistoryPage => {
+      asked.push(user);
+      return { ...page, entries: [{ ...message, body }] };
+    };
+    const flushed = Promise.withResolvers<void>();
+    let flushes = 0;
+    // The same connection, of which the test says when the server has read what was written.
+    const held = new Proxy(nc, {
+      get(target, name) {
+        if (name === 'flush') return () => (++flushes === 1 ? flushed.promise : target.flush());
+        const value = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const serving = new JetstreamReadModelServer(held, quiet).serve(9, { ...queriesOf([]), history });
+    t.teardown(() => serving.stop());
+    await nc.flush();
+    const put = (who: string, reply: string, until: number): void => {
+      const question = { type: 'history', user: user(who), conversation: room, range: { type: 'newest' }, limit: 1 };
+      asking.publish(querySubject(9), packr.pack({ question, until }), { reply });
+    };
+    for (let i = 0; i < 40; i++) put('alice', `_INBOX_gateway.${i}`, Date.now() + 2_000);
+    await eventually(() => flushes === 1, 'the bound');
+    t.equal(asked.length, 16);
+    // It may be late by the difference of two clocks.
+    const until = Date.now() - 4_900;
+    put('bob', '_INBOX_gateway.late', until);
+    for (let i = 0; i < 3; i++) put('carol', '_INBOX_gateway.again', Date.now() + 2_000);
+    await asking.flush();
+    await eventually(() => Date.now() > until + 5_000, 'the time of bob is over');
+    flushed.resolve();
+    await eventually(() => asked.includes(user('carol')), 'the line goes on');
+    put('dave', '_INBOX_gateway.last', Date.now() + 2_000);
+    await eventually(() => asked.includes(user('dave')), 'the last one');
+    t.same([asked.filter((who) => who === 'carol').length, asked.includes(user('bob'))], [1, false]);
+  },
+);

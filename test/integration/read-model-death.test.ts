@@ -25,7 +25,7 @@ const [dying, staying] = ['one', 'other'].map((folder) => {
 
 t.test('a worker killed with questions under way takes no answer with it', async (t) => {
   await Promise.all([dying.said('lane current'), staying.said('lane current')]);
-  const models = new JetstreamReadModels((await nats.connect('gateway')).nc);
+  const models = new JetstreamReadModels(await nats.connect('gateway'));
   const ask = () => models.ask(0, { type: 'badge', user: user('alice'), now: Date.now() });
   await ask();
   dying.child.kill('SIGSTOP');

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '21d04b1aaceaaac036be29cd7dd9fbd283601a9ac9d65baec7c21497449b59be';
+const PINNED = '073dd41aac7e010bebb5e65decd111bb79310909ebfc5fc87b4f7a2199689cf4';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

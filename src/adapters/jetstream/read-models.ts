@@ -15,11 +15,26 @@ import type {
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import { querySubject } from '../../protocol/subjects.ts';
+import { AnswerLine } from './answer-line.ts';
 import { EarlyQuestions } from './early-questions.ts';
-import { FirstAnswer } from './first-answer.ts';
+import { FairTurns } from './fair-turns.ts';
+import { ANSWER_WITHIN_MS, FirstAnswer } from './first-answer.ts';
 
 const QUEUE_GROUP = 'read-model';
 const RETRY_AFTER_MS = 500;
+/**
+ * Questions under way of a gateway. An answer is a page, some MAX_PAGE_BYTES, and each question may be asked three times: together 96 MiB at
+ * most, well below what the server holds for a connection (max_pending, 256 MiB) before it drops it, and everybody's deliveries with it.
+ */
+export const MAX_QUESTIONS = 64;
+/** Of one user: others have their turns, whatever one asks. */
+export const MAX_QUESTIONS_OF_USER = 8;
+const MAX_WAITING_QUESTIONS = 16_384;
+/** A list is asked of each lane, with its badge: of 256 lanes 512 questions. */
+export const MAX_WAITING_QUESTIONS_OF_USER = 1_024;
+/** In line, before the time for the answer begins. */
+const MAX_WAIT_MS = 5_000;
+const OVERLOADED_RETRY_AFTER_MS = 1_000;
 /** A gateway's clock may be so far behind ours before its questions count as late. */
 const MAX_CLOCK_SKEW_MS = 5_000;
 
@@ -35,10 +50,20 @@ interface Request {
 type Response = { readonly answer: ReadAnswer | null } | { readonly failed: true };
 
 export class JetstreamReadModels implements ReadModels {
-  readonly #firstAnswer: FirstAnswer;
+  readonly #nc: NatsConnection;
+  readonly #inboxPrefix: string;
+  readonly #turns = new FairTurns({
+    max: MAX_QUESTIONS,
+    maxOfUser: MAX_QUESTIONS_OF_USER,
+    maxWaiting: MAX_WAITING_QUESTIONS,
+    maxWaitingOfUser: MAX_WAITING_QUESTIONS_OF_USER,
+    maxWaitMs: MAX_WAIT_MS,
+    retryAfterMs: OVERLOADED_RETRY_AFTER_MS,
+  });
 
-  constructor(nc: NatsConnection) {
-    this.#firstAnswer = new FirstAnswer(nc);
+  constructor({ nc, inboxPrefix }: { readonly nc: NatsConnection; readonly inboxPrefix: string }) {
+    this.#nc = nc;
+    this.#inboxPrefix = inboxPrefix;
   }
 
   async ask<Question extends ReadQuestion>(
@@ -48,12 +73,18 @@ export class JetstreamReadModels implements ReadModels {
   ): Promise<ReadAnswer<Question['type']>> {
     const encode = (until: number): Uint8Array =>
       packr.pack({ question, until, ...(reached && { reached }) } satisfies Request);
+    const endTurn = await this.#turns.take(question.user);
+    let asked: FirstAnswer<ReadAnswer | null>;
     try {
-      const answer = await this.#firstAnswer.to({ subject: querySubject(lane), encode, decode });
-      return (answer ?? undefined) as ReadAnswer<Question['type']>;
+      asked = new FirstAnswer(this.#nc, this.#inboxPrefix, { subject: querySubject(lane), encode, decode });
     } catch (cause) {
+      endTurn();
       throw unavailable(lane, cause);
     }
+    // The answer is not held up by what else may come.
+    void asked.over().then(endTurn);
+    const answer = await asked.answer.catch((cause: unknown) => Promise.reject(unavailable(lane, cause)));
+    return (answer ?? undefined) as ReadAnswer<Question['type']>;
   }
 }
 
@@ -70,24 +101,36 @@ const unavailable = (lane: number, cause: unknown): RookeryError =>
     retryAfterMs: RETRY_AFTER_MS,
   });
 
+interface Served {
+  readonly queries: ServedQueries;
+  readonly early: EarlyQuestions;
+  answer(question: ReadQuestion): Uint8Array;
+}
+
 export class JetstreamReadModelServer implements ReadModelServer {
   readonly #nc: NatsConnection;
   readonly #log: Log;
+  /** Of all lanes: they share the connection. */
+  readonly #line: AnswerLine;
 
   constructor(nc: NatsConnection, log: Log) {
     this.#nc = nc;
     this.#log = log;
+    this.#line = new AnswerLine(nc, log);
   }
 
   serve(lane: number, queries: ServedQueries): { stop(): void } {
     const early = new EarlyQuestions(queries);
+    let isServing = true;
+    const answer = (question: ReadQuestion): Uint8Array => this.#answer(question, isServing ? queries : undefined);
     const subscription = this.#nc.subscribe(querySubject(lane), {
       queue: QUEUE_GROUP,
       callback: (error, message) => {
-        if (!error) this.#take(message, queries, early);
+        if (!error) this.#take(message, { queries, early, answer });
       },
     });
     const stop = (): void => {
+      isServing = false;
       subscription.unsubscribe();
       early.stop();
     };
@@ -95,30 +138,33 @@ export class JetstreamReadModelServer implements ReadModelServer {
   }
 
   /** What a callback throws would end the connection's reader. */
-  #take(message: Msg, queries: ServedQueries, early: EarlyQuestions): void {
+  #take(message: Msg, { queries, early, answer }: Served): void {
     try {
       const { question, until, reached = 0 } = packr.unpack(message.data) as Request;
       // Under load questions pile up that nobody waits for any more: answering them would make it worse.
-      if (until < Date.now() - MAX_CLOCK_SKEW_MS) return;
-      const { reply } = message;
-      const answer = (): void => this.#answer(reply, question, queries);
-      if (reached <= queries.position) answer();
-      else early.add({ reached, until: until + MAX_CLOCK_SKEW_MS, answer });
+      const lastMoment = Math.min(until + MAX_CLOCK_SKEW_MS, Date.now() + ANSWER_WITHIN_MS);
+      if (lastMoment < Date.now() || !message.reply) return;
+      const to = message.reply;
+      const lineUp = (): void => this.#line.add(to, { until: lastMoment, answer: () => answer(question) });
+      if (reached <= queries.position) lineUp();
+      else early.add({ reached, until: lastMoment, answer: lineUp });
     } catch (error) {
       this.#log.error({ what: 'question not read', reason: String(error) });
       message.respond(packr.pack({ failed: true } satisfies Response));
     }
   }
 
-  #answer(to: string | undefined, question: ReadQuestion, queries: ReadQueries): void {
+  /** @param queries undefined: those of a lane that is served no more, as its file is closed or begins anew */
+  #answer(question: ReadQuestion, queries: ReadQueries | undefined): Uint8Array {
     let response: Response;
     try {
+      if (!queries) return packr.pack({ failed: true } satisfies Response);
       response = { answer: answerTo(question, queries) ?? null };
     } catch (error) {
       this.#log.error({ what: 'question not answered', reason: String(error) });
       response = { failed: true };
     }
-    if (to) this.#nc.publish(to, packr.pack(response));
+    return packr.pack(response);
   }
 }
 
