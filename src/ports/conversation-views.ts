@@ -1,5 +1,5 @@
 /** A gateway's view of conversations: asked of the lane's fan-out worker, possibly stale, possibly not to be had. */
-import type { Conversation } from '../domain/conversation.ts';
+import type { Conversation, RefusalCode } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 
 export interface View {
@@ -27,9 +27,25 @@ export interface Intended {
   readonly id: ClientMsgId;
 }
 
+/** An event of the log, by its position and by what its sender knows of it. */
+export interface Stored extends Intended {
+  readonly pos: number;
+}
+
+/** What the fold has made of an event of the log. */
+export type Verdict =
+  | { readonly type: 'accepted' }
+  /** It stood in the log before, at `original`. */
+  | { readonly type: 'duplicate'; readonly original: number }
+  | { readonly type: 'refused'; readonly code: RefusalCode | 'MESSAGE_ID_EXPIRED' }
+  /** It is folded, was not accepted under its id, and why is remembered no more: a worker remembers its last refusals only. */
+  | { readonly type: 'forgotten' };
+
 export interface ConversationViews {
   /** Undefined when no worker answers in time. @throws nothing */
   fetch(conversation: ConversationId, asked: Asked): Promise<View | undefined>;
+  /** Undefined while the worker has not folded so far, or none answers in time. @throws nothing */
+  verdict(conversation: ConversationId, event: Stored): Promise<Verdict | undefined>;
   /** Calls back with each conversation whose roster changed, as far as the network lets through. */
   onChange(changed: (conversation: ConversationId) => void): void;
 }
@@ -37,12 +53,14 @@ export interface ConversationViews {
 /** What the worker knows: all of it. */
 export type FoldedView = Pick<View, 'conversation' | 'statePos' | 'seenAt'>;
 
+export interface Views {
+  view(conversation: ConversationId, intended?: Intended): FoldedView;
+  verdict(conversation: ConversationId, event: Stored): Verdict | undefined;
+}
+
 /** The worker's side. */
 export interface ViewServer {
-  /** Answers requests with what `view` gives, until `stop`. */
-  serve(
-    lane: number,
-    view: (conversation: ConversationId, intended?: Intended) => FoldedView,
-  ): Promise<{ stop(): Promise<void> }>;
+  /** Answers requests with what `views` gives, until `stop`. */
+  serve(lane: number, views: Views): Promise<{ stop(): Promise<void> }>;
   announceChange(conversation: ConversationId): void;
 }

@@ -32,6 +32,7 @@ import type { Accounts } from '../application/gateway/accounts.ts';
 import { ContactRequests } from '../application/gateway/contact-requests.ts';
 import { Conversations } from '../application/gateway/conversations.ts';
 import type { Identities } from '../application/gateway/identities.ts';
+import { Judged } from '../application/gateway/judged.ts';
 import { BackpressuredLog, LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import { Logins } from '../application/gateway/logins.ts';
 import { ownAccountOf } from '../application/gateway/people.ts';
@@ -45,6 +46,7 @@ import { Typing, type TypingParts } from '../application/gateway/typing.ts';
 import { AccountPolicy } from '../application/gateway/writing-policy.ts';
 import type { AccountLog } from '../ports/account-log.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { ConversationViews } from '../ports/conversation-views.ts';
 import type { Log } from '../ports/log.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { openApiKeys } from './api-keys.ts';
@@ -114,7 +116,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
     access: { keys: apiKeys.ring, tokens: identities, onAnswered: apiKeys.reporter(registry) },
-    ...{ requests, conversations, accounts, isReady, log, accountLog: persons.accountLog },
+    ...{ requests, conversations, views, accounts, isReady, log, accountLog: persons.accountLog },
     metrics: () => registry.metrics(),
   });
 
@@ -191,6 +193,7 @@ function serve(
 
 interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
   readonly conversations: Conversations;
+  readonly views: ConversationViews;
   readonly accounts: Accounts;
   readonly accountLog: AccountLog;
   readonly requests: Requests;
@@ -199,19 +202,26 @@ interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
 
 async function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): Promise<void> {
   const { auth, limits, login, web } = config;
-  const { conversations, accounts, accountLog, requests, log, ...parts } = needs;
+  const { conversations, views, accounts, accountLog, requests, log, ...parts } = needs;
   const { access } = parts;
   const { maxBodyBytes } = limits;
+  const judged = new Judged({ conversations, requests, views, monotonicMs });
   await describeApi(http);
   tellOfBackends(http, access);
   registerRoutes(http, {
     ...parts,
     maxBodyBytes,
-    send: (by, id, address, content) => conversations.sendOnce(by, id, address, content),
+    send: (by, id, address, content) => judged.send(by, id, address, content),
     ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
   });
   registerAccountRoutes(http, { access, accounts: new AccountAdministration(accounts, clock) });
-  await registerUserRoutes(http, { access, maxBodyBytes, requests });
+  await registerUserRoutes(http, {
+    ...{ access, maxBodyBytes },
+    requests: {
+      answer: (user, query) => requests.answer(user, query),
+      command: (user, id, command) => judged.command(user, id, command),
+    },
+  });
   const waysIn = { devTokens: auth.devTokens, login: login.enabled };
   if (web) await registerWebRoutes(http, { folder: WEB_CLIENT, waysIn });
   if (web && !hasWebClient(WEB_CLIENT)) log.warn({ what: 'the web client is not built', folder: WEB_CLIENT });

@@ -53,10 +53,17 @@ export interface Accepted {
   readonly target: Seen | undefined;
 }
 
+/** An event that took no effect, for its sender to hear of. */
+export interface Refused {
+  readonly logged: LogEvent;
+  readonly code: RefusalCode | 'MESSAGE_ID_EXPIRED';
+}
+
 export interface FoldedWindow {
   readonly runs: readonly Run[];
   /** In the order of the log. */
   readonly accepted: readonly Accepted[];
+  readonly refused: readonly Refused[];
   readonly changes: FanOutChanges;
   /** Conversations whose roster is another one now: gateways drop their view of them. */
   readonly rosterChanges: readonly ConversationId[];
@@ -120,6 +127,7 @@ class WindowDraft {
   readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
   readonly #runs: RunsDraft | undefined;
   readonly #accepted: Accepted[] = [];
+  readonly #refused: Refused[] = [];
   readonly #rosterChanges = new Set<ConversationId>();
   #at = 0;
 
@@ -171,6 +179,7 @@ class WindowDraft {
     return {
       runs: this.#runs?.runs ?? [],
       accepted: this.#accepted,
+      refused: this.#refused,
       changes: { at: this.#at, conversations: this.#conversations, readMarks, deliveredMarks, seen },
       rosterChanges: [...this.#rosterChanges],
     };
@@ -223,6 +232,7 @@ class WindowDraft {
   }
 
   #refuse(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void {
+    this.#refused.push({ logged, code });
     this.#returnToSender(logged, { ...originOf(logged), type: 'rejected', code });
   }
 

@@ -1,6 +1,6 @@
 /** A conversation's state as bytes: between worker and gateway, and in the worker's state file. */
 
-import type { Conversation, GroupSettings, Role, Roster } from '../domain/conversation.ts';
+import type { Conversation, GroupSettings, RefusalCode, Role, Roster } from '../domain/conversation.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 import { type Contact, DEFAULT_SETTINGS, type Invite } from '../domain/roster.ts';
 import { packr } from './messagepack.ts';
@@ -125,12 +125,27 @@ interface Asked {
   readonly members?: number;
 }
 
-/** What a gateway asks: a conversation, and what the log has already of an event it is about to append. */
+type Verdict =
+  | { readonly type: 'accepted' | 'forgotten' }
+  | { readonly type: 'duplicate'; readonly original: number }
+  | { readonly type: 'refused'; readonly code: RefusalCode | 'MESSAGE_ID_EXPIRED' };
+
+export const encodeVerdict = (verdict: Verdict | undefined): Uint8Array => packr.pack({ verdict: verdict ?? null });
+
+/** A worker of an older version answers with a view: then there is no verdict. */
+export const decodeVerdict = (data: Uint8Array): Verdict | undefined =>
+  (packr.unpack(data) as { verdict?: Verdict | null }).verdict ?? undefined;
+
+/**
+ * What a gateway asks: a conversation, and what the log has already of an event it is about to append; or, with `stored`,
+ * what the fold has made of an event that was appended.
+ */
 export interface ViewRequest extends Asked {
   readonly conversation: ConversationId;
   /** Milliseconds since 1970: nobody waits for the answer any more. */
   readonly until: number;
   readonly intended?: { readonly by: UserId; readonly id: ClientMsgId };
+  readonly stored?: { readonly by: UserId; readonly id: ClientMsgId; readonly pos: number };
 }
 
 export const encodeViewRequest = (request: ViewRequest): Uint8Array => packr.pack(request);

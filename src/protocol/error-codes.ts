@@ -35,6 +35,7 @@ export const errorCodes = {
   DEVICE_UNKNOWN: { status: 404, retry: false },
   // What the fold alone can know.
   MESSAGE_ID_EXPIRED: { status: 409, retry: false },
+  REFUSED: { status: 409, retry: false },
   // Bad input.
   BAD_FRAME: { status: 400, retry: false },
   BAD_REQUEST: { status: 400, retry: false },

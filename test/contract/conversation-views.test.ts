@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { JetstreamConversationViews, JetstreamViewServer } from '../../src/adapters/jetstream/conversation-views.ts';
 import { evolve, initialConversation } from '../../src/domain/conversation.ts';
 import type { ConversationId, UserId } from '../../src/domain/ids.ts';
-import type { FoldedView, Intended } from '../../src/ports/conversation-views.ts';
+import type { FoldedView, Intended, Stored, Verdict, Views } from '../../src/ports/conversation-views.ts';
 import { encodeViewRequest } from '../../src/protocol/conversation-codec.ts';
 import { convStreamOf, viewSubject } from '../../src/protocol/subjects.ts';
 import { conversation, msgId, user } from '../support/given.ts';
@@ -26,6 +26,8 @@ const group = evolve(
   1,
 );
 
+const only = (view: Views['view']): Views => ({ view, verdict: () => undefined });
+
 async function scene(t: Test) {
   const nats = await startNats({ topology });
   t.teardown(() => nats.stop());
@@ -45,8 +47,11 @@ t.test('a view arrives whole, asked of the worker of the conversation’s own la
     asked.push([id, intended]);
     return { conversation: group, statePos: 12, ...(intended && { seenAt: 9 }) };
   };
-  await server.serve(lane, answer);
-  await server.serve(1 - lane, () => t.fail('not this lane’s') as never);
+  await server.serve(lane, only(answer));
+  await server.serve(
+    1 - lane,
+    only(() => t.fail('not this lane’s') as never),
+  );
   const fetch = (intended?: Intended) =>
     eventually(() => views.fetch(rooks, { about: [alice], ...(intended && { intended }) }), 'the worker answers');
   const whole = { conversation: group, statePos: 12, memberCount: 2, isPartial: false };
@@ -55,10 +60,38 @@ t.test('a view arrives whole, asked of the worker of the conversation’s own la
   t.same(asked.at(-1), [rooks, { by: alice, id: 'm-1' }]);
 });
 
+t.test('a verdict arrives as the worker gives it, or not at all', async (t) => {
+  const { server, views } = await scene(t);
+  const event: Stored = { by: alice, id: msgId('m-1'), pos: 7 };
+  t.equal(await views.verdict(rooks, event), undefined, 'there is no worker');
+  let verdict: Verdict | undefined;
+  const asked: unknown[] = [];
+  await server.serve(lane, {
+    view: () => ({ conversation: group, statePos: 1 }),
+    verdict: (...of) => {
+      asked.push(of);
+      return verdict;
+    },
+  });
+  await eventually(() => views.fetch(rooks, { about: [alice] }), 'the worker answers');
+  t.equal(await views.verdict(rooks, event), undefined, 'it has not folded so far');
+  for (verdict of [
+    { type: 'accepted' },
+    { type: 'duplicate', original: 3 },
+    { type: 'refused', code: 'MUTED' },
+    { type: 'forgotten' },
+  ] as const)
+    t.same(await views.verdict(rooks, event), verdict);
+  t.same(asked.at(-1), [rooks, event]);
+});
+
 t.test('without a worker there is no view, and no error', async (t) => {
   const { server, views } = await scene(t);
   t.equal(await views.fetch(rooks, { about: [alice] }), undefined);
-  const serving = await server.serve(lane, () => ({ conversation: group, statePos: 1 }));
+  const serving = await server.serve(
+    lane,
+    only(() => ({ conversation: group, statePos: 1 })),
+  );
   await eventually(() => views.fetch(rooks, { about: [alice] }), 'the worker answers');
   await serving.stop();
   t.equal(await views.fetch(rooks, { about: [alice] }), undefined, 'nor after it has stopped');
@@ -83,7 +116,10 @@ t.test('of a large group a view knows whom it was asked about, and fits into a m
     { type: 'groupCreated', by: alice, id: msgId('c'), name: 'Rooks', members: everybody },
     1,
   );
-  await server.serve(lane, () => ({ conversation: large, statePos: 1 }));
+  await server.serve(
+    lane,
+    only(() => ({ conversation: large, statePos: 1 })),
+  );
   const last = everybody.at(-1) as UserId;
   const asked = { about: [last, user('stranger')] };
   const view = await eventually(() => views.fetch(rooks, asked), 'the worker answers');
@@ -98,10 +134,11 @@ t.test('of a large group a view knows whom it was asked about, and fits into a m
 t.test('what the worker fails at costs one view, not the connection', async (t) => {
   const { server, views } = await scene(t);
   let fails = true;
-  await server.serve(lane, () => {
+  const answer = (): FoldedView => {
     if (fails) throw new Error('a defect');
     return { conversation: group, statePos: 1 };
-  });
+  };
+  await server.serve(lane, only(answer));
   t.equal(await views.fetch(rooks, { about: [alice] }), undefined);
   fails = false;
   t.ok(await eventually(() => views.fetch(rooks, { about: [alice] }), 'the next is answered'));
@@ -110,10 +147,11 @@ t.test('what the worker fails at costs one view, not the connection', async (t) 
 t.test('who asked long ago is not answered any more', async (t) => {
   const { gateway, server } = await scene(t);
   let answered = 0;
-  await server.serve(lane, () => {
+  const answer = (): FoldedView => {
     answered += 1;
     return { conversation: group, statePos: 1 };
-  });
+  };
+  await server.serve(lane, only(answer));
   const request = (until: number) =>
     gateway.nc
       .request(viewSubject(lane), encodeViewRequest({ conversation: rooks, about: [], until }), { timeout: 500 })

@@ -7,6 +7,7 @@ import { parseClientMsgId, parseConversationId, parseUserId, type UserId } from 
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { parseContent } from '../../protocol/validation.ts';
 import { type Access, forBackendOrUser, speaksFor } from './authorization.ts';
+import { judgedAnswers, sendJudged } from './judged-answers.ts';
 
 export interface HttpParts {
   readonly maxBodyBytes: number;
@@ -20,7 +21,7 @@ export interface HttpParts {
     id: ClientMsgId,
     address: { conversation: ConversationId } | { to: UserId },
     content: MessageContent,
-  ) => Promise<{ conversation: ConversationId; pos: number; at: number; duplicate: boolean }>;
+  ) => Promise<{ conversation: ConversationId; pos: number; at: number; duplicate: boolean; pending?: true }>;
 }
 
 /** Metrics are for who watches this machine: a collector elsewhere comes through a proxy on it. */
@@ -55,7 +56,11 @@ interface MessageBody extends Record<string, unknown> {
   readonly base64?: string;
 }
 
-const sending = { summary: 'Send a message as a user', tags: ['messages'], body: messageBody };
+const answered = { conversation: Type.String(), at: Type.Integer({ description: 'milliseconds since 1970' }) };
+const sending = {
+  ...{ summary: 'Send a message as a user', tags: ['messages'], body: messageBody },
+  response: judgedAnswers(answered),
+};
 
 export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
   const watching = { tags: ['operation'], security: [] };
@@ -69,16 +74,16 @@ export function registerRoutes(http: FastifyInstance, parts: HttpParts): void {
     if (!LOOPBACK.test(request.socket.remoteAddress ?? '')) throw new RookeryError('NOT_FOUND', 'no such path');
     return reply.type('text/plain; version=0.0.4').send(await parts.metrics());
   });
-  http.post('/v1/messages', forBackendOrUser(parts.access, ['messages:write'], sending), async (request) => {
+  http.post('/v1/messages', forBackendOrUser(parts.access, ['messages:write'], sending), async (request, reply) => {
     const body = request.body as MessageBody;
     const by = speaksFor(request, body.from, '`from`');
-    const { conversation, pos, at, duplicate } = await parts.send(
+    const { conversation, pos, at, ...judged } = await parts.send(
       by,
       idOf(body),
       addressOf(body),
       contentOf(body, parts.maxBodyBytes),
     );
-    return { conversation, pos, at, ...(duplicate && { duplicate }) };
+    return sendJudged(reply, { conversation, pos, at, ...judged });
   });
   const { devToken } = parts;
   if (!devToken) return;

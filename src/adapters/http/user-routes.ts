@@ -9,6 +9,7 @@ import type { Command, Query, QueryResult } from '../../protocol/frames.ts';
 import { parseCommand, parseQuery } from '../../protocol/validation.ts';
 import { type Access, forBackendOrUser, requireScope, speaksFor } from './authorization.ts';
 import { commandScopes } from './command-scopes.ts';
+import { judgedAnswers, sendJudged } from './judged-answers.ts';
 import { type Read, reads } from './reads.ts';
 
 export interface UserRoutesParts {
@@ -16,7 +17,11 @@ export interface UserRoutesParts {
   readonly maxBodyBytes: number;
   readonly requests: {
     answer(user: UserId, query: Query): Promise<QueryResult>;
-    command(user: UserId, id: ClientMsgId, command: Command): Promise<{ pos: number; duplicate: boolean }>;
+    command(
+      user: UserId,
+      id: ClientMsgId,
+      command: Command,
+    ): Promise<{ pos: number; duplicate: boolean; pending?: true }>;
   };
 }
 
@@ -40,17 +45,19 @@ export async function registerUserRoutes(http: FastifyInstance, parts: UserRoute
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: unknown, data: Buffer) =>
       jsonCodec.decode(data),
     );
-    const schema = { summary: 'Any command, as its user', tags: ['users'], body: commandBody };
+    const schema = {
+      ...{ summary: 'Any command, as its user', tags: ['users'], body: commandBody },
+      response: judgedAnswers({}),
+    };
     const commanding = forBackendOrUser(parts.access, COMMAND_SCOPES, schema);
-    scope.post('/v1/users/:user/commands', commanding, async (request) => {
+    scope.post('/v1/users/:user/commands', commanding, async (request, reply) => {
       const user = userOf(request);
       const body = request.body as { clientMsgId: string; command: Record<string, unknown> };
       const id = parseClientMsgId(body.clientMsgId);
       if (!id) throw new RookeryError('BAD_ID', '`clientMsgId` must be an id');
       const command = parseCommand(body.command, parts.maxBodyBytes);
       requireScope(request, commandScopes[command.type]);
-      const { pos, duplicate } = await parts.requests.command(user, id, command);
-      return duplicate ? { pos, duplicate } : { pos };
+      return sendJudged(reply, await parts.requests.command(user, id, command));
     });
   });
 }

@@ -4,13 +4,22 @@ import type { ConversationId } from '../../domain/ids.ts';
 import type {
   Asked,
   ConversationViews,
-  FoldedView,
-  Intended,
+  Stored,
+  Verdict,
   View,
   ViewServer,
+  Views,
 } from '../../ports/conversation-views.ts';
 import type { Log } from '../../ports/log.ts';
-import { decodeView, decodeViewRequest, encodeView, encodeViewRequest } from '../../protocol/conversation-codec.ts';
+import {
+  decodeVerdict,
+  decodeView,
+  decodeViewRequest,
+  encodeVerdict,
+  encodeView,
+  encodeViewRequest,
+  type ViewRequest,
+} from '../../protocol/conversation-codec.ts';
 import {
   convStreamOf,
   idOfToken,
@@ -36,13 +45,20 @@ export class JetstreamConversationViews implements ConversationViews {
   }
 
   async fetch(id: ConversationId, { about, members = 0, intended }: Asked): Promise<View | undefined> {
+    // Field by field: what is intended is the whole event, body and all.
+    const event = intended && { intended: { by: intended.by, id: intended.id } };
+    return this.#ask({ conversation: id, about, members, ...event }, decodeView);
+  }
+
+  async verdict(id: ConversationId, { by, id: event, pos }: Stored): Promise<Verdict | undefined> {
+    return this.#ask({ conversation: id, about: [], stored: { by, id: event, pos } }, decodeVerdict);
+  }
+
+  async #ask<T>(asked: Omit<ViewRequest, 'until'>, decode: (data: Uint8Array) => T): Promise<T | undefined> {
     try {
-      const subject = viewSubject(convStreamOf(id, this.#topology));
-      // Field by field: what is intended is the whole event, body and all.
-      const event = intended && { intended: { by: intended.by, id: intended.id } };
-      const until = Date.now() + ANSWER_WITHIN_MS;
-      const request = encodeViewRequest({ conversation: id, about, members, until, ...event });
-      return decodeView((await this.#nc.request(subject, request, { timeout: ANSWER_WITHIN_MS })).data);
+      const subject = viewSubject(convStreamOf(asked.conversation, this.#topology));
+      const request = encodeViewRequest({ ...asked, until: Date.now() + ANSWER_WITHIN_MS });
+      return decode((await this.#nc.request(subject, request, { timeout: ANSWER_WITHIN_MS })).data);
     } catch {
       return undefined;
     }
@@ -69,25 +85,26 @@ export class JetstreamViewServer implements ViewServer {
     this.#log = log;
   }
 
-  async serve(
-    lane: number,
-    view: (id: ConversationId, intended?: Intended) => FoldedView,
-  ): Promise<{ stop(): Promise<void> }> {
+  async serve(lane: number, views: Views): Promise<{ stop(): Promise<void> }> {
     const subscription = this.#nc.subscribe(viewSubject(lane), {
       callback: (error, message) => {
-        if (!error) this.#answer(message, view);
+        if (!error) this.#answer(message, views);
       },
     });
     return { stop: async () => subscription.unsubscribe() };
   }
 
   /** What a callback throws would end the connection's reader: whoever cannot be answered goes on without a view. */
-  #answer(message: Msg, view: (id: ConversationId, intended?: Intended) => FoldedView): void {
+  #answer(message: Msg, views: Views): void {
     try {
-      const { conversation, until, intended, ...asked } = decodeViewRequest(message.data);
+      const { conversation, until, intended, stored, ...asked } = decodeViewRequest(message.data);
       // Under load requests pile up that nobody waits for any more: answering them would make it worse.
       if (until < Date.now() - MAX_CLOCK_SKEW_MS) return;
-      message.respond(encodeView(view(conversation, intended), asked));
+      message.respond(
+        stored
+          ? encodeVerdict(views.verdict(conversation, stored))
+          : encodeView(views.view(conversation, intended), asked),
+      );
     } catch (error) {
       this.#log.warn({ what: 'view not answered', reason: String(error) });
     }

@@ -7,7 +7,7 @@
  */
 import type { ConversationId } from '../../domain/ids.ts';
 import { isUnreadable, type LogEvent, type LogRecord } from '../../ports/conversation-log.ts';
-import type { FoldedView, Intended, ViewServer } from '../../ports/conversation-views.ts';
+import type { FoldedView, Intended, Stored, Verdict, ViewServer } from '../../ports/conversation-views.ts';
 import type { DeadLetters } from '../../ports/dead-letters.ts';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { FanOutState } from '../../ports/fan-out-state.ts';
@@ -19,6 +19,7 @@ import { planFor } from '../../projections/fan-out-plan.ts';
 import { type Cutter, cutterFor } from '../../projections/window-cutter.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology } from '../../protocol/subjects.ts';
+import { LastRefusals } from './last-refusals.ts';
 
 /** A window is what is there, up to these bounds; it waits for nothing to fill it. */
 const MAX_WINDOW_EVENTS = 512;
@@ -60,6 +61,9 @@ export class Lane {
   #cutter: Cutter = cutterFor([]);
   /** End of the last window that every stream has confirmed. */
   #confirmed = 0;
+  /** End of the last window that was applied to the state, committed or not; 0 when nothing was since a rollback. */
+  #applied = 0;
+  readonly #refusals = new LastRefusals();
   #committedAt = 0;
 
   constructor(parts: LaneParts) {
@@ -72,8 +76,11 @@ export class Lane {
    * @throws RookeryError STATE_FILE_UNUSABLE, STREAM_MISSING: what a new term does not cure
    */
   async run(stop: AbortSignal): Promise<void> {
-    const { lane, state, views, source, log } = this.#parts;
-    const viewing = await views.serve(lane, (id, intended) => this.#view(id, intended));
+    const { lane, views, source, log } = this.#parts;
+    const viewing = await views.serve(lane, {
+      view: (id, intended) => this.#view(id, intended),
+      verdict: (id, event) => this.#verdict(id, event),
+    });
     let backoffMs = FIRST_BACKOFF_MS;
     try {
       while (!stop.aborted) {
@@ -88,7 +95,7 @@ export class Lane {
           await pause(backoffMs, stop);
           backoffMs = Math.min(2 * backoffMs, MAX_BACKOFF_MS);
         }
-        state.rollback();
+        this.#rollback();
       }
     } finally {
       await viewing.stop();
@@ -103,7 +110,7 @@ export class Lane {
     for (const writer of writers) found.push(await writer.begin());
     failpoints.hit('termBegun');
     if (state.hasRebuilt) state.takeRebuilt();
-    state.rollback();
+    this.#rollback();
     const lastPos = await source.lastPos(Math.max(state.position, ...found.map(({ window }) => window.to)));
     // What a stream held and evicted was confirmed: the state file went no further than that.
     const points = found.map((point) => (point.evicted ? wholeUpTo(state.position) : point));
@@ -166,6 +173,8 @@ export class Lane {
     const events = records.filter((record): record is LogEvent => !isUnreadable(record));
     const folded = foldReadable(state, events);
     state.apply(folded.changes, window.to);
+    this.#applied = window.to;
+    this.#refusals.keep(folded.refused);
     failpoints.hit('folded');
     // Before the checkpoint: a standby that follows it takes the window as done, letters and all.
     const unreadable = [...records.filter(isUnreadable), ...folded.unreadable];
@@ -198,11 +207,27 @@ export class Lane {
     failpoints.hit('acked');
   }
 
+  #rollback(): void {
+    this.#parts.state.rollback();
+    this.#applied = 0;
+  }
+
   #view(id: ConversationId, intended?: Intended): FoldedView {
     const { state } = this.#parts;
     // Time 0: whatever the file still knows counts, expired or not.
     const seen = intended && state.seen(id, intended.by, intended.id, 0);
     return seen ? { ...state.folded(id), seenAt: seen.pos } : state.folded(id);
+  }
+
+  /** Of what is applied: the fold says the same of it for ever, also where the inboxes do not have it yet. */
+  #verdict(id: ConversationId, event: Stored): Verdict | undefined {
+    const { state } = this.#parts;
+    if (event.pos > Math.max(state.position, this.#applied)) return undefined;
+    const code = this.#refusals.codeOf(id, event);
+    if (code) return { type: 'refused', code };
+    const seen = state.seen(id, event.by, event.id, 0);
+    if (!seen) return { type: 'forgotten' };
+    return seen.pos === event.pos ? { type: 'accepted' } : { type: 'duplicate', original: seen.pos };
   }
 }
 

@@ -95,18 +95,6 @@ export class Conversations {
     return this.#say(target, { type: 'messageSent', by, id, ...content });
   }
 
-  /**
-   * As `send`, for a backend, which has no inbox to learn from that its retry came too late for JetStream: first asks whether
-   * the message stands already.
-   */
-  async sendOnce(by: UserId, id: ClientMsgId, address: Address, content: MessageContent): Promise<Sent> {
-    const { conversation, to } = address;
-    const target = to === undefined ? (conversation as ConversationId) : directConversationId(by, to);
-    const view = await this.#views.fetch(target, { about: [by], intended: { by, id } });
-    if (view?.seenAt !== undefined) return this.#sent(target, { pos: view.seenAt, duplicate: true });
-    return this.send(by, id, address, content);
-  }
-
   /** A message, or what changes one: in the order of the calls, or an edit could overtake what it edits. */
   #say(target: ConversationId, event: ConversationEvent): Promise<Sent> {
     const key = keyOf(target, event.by);
@@ -124,7 +112,7 @@ export class Conversations {
       return { stamped, standing: await this.#decide(target, stamped) };
     });
     return inTurn(this.#waiting, key, decided, ({ stamped, standing }) => {
-      if (standing) return Promise.resolve(this.#sent(target, standing));
+      if (standing) return Promise.resolve(this.sent(target, standing));
       const spoilt = this.#spoilt.get(key);
       return spoilt && arrival <= spoilt.upTo ? Promise.reject(spoilt.error) : this.#append(target, stamped);
     });
@@ -191,7 +179,7 @@ export class Conversations {
 
   async #append(target: ConversationId, event: ConversationEvent): Promise<Sent> {
     try {
-      return this.#sent(target, await this.#log.append(target, event));
+      return this.sent(target, await this.#log.append(target, event));
     } catch (thrown) {
       // Its sender will try again: what waits behind it must not be stored before that.
       const error = asRookeryError(thrown);
@@ -201,7 +189,7 @@ export class Conversations {
     }
   }
 
-  #sent(conversation: ConversationId, { pos, duplicate }: Appended): Sent {
+  sent(conversation: ConversationId, { pos, duplicate }: Appended): Sent {
     return { conversation, pos, duplicate, at: this.#clock.nowMs() };
   }
 
@@ -376,5 +364,5 @@ function targetOf(command: Command, by: UserId): { target?: MessageRef } {
   return {};
 }
 
-const refused = (code: RefusalCode | 'MESSAGE_ID_EXPIRED'): RookeryError =>
+export const refused = (code: RefusalCode | 'MESSAGE_ID_EXPIRED'): RookeryError =>
   new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);
