@@ -11,7 +11,7 @@ export function StatusBar() {
   return (
     <div class={`status status-${phase.replace(' ', '-')}`} role="status">
       <span class="status-dot" aria-hidden="true" />
-      <span>{words(app)}</span>
+      <span>{statusWords(app)}</span>
       {waiting > 0 && phase !== 'live' && (
         <span class="status-count">{text('status.waiting', { count: waiting })}</span>
       )}
@@ -24,7 +24,7 @@ export function StatusBar() {
   );
 }
 
-function words(app: App): string {
+export function statusWords(app: App): string {
   const status = app.status.value;
   switch (status.phase) {
     case 'live':

@@ -7,6 +7,7 @@ import type { SeenFrame } from '../../state/inspector.ts';
 import { text } from '../../text/text.ts';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
+import { statusWords } from '../status-bar.tsx';
 
 const MAX_ROWS = 20;
 
@@ -37,7 +38,7 @@ export function InspectPanel() {
           <dd>{[...app.sending.all.value.values()].filter(({ state }) => state === 'pending').length}</dd>
         </div>
         <div>
-          <dt>{app.status.value.phase}</dt>
+          <dt>{statusWords(app)}</dt>
           <dd>{text(app.tabs.isLeader ? 'inspect.leader' : 'inspect.follower')}</dd>
         </div>
       </dl>
