@@ -70,6 +70,8 @@ export class App {
   );
   readonly open = signal<OpenConversation | undefined>(undefined);
   readonly panel = signal<Panel | undefined>(undefined);
+  /** The search looks in the open conversation alone. */
+  readonly searchesHere = signal(false);
   /** The token counts no more, and there is no other: one has to show again who one is. */
   readonly isSignedOut = signal(false);
   /** Something could not be done: told once. */

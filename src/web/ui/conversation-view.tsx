@@ -17,6 +17,10 @@ export function ConversationView({ open }: { open: OpenConversation }) {
   const toggle = (panel: 'details' | 'search') => (): void => {
     app.panel.value = app.panel.peek() === panel ? undefined : panel;
   };
+  const search = (): void => {
+    app.searchesHere.value = true;
+    toggle('search')();
+  };
   return (
     <section class="conversation" aria-label={title}>
       <header class="bar">
@@ -41,7 +45,7 @@ export function ConversationView({ open }: { open: OpenConversation }) {
           class="icon-button"
           aria-label={text('list.search')}
           title={text('list.search')}
-          onClick={toggle('search')}
+          onClick={search}
         >
           <Icon of={Search} />
         </button>

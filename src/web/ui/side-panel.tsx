@@ -18,17 +18,20 @@ export function SidePanel({ panel }: { panel: Panel }) {
 
 function PanelFrame({ title, children }: { title: string; children: ComponentChildren }) {
   const app = useApp();
+  const frame = useRef<HTMLElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
-    heading.current?.focus();
+    // What one came to type in, where the panel says so.
+    const first = frame.current?.querySelector<HTMLElement>('[data-first]');
+    (first ?? heading.current)?.focus();
     return () => before?.focus();
   }, [title]);
   const close = (): void => {
     app.panel.value = undefined;
   };
   return (
-    <aside class="panel" aria-label={title} onKeyDown={(event) => event.key === 'Escape' && close()}>
+    <aside class="panel" ref={frame} aria-label={title} onKeyDown={(event) => event.key === 'Escape' && close()}>
       <header class="bar">
         <h2 ref={heading} tabIndex={-1}>
           {title}

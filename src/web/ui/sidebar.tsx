@@ -18,6 +18,10 @@ export function Sidebar() {
   const show = (panel: Panel) => (): void => {
     app.panel.value = app.panel.peek() === panel ? undefined : panel;
   };
+  const search = (): void => {
+    app.searchesHere.value = false;
+    show('search')();
+  };
   const name = app.names.of(app.me);
   return (
     <nav class="sidebar" aria-label={text('list.title')}>
@@ -38,7 +42,7 @@ export function Sidebar() {
         </Menu>
       </header>
       {isWriting.value && <WriteTo done={() => (isWriting.value = false)} />}
-      <button type="button" class="search-button" onClick={show('search')}>
+      <button type="button" class="search-button" onClick={search}>
         <Icon of={Search} size={16} />
         {text('list.search')}
       </button>

@@ -1,5 +1,4 @@
-import { useSignal } from '@preact/signals';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useEffect, useMemo } from 'preact/hooks';
 import type { SearchHit } from '../../../sdk/index.ts';
 import { go } from '../../state/route.ts';
 import { Search } from '../../state/search.ts';
@@ -15,9 +14,7 @@ const AFTER_MATCH = 120;
 export function SearchPanel() {
   const app = useApp();
   const search = useMemo(() => new Search(app.tabs), [app]);
-  const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
-  const isHere = useSignal(app.open.peek() !== undefined);
+  const isHere = app.searchesHere;
   const open = app.open.value?.id;
   const here = isHere.value ? open : undefined;
   useEffect(() => {
@@ -34,7 +31,7 @@ export function SearchPanel() {
         placeholder={text('search.placeholder')}
         maxLength={256}
         value={search.words.value}
-        ref={field}
+        data-first
         onInput={(event) => (search.words.value = event.currentTarget.value)}
       />
       {open !== undefined && (
