@@ -98,7 +98,47 @@ t.test('a message is answered, changed and taken back, and everybody sees it so'
   await act(gus, 'at eight, then', 'Take back');
   await notice(fay, 'gus took a message back');
   await notice(gus, 'You took a message back');
+  await openDirect(fay, 'fay', 'hal');
   await fay.getByRole('button', { name: 'Search messages' }).first().click();
-  await fay.getByRole('searchbox').fill('seven');
+  // Typed where the focus is.
+  await fay.waitForFunction(() => document.activeElement?.matches('[type=search]'));
+  await fay.keyboard.type('seven');
+  // From the list: also what another conversation has than the one that is open.
   await fay.locator('.hit', { hasText: 'at seven?' }).waitFor();
+  await fay.keyboard.press('Escape');
+  await fay.getByRole('button', { name: 'Search messages' }).last().click();
+  t.ok(await fay.getByLabel('Only in this conversation').isChecked(), 'from a conversation: in it alone');
+});
+
+t.test('members may be named as they are called, and who is not known is asked about before', async (t) => {
+  const [ida, jan] = [await web.person(t, 'ida'), await web.person(t, 'jan')];
+  for (const page of [ida, jan]) await isConnected(page);
+  await jan.getByRole('button', { name: 'Settings' }).click();
+  await jan.getByLabel('Name others see').fill('Jan van Dijk');
+  await jan.locator('.panel').getByRole('button', { name: 'Save' }).first().click();
+  await jan.locator('.sidebar .bar-title', { hasText: 'Jan van Dijk' }).waitFor();
+  await openDirect(ida, 'ida', 'jan');
+  await ida.locator('.conversation .bar-title', { hasText: 'Jan van Dijk' }).waitFor();
+  await ida.getByRole('button', { name: 'New conversation' }).click();
+  await ida.getByRole('menuitem', { name: 'New group' }).click();
+  await ida.getByLabel('Name of the group').fill('Canal');
+  const create = ida.getByRole('button', { name: 'Create group' });
+  await ida.getByLabel('Members').fill('Jan van Dijk, Nobody Here');
+  await create.click();
+  await ida.getByText('Nobody is known as Nobody Here').waitFor();
+  await ida.getByLabel('Members').fill('Jan van Dijk, jann');
+  await create.click();
+  await ida.getByText('Nobody is known as jann').waitFor();
+  t.equal(await ida.locator('.row', { hasText: 'Canal' }).count(), 0, 'nothing is made before');
+  await ida.getByLabel('Members').fill('Jan van Dijk');
+  await create.click();
+  await jan.locator('.row', { hasText: 'Canal' }).waitFor();
+  await ida.getByText('2 members').waitFor();
+  await ida.getByRole('button', { name: 'New conversation' }).click();
+  await ida.getByRole('menuitem', { name: 'Write to' }).click();
+  await ida.getByRole('textbox', { name: 'Write to' }).fill('jann');
+  await ida.getByRole('button', { name: 'Enter' }).click();
+  await ida.getByText('Nobody is known as jann').waitFor();
+  await ida.getByRole('button', { name: 'Go on anyway' }).click();
+  await ida.locator('.conversation .bar-title', { hasText: 'jann' }).waitFor();
 });

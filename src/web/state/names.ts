@@ -41,6 +41,20 @@ export class Names {
     return this.#profiles.value.get(user);
   }
 
+  /** What people are called, of all that is known. */
+  called(): (readonly [UserId, string])[] {
+    const names = [...this.#profiles.peek().values()].map(({ user, name }) => [user, name] as const);
+    return [...names, ...this.#remarks.peek()].filter(([, name]) => name !== '');
+  }
+
+  /** @returns those of `users` that have an account; at most 100 are asked for */
+  async askFor(users: readonly UserId[]): Promise<UserId[]> {
+    const query = { type: 'profiles' as const, users };
+    const { profiles } = await this.#tabs.ask<{ profiles: PublicProfile[] }>({ type: 'query', query });
+    this.#take(profiles);
+    return profiles.map(({ user }) => user);
+  }
+
   remarked(user: UserId, remark: string | undefined): void {
     if ((this.#remarks.value.get(user) ?? '') === (remark ?? '')) return;
     this.#remarks.value = new Map(this.#remarks.value).set(user, remark ?? '');

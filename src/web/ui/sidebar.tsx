@@ -1,7 +1,8 @@
 import { useSignal } from '@preact/signals';
 import { Activity, Archive, BookUser, Search, Settings, SquarePen, Users } from 'lucide';
 import { useEffect, useRef } from 'preact/hooks';
-import { directConversationId, parseUserId } from '../../sdk/index.ts';
+import { directConversationId } from '../../sdk/index.ts';
+import { namesIn } from '../model/who.ts';
 import type { Panel } from '../state/app.ts';
 import { go } from '../state/route.ts';
 import { text } from '../text/text.ts';
@@ -11,6 +12,7 @@ import { ConversationList } from './conversation-list.tsx';
 import { Icon } from './icon.tsx';
 import { Menu } from './menu.tsx';
 import { StatusBar } from './status-bar.tsx';
+import { useWho } from './use-who.tsx';
 
 export function Sidebar() {
   const app = useApp();
@@ -71,16 +73,23 @@ function WriteTo({ done }: { done: () => void }) {
   const app = useApp();
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
+  const { look, forget, question } = useWho();
   const submit = (event: Event): void => {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
-    const user = parseUserId(String(data.get('user')).trim());
-    if (!user) return;
-    done();
-    go({ user: app.me, conversation: directConversationId(app.me, user) });
+    void look(namesIn(String(data.get('user'))).slice(0, 1), ([user]) => {
+      if (user === undefined) return;
+      done();
+      go({ user: app.me, conversation: directConversationId(app.me, user) });
+    });
   };
   return (
-    <form class="inline-form" onSubmit={submit} onKeyDown={(event) => event.key === 'Escape' && done()}>
+    <form
+      class="inline-form"
+      onSubmit={submit}
+      onInput={forget}
+      onKeyDown={(event) => event.key === 'Escape' && done()}
+    >
       <input
         name="user"
         type="text"
@@ -92,6 +101,7 @@ function WriteTo({ done }: { done: () => void }) {
       <button type="submit" class="button primary">
         {text('signIn.enter')}
       </button>
+      {question}
     </form>
   );
 }

@@ -4,15 +4,16 @@ import { useEffect } from 'preact/hooks';
 import type { Command } from '../../../protocol/frames.ts';
 import type { GroupSettings, Role, UserId } from '../../../sdk/index.ts';
 import { withoutControls } from '../../model/markup.ts';
+import { namesIn } from '../../model/who.ts';
 import type { OpenConversation } from '../../state/conversation.ts';
 import { text } from '../../text/text.ts';
 import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
 import { Menu, type MenuItem } from '../menu.tsx';
+import { useWho } from '../use-who.tsx';
 import { CardButton } from './contacts-panel.tsx';
 import { GroupSettingsForm } from './group-settings-form.tsx';
-import { usersIn } from './new-group-panel.tsx';
 
 const MUTED_FOR_MS = 3_600_000;
 
@@ -102,14 +103,18 @@ function Member({ open, user, role, myRole, isMuted }: MemberProps) {
 
 function AddMembers({ open }: { open: OpenConversation }) {
   const app = useApp();
-  const add = async (event: Event): Promise<void> => {
+  const { look, forget, question } = useWho();
+  const add = (event: Event): void => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
-    const members = usersIn(String(new FormData(form).get('members')));
-    if (members.length > 0 && (await app.command({ type: 'addMembers', conversation: open.id, members }))) form.reset();
+    const addAll = async (members: readonly UserId[]): Promise<void> => {
+      if (members.length === 0) return;
+      if (await app.command({ type: 'addMembers', conversation: open.id, members })) form.reset();
+    };
+    void look(namesIn(String(new FormData(form).get('members'))), (members) => void addAll(members));
   };
   return (
-    <form class="inline-form" onSubmit={(event) => void add(event)}>
+    <form class="inline-form" onSubmit={add} onInput={forget}>
       <input
         name="members"
         type="text"
@@ -120,6 +125,7 @@ function AddMembers({ open }: { open: OpenConversation }) {
       <button type="submit" class="button">
         {text('group.add')}
       </button>
+      {question}
     </form>
   );
 }

@@ -1,19 +1,24 @@
-import { parseUserId, type UserId } from '../../../sdk/index.ts';
+import type { UserId } from '../../../sdk/index.ts';
+import { namesIn } from '../../model/who.ts';
 import { go } from '../../state/route.ts';
 import { text } from '../../text/text.ts';
 import { useApp } from '../context.ts';
+import { useWho } from '../use-who.tsx';
 
 const GROUP_AND_INVITE = /^(.{1,128})\/([A-Za-z0-9]{16,64})$/;
 
 export function NewGroupPanel() {
   const app = useApp();
-  const create = async (event: Event): Promise<void> => {
+  const { look, forget, question } = useWho();
+  const create = (event: Event): void => {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
     const name = String(data.get('name')).trim();
-    const members = usersIn(String(data.get('members')));
-    const conversation = crypto.randomUUID() as never;
     if (name === '') return;
+    void look(namesIn(String(data.get('members'))), (members) => void createOf(name, members));
+  };
+  const createOf = async (name: string, members: readonly UserId[]): Promise<void> => {
+    const conversation = crypto.randomUUID() as never;
     if (await app.command({ type: 'createGroup', conversation, name, members })) {
       app.panel.value = undefined;
       go({ user: app.me, conversation });
@@ -31,16 +36,17 @@ export function NewGroupPanel() {
   };
   return (
     <>
-      <form class="stack" onSubmit={(event) => void create(event)}>
+      <form class="stack" onSubmit={(event) => create(event)}>
         <label>
           {text('group.name')}
           <input name="name" type="text" maxLength={256} required />
         </label>
         <label>
           {text('group.members')}
-          <textarea name="members" rows={3} />
+          <textarea name="members" rows={3} onInput={forget} />
           <span class="hint">{text('group.membersHint')}</span>
         </label>
+        {question}
         <button type="submit" class="button primary">
           {text('group.create')}
         </button>
@@ -58,9 +64,4 @@ export function NewGroupPanel() {
       </form>
     </>
   );
-}
-
-export function usersIn(words: string): UserId[] {
-  const users = words.split(/[\s,，、;；]+/u).flatMap((word) => parseUserId(word) ?? []);
-  return [...new Set(users)];
 }
