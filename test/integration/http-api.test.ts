@@ -3,7 +3,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import t from 'tap';
 import { scopes } from '../../src/ports/api-keys.ts';
 import { startReadModelWorker } from '../../src/processes/read-model-worker.ts';
-import { API_KEY, startTestGateway, tokenFor } from '../support/gateway.ts';
+import { API_KEY, RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
 import { quiet } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 
@@ -119,6 +119,35 @@ t.test('contacts, preferences, account and profiles, as their user has them', as
   const { body } = await get('/v1/users/bob/profiles?users=erin&users=nobody');
   t.match(body.profiles, [{ user: 'erin', name: 'Erin' }]);
   t.equal((await get('/v1/users/bob/profiles?users=erin')).body.profiles.length, 1, 'also one alone');
+});
+
+t.test('the devices of a user, and who is online', async (t) => {
+  const client = await RawClient.open(gateway);
+  t.teardown(() => client.end());
+  const about = { device: 'phone-1', resume: 'latest', kind: 'phone', name: 'Pixel', agent: 'nest/1.0' };
+  t.match(await client.ask({ t: 'hello', token: await tokenFor('frank'), ...about }), { t: 'welcome' });
+  const devices = await eventually(async () => {
+    const { body } = await get('/v1/users/frank/devices');
+    return body.devices?.[0]?.online && body.devices;
+  }, 'the device is listed');
+  const { addedAt, since } = devices[0];
+  t.same(devices, [
+    { device: 'phone-1', kind: 'phone', name: 'Pixel', addedAt, online: true, since, agent: 'nest/1.0' },
+  ]);
+  t.ok(addedAt > 0 && since > 0);
+  t.same(await get('/v1/users/grace/presence?users=frank&users=nobody'), {
+    status: 200,
+    body: {
+      presence: [
+        { user: 'frank', online: true },
+        { user: 'nobody', online: false },
+      ],
+    },
+  });
+  t.equal((await get('/v1/users/grace/presence?users=frank')).body.presence.length, 1, 'also one alone');
+  const many = Array.from({ length: 101 }, (_, i) => `users=u${i}`).join('&');
+  t.match(await get(`/v1/users/grace/presence?${many}`), { status: 400, body: { code: 'BAD_REQUEST' } });
+  t.match(await get('/v1/users/frank/devices', await tokenFor('grace')), { status: 403, body: { code: 'FORBIDDEN' } });
 });
 
 t.test('what is wrong gets its code, and never a 500', async (t) => {
