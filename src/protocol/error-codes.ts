@@ -24,6 +24,7 @@ export const errorCodes = {
   NOT_A_DIRECT_CONVERSATION: { status: 409, retry: false },
   INDEX_BEYOND_END: { status: 409, retry: false },
   // What the gateway alone can know.
+  CANNOT_BE_ADDED: { status: 403, retry: false },
   TOO_MANY_CONTACT_REQUESTS: { status: 429, retry: false },
   // What an account refuses (domain/account.ts).
   ACCOUNT_EXISTS: { status: 409, retry: false },

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '073dd41aac7e010bebb5e65decd111bb79310909ebfc5fc87b4f7a2199689cf4';
+const PINNED = '88fe87bfe4d690ab801ff62b082f7ec98a32c541172d32c451c670bd783df5a0';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

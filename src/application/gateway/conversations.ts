@@ -23,6 +23,7 @@ import type { Command, ConversationView } from '../../protocol/frames.ts';
 import type { ContactRequests } from './contact-requests.ts';
 import { MAX_QUERIED_MEMBERS, viewFor } from './conversation-view.ts';
 import { keyOf, ViewCache } from './view-cache.ts';
+import { refuseUnwilling, unlessUnknown } from './willing.ts';
 import type { WritingPolicy } from './writing-policy.ts';
 
 /** A state command decides again so often when others change the conversation meanwhile; then CONFLICT. */
@@ -148,7 +149,7 @@ export class Conversations {
   async view(by: UserId, id: ConversationId): Promise<ConversationView> {
     const asked = { about: [by], members: MAX_QUERIED_MEMBERS };
     const view = await latest(this.#asking, keyOf(id, by), () => this.#current(id, asked));
-    if (!view) throw new RookeryError('LOG_UNAVAILABLE', 'nobody answers for this conversation', { retryAfterMs: 500 });
+    if (!view) throw unanswered();
     const seen = viewFor(by, view, this.#clock.nowMs());
     if (!seen) throw refused('NOT_A_MEMBER');
     return seen;
@@ -164,6 +165,18 @@ export class Conversations {
     if (!view || this.#refusal(view, event)) return undefined;
     const { conversation, memberCount } = view;
     return { memberCount, others: [...conversation.roster.members.keys()].filter((user) => user !== by) };
+  }
+
+  /** Undefined: nobody can tell. @throws LOG_UNAVAILABLE, also where it was refused lately and nobody can tell now */
+  async #mayWrite(by: UserId, user: UserId): Promise<boolean | undefined> {
+    const target = directConversationId(by, user);
+    const event = await this.#policy.stamped(target, { ...SILENCE, by }).catch(unlessUnknown);
+    if (!event) return true;
+    const known = this.#cache.get(target, by) ?? (await this.#fetch(target, by));
+    if (!known || !this.#refusal(known, event)) return known && true;
+    const current = await this.#current(target, { about: [by] });
+    if (!current) throw unanswered();
+    return !this.#refusal(current, event);
   }
 
   /** @returns where it stands already, if it does: then it is a retry, and its first answer stands. @throws its refusal */
@@ -222,7 +235,10 @@ export class Conversations {
       if (view?.seenAt !== undefined) return { pos: view.seenAt, duplicate: true };
       const refusal = view && this.#refusal(view, event);
       if (refusal) throw refused(refusal);
-      if (attempt === 1) this.#contactRequests.count(event, view?.conversation);
+      if (attempt === 1) {
+        this.#contactRequests.count(event, view?.conversation);
+        await refuseUnwilling(event, view?.conversation.roster, (by, user) => this.#mayWrite(by, user));
+      }
       this.#cache.delete(target);
       try {
         // Without a view the fold decides alone.
@@ -363,6 +379,9 @@ function targetOf(command: Command, by: UserId): { target?: MessageRef } {
   if (command.type === 'recallMessage') return { target: { by: command.sender ?? by, id: command.target } };
   return {};
 }
+
+const unanswered = (): RookeryError =>
+  new RookeryError('LOG_UNAVAILABLE', 'nobody answers for this conversation', { retryAfterMs: 500 });
 
 export const refused = (code: RefusalCode | 'MESSAGE_ID_EXPIRED'): RookeryError =>
   new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);

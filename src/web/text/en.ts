@@ -209,6 +209,7 @@ export const en = {
   'error.NOT_ALLOWED': 'You may not do this.',
   'error.BLOCKED': 'They do not take messages from you.',
   'error.NOT_A_CONTACT': 'They take messages from contacts only.',
+  'error.CANNOT_BE_ADDED': 'Somebody among them takes nothing from you. Give them an invite.',
   'error.MUTED': 'You may not speak here now.',
   'error.MESSAGE_GONE': 'The message is not there any more, or too old to be changed.',
   'error.CONVERSATION_EXISTS': 'There is such a group already.',

@@ -211,6 +211,7 @@ export const zh: Record<keyof typeof en, string> = {
   'error.NOT_ALLOWED': '你不能这样做。',
   'error.BLOCKED': '对方不接收你的消息。',
   'error.NOT_A_CONTACT': '对方只接收联系人的消息。',
+  'error.CANNOT_BE_ADDED': '其中有人不接收你的邀请，请改用邀请链接。',
   'error.MUTED': '你现在不能在这里发言。',
   'error.MESSAGE_GONE': '这条消息已不在，或时间太久不能再改。',
   'error.CONVERSATION_EXISTS': '已有这样的群。',
