@@ -96,3 +96,20 @@ t.test('who has asked to join has asked to be added', async (t) => {
   await eventually(() => owner.entries.some(({ type }) => type === 'joinRequested'), 'the owner is told');
   t.match(await answerTo(owner, add), { t: 'done' });
 });
+
+t.test('whom one has blocked is not told that one is writing', async (t) => {
+  const [quiet, pest] = [await RawClient.greeted(gateway, 'quiet one'), await RawClient.greeted(other, 'pest')];
+  t.teardown(() => [quiet, pest].map((client) => client.end()));
+  const typed = () => pest.frames.filter(({ t: type }) => type === 'typing').map(({ conversation: id }) => id);
+  t.match(await quiet.ask(command({ type: 'createGroup', conversation: 'both', name: 'n', members: ['pest'] })), {
+    t: 'done',
+  });
+  t.match(await quiet.ask(command({ type: 'blockUser', user: 'pest' })), { t: 'done' });
+  await eventually(async () => (await pest.ask(message({ to: 'quiet one' }))).code === 'BLOCKED', 'it is known');
+  quiet.send({ t: 'typing', to: 'pest' });
+  // Told behind it: what they have in common without a block between them.
+  await eventually(() => pest.entries.some(({ type }) => type === 'groupCreated'), 'they are in the group');
+  quiet.send({ t: 'typing', conversation: 'both' });
+  await eventually(() => typed().length > 0, 'they are told of the group');
+  t.same(typed(), ['both']);
+});

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '88fe87bfe4d690ab801ff62b082f7ec98a32c541172d32c451c670bd783df5a0';
+const PINNED = '31d55196e5c93b40c664519ea1a9dc895fc231bbc174f1b0df6f5f55dd337a9f';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

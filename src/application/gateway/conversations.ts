@@ -163,8 +163,10 @@ export class Conversations {
     const event = await this.#policy.stamped(target, { ...SILENCE, by });
     const view = this.#cache.get(target, by) ?? (await this.#fetch(target, by));
     if (!view || this.#refusal(view, event)) return undefined;
-    const { conversation, memberCount } = view;
-    return { memberCount, others: [...conversation.roster.members.keys()].filter((user) => user !== by) };
+    const { members, blockers } = view.conversation.roster;
+    // Whom one has blocked is not told what one does.
+    const others = blockers.has(by) ? [] : [...members.keys()].filter((user) => user !== by);
+    return { memberCount: view.memberCount, others };
   }
 
   /** Undefined: nobody can tell. @throws LOG_UNAVAILABLE, also where it was refused lately and nobody can tell now */
