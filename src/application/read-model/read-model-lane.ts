@@ -15,9 +15,8 @@ import { type ReadModel, witnessOf } from '../../ports/read-model.ts';
 import { acceptReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
+import { Windows } from './windows.ts';
 
-/** Events folded and written together at most: while they are written, some 20 ms, nobody is answered. */
-const MAX_WINDOW_EVENTS = 1_000;
 /** A rebuilt file that lacks more than these is answered from once it has them. */
 const MAX_STALE_EVENTS = 1_000;
 /** After trouble with the log it is followed anew after this pause. */
@@ -130,16 +129,9 @@ export class ReadModelLane {
     const end = Promise.withResolvers<string | undefined>();
     // A rejection may come before anybody waits for it.
     end.promise.catch(() => undefined);
-    let isBroken = false;
+    const windows = new Windows((records) => this.#write(records), end.reject);
     const onRecords = (records: readonly LogRecord[]): void => {
-      if (stop.aborted || isBroken || this.#isRebuiltWaiting) return;
-      try {
-        for (let i = 0; i < records.length; i += MAX_WINDOW_EVENTS)
-          this.#write(records.slice(i, i + MAX_WINDOW_EVENTS));
-      } catch (error) {
-        isBroken = true;
-        end.reject(error);
-      }
+      if (!stop.aborted && !this.#isRebuiltWaiting) windows.add(records);
     };
     const following = await follower.follow(model.position + 1, onRecords, (reason) => end.resolve(reason));
     const onStop = (): void => end.resolve(undefined);
@@ -149,6 +141,7 @@ export class ReadModelLane {
     try {
       return await end.promise;
     } finally {
+      windows.close();
       this.#interrupt = undefined;
       stop.removeEventListener('abort', onStop);
       await following.stop();

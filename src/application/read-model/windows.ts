@@ -1,0 +1,74 @@
+/**
+ * What came of the log, cut into windows that are written one by one. While a window is written nobody is answered, so it is
+ * bounded, and between two of them questions have their turn.
+ */
+import { isUnreadable, type LogRecord } from '../../ports/conversation-log.ts';
+
+/** Events folded and written together at most: some 20 ms. */
+const MAX_WINDOW_EVENTS = 1_000;
+/** Their bodies; the last may be over it. Words cost more than events: of Chinese, at worst, some 3 µs a character. */
+export const MAX_WINDOW_BYTES = 131_072;
+/** Bodies that wait. Beyond it windows are written with no pause, and nothing more is read of the log meanwhile. */
+const MAX_AHEAD_BYTES = 32 * 1_024 * 1_024;
+
+export class Windows {
+  readonly #write: (records: readonly LogRecord[]) => void;
+  readonly #onBroken: (error: unknown) => void;
+  #ahead: LogRecord[] = [];
+  #aheadBytes = 0;
+  #isWriting = false;
+  #isClosed = false;
+
+  /** @param onBroken told once what writing threw; nothing more is written then */
+  constructor(write: (records: readonly LogRecord[]) => void, onBroken: (error: unknown) => void) {
+    this.#write = write;
+    this.#onBroken = onBroken;
+  }
+
+  /** The first window is written at once, unless others are before it. */
+  add(records: readonly LogRecord[]): void {
+    if (this.#isClosed) return;
+    for (const record of records) {
+      this.#ahead.push(record);
+      this.#aheadBytes += bytesOf(record);
+    }
+    while (this.#aheadBytes > MAX_AHEAD_BYTES) this.#writeOne();
+    if (!this.#isWriting) void this.#writeAll();
+  }
+
+  /** What waits is forgotten: it stands in the log. */
+  close(): void {
+    this.#isClosed = true;
+    this.#ahead = [];
+    this.#aheadBytes = 0;
+  }
+
+  async #writeAll(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#ahead.length > 0) {
+      this.#writeOne();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#isWriting = false;
+  }
+
+  #writeOne(): void {
+    let [count, bytes] = [0, 0];
+    for (const record of this.#ahead) {
+      if (count === MAX_WINDOW_EVENTS || bytes >= MAX_WINDOW_BYTES) break;
+      count += 1;
+      bytes += bytesOf(record);
+    }
+    const window = this.#ahead.splice(0, count);
+    this.#aheadBytes -= bytes;
+    try {
+      this.#write(window);
+    } catch (error) {
+      this.close();
+      this.#onBroken(error);
+    }
+  }
+}
+
+const bytesOf = (record: LogRecord): number =>
+  !isUnreadable(record) && 'body' in record.event ? record.event.body.length : 0;
