@@ -114,7 +114,7 @@ export class ScriptedGateway {
         if (refusal) return ws.close(refusal.code, 'refused');
         const { id, device } = frame;
         connection = { ws, codec, hello: frame, send };
-        send({ t: 'welcome', id, session: 's', user: 'me', device, serverTime: 0, limits: this.limits });
+        send({ t: 'welcome', id, session: 's', user: 'me', device, serverTime: 1_000, limits: this.limits });
         send({ t: 'cursor', epoch: 'e', seq: typeof frame.resume === 'object' ? frame.resume.seq : 0 });
         this.connections.push(connection);
         return;
