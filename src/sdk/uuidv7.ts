@@ -3,8 +3,9 @@
 let lastMs = 0;
 let counter = 0;
 
-/** @param nowMs milliseconds since 1970 */
-export function uuidv7(nowMs: number): string {
+/** @param time milliseconds since 1970; a part of one is cut off */
+export function uuidv7(time: number): string {
+  const nowMs = Math.floor(time);
   const random = crypto.getRandomValues(new Uint8Array(10));
   if (nowMs > lastMs) {
     lastMs = nowMs;
@@ -14,9 +15,9 @@ export function uuidv7(nowMs: number): string {
     lastMs += 1;
     counter = 0;
   }
-  const time = lastMs.toString(16).padStart(12, '0');
+  const stamp = lastMs.toString(16).padStart(12, '0');
   const tail = [...random.subarray(2)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   const variant = ((Number.parseInt(tail[0] as string, 16) & 0x3) | 0x8).toString(16);
   const sequence = counter.toString(16).padStart(3, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${variant}${tail.slice(1, 4)}-${tail.slice(4)}`;
+  return `${stamp.slice(0, 8)}-${stamp.slice(8)}-7${sequence}-${variant}${tail.slice(1, 4)}-${tail.slice(4)}`;
 }
