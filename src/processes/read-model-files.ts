@@ -34,16 +34,18 @@ export interface LaneParts {
   readonly onProgress: (position: number, end: number) => void;
 }
 
+const lanePath = (stateDir: string, lane: number): string => join(stateDir, `lane-${lane}.sqlite`);
+
 /** @throws when the stream is not there, or cannot be asked */
 export async function lanePlace(stateDir: string, { jsm }: Pick<Nats, 'jsm'>, lane: number): Promise<LaneFilePlace> {
   const stream = convStreamName(lane);
   const { created } = await infoOf(jsm, stream);
-  return { path: join(stateDir, `lane-${lane}.sqlite`), log: `${stream} ${String(created)}` };
+  return { path: lanePath(stateDir, lane), log: `${stream} ${String(created)}` };
 }
 
 export async function statusOf({ config, nats, lane, withDigest }: LaneParts) {
-  const { path } = await lanePlace(config.stateDir, nats, lane);
-  const snapshot = opened(path);
+  const snapshot = opened(await lanePlace(config.stateDir, nats, lane));
+  const path = lanePath(config.stateDir, lane);
   try {
     const { position, schema: version } = snapshot;
     const lag = (await readerOf(nats, lane).lastPos()) - position;
@@ -57,8 +59,9 @@ export async function statusOf({ config, nats, lane, withDigest }: LaneParts) {
 
 /** Beside a worker that goes on writing: what it holds is compared as it was at the start. */
 export async function verify({ config, nats, lane, onProgress }: LaneParts) {
-  const { path, log } = await lanePlace(config.stateDir, nats, lane);
-  const inUse = opened(path);
+  const place = await lanePlace(config.stateDir, nats, lane);
+  const { log } = place;
+  const inUse = opened(place);
   const folder = buildingFolder(config.stateDir);
   mkdirSync(folder, { recursive: true });
   const lock = lockFolder(folder);
@@ -164,9 +167,13 @@ async function taken(stateDir: string, path: string): Promise<boolean> {
   });
 }
 
-function opened(path: string): ReadModelSnapshot {
+/** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE where it follows another log than the one that is asked about */
+function opened({ path, log }: LaneFilePlace): ReadModelSnapshot {
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no read model at ${path}`);
-  return new ReadModelSnapshot(path);
+  const snapshot = new ReadModelSnapshot(path);
+  if (snapshot.log === log) return snapshot;
+  snapshot.close();
+  throw new RookeryError('STATE_FILE_UNUSABLE', `${path} follows another log: "${snapshot.log}", not "${log}"`);
 }
 
 const readerOf = ({ nc, js, jsm }: Nats, convStream: number): JetstreamLogReader =>

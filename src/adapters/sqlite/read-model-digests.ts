@@ -31,6 +31,8 @@ const SELECT_TERMS = `
 export class ReadModelSnapshot {
   readonly position: number;
   readonly schema: string;
+  /** Name and time of the stream that it follows. */
+  readonly log: string;
   readonly #db: Database.Database;
 
   /** @throws what opening throws, where there is no such file */
@@ -41,6 +43,7 @@ export class ReadModelSnapshot {
     const noted = this.#db.prepare('SELECT value FROM about WHERE key = ?').pluck();
     this.position = Number(noted.get('position') ?? 0);
     this.schema = String(noted.get('schema') ?? '');
+    this.log = String(noted.get('log') ?? '');
   }
 
   /** Reads every row. */

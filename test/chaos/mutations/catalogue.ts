@@ -209,8 +209,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: FAN_OUT,
-        find: '    if (!movesReadMark(mark, upTo)) return;',
-        replace: '    void [mark, movesReadMark];',
+        find: '    if (!movesReadMark(this.#readMark(id, event.by), upTo)) return;',
+        replace: '    void movesReadMark;',
       },
     ],
     faults: CALM,
