@@ -125,7 +125,7 @@ t.test(
     const next = await log.append(second, later, pos);
     await eventually(() => heard.length === 1, 'the change is heard of');
     t.match(heard[0], { user: alice, pos: next.pos });
-    t.same(heard[0]?.read(), { account: later, pos: next.pos });
+    t.same(heard[0]?.read(), { account: later, pos: next.pos, cause: 'profileChanged' });
     nats.server.signal('SIGKILL');
     await nats.server.respawn();
     const [third, latest] = decided(later, named('Ali'));

@@ -8,14 +8,18 @@ t.test('ids grow, whatever the clock does, and carry its time', async (t) => {
   let last = '';
   const start = Date.now();
   fc.assert(
-    fc.property(fc.double({ min: -5_000, max: 5_000, noNaN: true }), fc.integer({ min: 1, max: 50 }), (shift, count) => {
-      for (let i = 0; i < count; i++) {
-        const id = uuidv7(start + shift);
-        t.ok(id > last);
-        t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-        last = id;
-      }
-    }),
+    fc.property(
+      fc.double({ min: -5_000, max: 5_000, noNaN: true }),
+      fc.integer({ min: 1, max: 50 }),
+      (shift, count) => {
+        for (let i = 0; i < count; i++) {
+          const id = uuidv7(start + shift);
+          t.ok(id > last);
+          t.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+          last = id;
+        }
+      },
+    ),
   );
   const later = start + 1_000_000;
   t.equal(uuidv7TimeMs(msgId(uuidv7(later))), later);
