@@ -123,7 +123,9 @@ t.test('a second reader of the lane is noticed, and loses nothing of it', async 
   await first.close();
   await eventually(async () => {
     await second.open(1);
-    return positions(await second.take(EVERYTHING, 1_000))[0] === 1;
+    // What the first one had asked for may take one more.
+    const taken = await second.take(EVERYTHING, 1_000).catch(() => []);
+    return positions(taken)[0] === 1;
   }, 'from the beginning once more');
 });
 
