@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import axe from 'axe-core';
 import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
+import { eventually } from '../support/waiting.ts';
 import { addressOf, composer, message, say, startWeb } from '../support/web.ts';
 
 const PICTURES = join(import.meta.dirname, '..', '..', 'screenshots');
@@ -123,8 +124,12 @@ t.test('the keyboard alone suffices to find a conversation, answer, and come bac
   await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('Enter');
   await page.locator('.menu').waitFor();
-  await page.keyboard.press('Escape');
-  await page.locator('.menu').waitFor({ state: 'detached' });
+  // Until it has the focus, the key goes elsewhere.
+  const isClosed = async (): Promise<boolean> => {
+    await page.keyboard.press('Escape');
+    return (await page.locator('.menu').count()) === 0;
+  };
+  await eventually(isClosed, 'the menu closes');
 });
 
 t.test('where there is a login alone, one signs in with a password, and is told when it is wrong', async (t) => {
