@@ -1,6 +1,6 @@
 /** A read-model worker's files from outside the worker: what they are, whether they are right, and built anew while it runs. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, statSync, watch } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
@@ -11,19 +11,15 @@ import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { ReadModelSnapshot, type RowDifference, type TableDigest } from '../adapters/sqlite/read-model-digests.ts';
 import {
   buildingFolder,
-  isRebuilt,
   publishRebuilt,
-  rebuiltFolder,
   removeDatabase,
   takeRebuilt,
+  whenTaken,
 } from '../adapters/sqlite/rebuilt-file.ts';
 import { foldLog } from '../application/read-model/rebuild.ts';
 import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
-
-/** A worker takes a rebuilt file between two windows; one that does not in this time takes it at its next start. */
-const TAKEN_WITHIN_MS = 30_000;
 
 export interface LaneParts {
   readonly config: Pick<ReadModelWorkerConfig, 'stateDir'>;
@@ -154,17 +150,7 @@ async function taken(stateDir: string, path: string): Promise<boolean> {
   } catch (thrown) {
     if (asRookeryError(thrown).code !== 'ALREADY_RUNNING') throw thrown;
   }
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const settle = (): void => {
-    if (!isRebuilt(path)) resolve(true);
-  };
-  const watcher = watch(rebuiltFolder(stateDir), settle);
-  const timer = setTimeout(() => resolve(!isRebuilt(path)), TAKEN_WITHIN_MS);
-  settle();
-  return promise.finally(() => {
-    watcher.close();
-    clearTimeout(timer);
-  });
+  return whenTaken(path);
 }
 
 /** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE where it follows another log than the one that is asked about */

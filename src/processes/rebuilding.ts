@@ -1,5 +1,5 @@
 /** What is derived from the log built anew while it serves: inbox streams by their workers, state files beside those in use. */
-import { existsSync, mkdirSync, watch } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Nats } from '../adapters/jetstream/connect.ts';
@@ -8,13 +8,7 @@ import { checkpointed } from '../adapters/jetstream/lane-standing.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
-import {
-  buildingFolder,
-  isRebuilt,
-  publishRebuilt,
-  rebuiltFolder,
-  removeDatabase,
-} from '../adapters/sqlite/rebuilt-file.ts';
+import { buildingFolder, publishRebuilt, removeDatabase, whenTaken } from '../adapters/sqlite/rebuilt-file.ts';
 import { readOn } from '../application/replay/followed-log.ts';
 import { isUnreadable, type LogEvent } from '../ports/conversation-log.ts';
 import { foldReadable } from '../projections/fan-out.ts';
@@ -27,8 +21,6 @@ const POLL_MS = 100;
 const MADE_WITHIN_MS = 6_000;
 /** A stream that did not grow for so long has no worker any more. */
 const STUCK_AFTER_MS = 30_000;
-/** A worker takes a rebuilt file with its next term; one that does not in this time takes it at its next start. */
-const TAKEN_WITHIN_MS = 30_000;
 
 export interface RebuildingParts {
   readonly nats: Nats;
@@ -131,7 +123,7 @@ export async function rebuildFanOutState(
     }
     const seconds = (performance.now() - startedMs) / 1_000;
     publishRebuilt(built, path);
-    return { lane, position: end, seconds, inUse: existsSync(path) && (await taken(stateDir, path)) };
+    return { lane, position: end, seconds, inUse: existsSync(path) && (await whenTaken(path)) };
   } finally {
     lock.release();
   }
@@ -165,18 +157,4 @@ export async function foldInto(
     if (window.length === WINDOW_EVENTS) fold(record.pos);
   }
   if (!stop.aborted && state.position < end) fold(end);
-}
-
-function taken(stateDir: string, path: string): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const settle = (): void => {
-    if (!isRebuilt(path)) resolve(true);
-  };
-  const watcher = watch(rebuiltFolder(stateDir), settle);
-  const timer = setTimeout(() => resolve(!isRebuilt(path)), TAKEN_WITHIN_MS);
-  settle();
-  return promise.finally(() => {
-    watcher.close();
-    clearTimeout(timer);
-  });
 }

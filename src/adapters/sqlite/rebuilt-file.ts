@@ -3,13 +3,16 @@
  * moment on it is the one that counts: whoever opens the file in use takes it first. So it does not matter who is killed when:
  * before the rename nothing has happened, after it the next one to open the file finishes what was begun.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 /** In which finished files wait, a folder beside the file in use. */
 export const rebuiltFolder = (folder: string): string => join(folder, 'rebuilt');
 /** In which files are built. */
 export const buildingFolder = (folder: string): string => join(folder, 'rebuilding');
+
+/** A worker takes a rebuilt file between two windows, or with its next term; one that does not in this time takes it at its next start. */
+const TAKEN_WITHIN_MS = 30_000;
 
 const waitingFor = (path: string): string => join(rebuiltFolder(dirname(path)), basename(path));
 
@@ -31,6 +34,21 @@ export function takeRebuilt(path: string): boolean {
   renameSync(waitingFor(path), path);
   synced(dirname(path));
   return true;
+}
+
+/** Whether what waits to take the place of `path` is taken by who has it open; false after a while. */
+export function whenTaken(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const settle = (): void => {
+    if (!isRebuilt(path)) resolve(true);
+  };
+  const watcher = watch(dirname(waitingFor(path)), settle);
+  const timer = setTimeout(() => resolve(!isRebuilt(path)), TAKEN_WITHIN_MS);
+  settle();
+  return promise.finally(() => {
+    watcher.close();
+    clearTimeout(timer);
+  });
 }
 
 export function removeDatabase(path: string): void {
