@@ -16,6 +16,8 @@ import { TapReport } from './tap-report.ts';
 const ROOT = join(import.meta.dirname, '..');
 /** A file that runs longer hangs. The slowest starts several servers and kills them. */
 const FILE_TIMEOUT_S = 480;
+/** Of the failures as they stand at the end of the output. */
+const FAILURE_LINES = 200;
 
 const { path, version, source } = await findNatsServer({
   progress: (line) => console.error(`rookery: ${line}`),
@@ -26,6 +28,12 @@ const browser = browserPath();
 const report = new TapReport((line) => console.log(line));
 const exitCode = await runTap(path, process.argv.slice(2).flatMap(filesOf), report);
 const ok = exitCode === 0 && report.failed === 0 && report.passed > 0 && !report.bailedOut;
+if (report.failures.length > 0) {
+  console.log('what has failed:');
+  for (const line of report.failures.slice(0, FAILURE_LINES)) console.log(line);
+  const left = report.failures.length - FAILURE_LINES;
+  if (left > 0) console.log(`… and ${left} more lines above`);
+}
 if (report.passed === 0) console.log('no test has passed');
 if (exitCode !== 0 && report.failed === 0) console.log(`tap ended with exit code ${exitCode}`);
 if (report.skipped > 0) console.log(`${report.skipped} skipped`);

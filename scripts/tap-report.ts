@@ -29,6 +29,8 @@ export class TapReport {
   failed = 0;
   skipped = 0;
   bailedOut = false;
+  /** What was printed of failures, once more: the end of a long output is what is kept and read. */
+  readonly failures: string[] = [];
 
   readonly #print: (line: string) => void;
   /** The names of the tests that are open, the file's first. */
@@ -55,7 +57,7 @@ export class TapReport {
     const bail = BAIL_OUT.exec(line);
     if (point) this.#point(point);
     else if (bail) {
-      if (!this.bailedOut) this.#print(`✘ ${[...this.#open, 'bailed out'].join(' › ')}: ${bail[1]}`);
+      if (!this.bailedOut) this.#printFailure(`✘ ${[...this.#open, 'bailed out'].join(' › ')}: ${bail[1]}`);
       this.bailedOut = true;
     } else if (!SILENT.test(line)) {
       this.#print(line.trimEnd());
@@ -73,7 +75,7 @@ export class TapReport {
     diagnostics.begun = true;
     const ended = line === `${indent}  ...`;
     if (ended) this.#diagnostics = undefined;
-    else if (show && line !== `${indent}  ---`) this.#print(`    ${line.slice(indent.length)}`);
+    else if (show && line !== `${indent}  ---`) this.#printFailure(`    ${line.slice(indent.length)}`);
     return true;
   }
 
@@ -90,9 +92,14 @@ export class TapReport {
     if (depth === 0) this.#endFile(point);
 
     const show = failed && !explained;
-    if (show && depth > 0) this.#print(`✘ ${[...this.#open, name].join(' › ')}`);
+    if (show && depth > 0) this.#printFailure(`✘ ${[...this.#open, name].join(' › ')}`);
     if (failed) this.#explained[depth] = true;
     this.#diagnostics = { indent, show, begun: false };
+  }
+
+  #printFailure(line: string): void {
+    this.#print(line);
+    this.failures.push(line);
   }
 
   #countTest({ failed, directive, name, reason }: Point): void {
@@ -113,7 +120,7 @@ export class TapReport {
     const empty = !failed && this.#assertions === 0 && !setAside;
     if (failed || empty) {
       if (this.failed === start.failed) this.failed += 1;
-      this.#print(`✘ ${name}${empty ? ': no assertion ran' : ''}`);
+      this.#printFailure(`✘ ${name}${empty ? ': no assertion ran' : ''}`);
     } else if (directive !== undefined) {
       this.skipped += 1;
       this.#print(`- ${name} (${directive.toLowerCase()}: ${reason})`);

@@ -28,7 +28,7 @@ t.test('tests are counted, not their assertions', async (t) => {
 });
 
 t.test('a failure is printed once, where it happened, with its diagnostics', async (t) => {
-  const { counted, printed } = read(
+  const { counted, printed, report } = read(
     '# Subtest: a.test.ts',
     '    # Subtest: one',
     '        # Subtest: deep',
@@ -43,6 +43,7 @@ t.test('a failure is printed once, where it happened, with its diagnostics', asy
   );
   t.equal(counted, '0 passed, 1 failed, 0 skipped');
   t.same(printed, ['✘ a.test.ts › one › deep › wrong', '      exitCode: 1', '✘ a.test.ts']);
+  t.same(report.failures, printed, 'all of it is kept for the end of the output');
 });
 
 t.test('a file that asserts nothing has failed, with tests or without', async (t) => {
