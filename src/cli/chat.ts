@@ -124,6 +124,8 @@ class Chat {
   #inputEnded = false;
   #isClosing = false;
   #wasOffline = false;
+  /** Why we are offline, as it was told last; said again only when it is another reason. */
+  #toldReason: string | undefined;
   /** What was asked is answered. */
   #answered: Promise<void> = Promise.resolve();
 
@@ -294,9 +296,13 @@ class Chat {
 
   #tellStatus(status: Status): void {
     if (this.#isClosing) return;
-    // That it connects goes without saying while it is told when.
-    if (status.phase !== 'connecting' || !this.#wasOffline) this.#tell(statusText(status));
-    this.#wasOffline = status.phase === 'offline' || (status.phase === 'connecting' && this.#wasOffline);
+    const isOffline = status.phase === 'offline';
+    const isKnown = isOffline && status.reason === this.#toldReason;
+    const isRetry = status.phase === 'connecting' && this.#wasOffline;
+    if (!isKnown && !isRetry) this.#tell(statusText(status));
+    this.#wasOffline = isOffline || isRetry;
+    if (isOffline) this.#toldReason = status.reason;
+    else if (!isRetry) this.#toldReason = undefined;
   }
 
   /** Above the line that is being typed. */
@@ -372,5 +378,5 @@ const wordsOf = (line: string): string[] =>
 function statusText(status: Status): string {
   if (status.phase === 'stopped') return `stopped: ${status.reason}`;
   if (status.phase !== 'offline') return status.phase;
-  return `offline (${status.reason}); next try in ${(status.retryInMs / 1_000).toFixed(1)} s`;
+  return `offline (${status.reason}); trying again until it works`;
 }

@@ -68,7 +68,9 @@ export async function findNatsServer(options: FindOptions = {}): Promise<NatsSer
       if (path) return await usable(path, way.name);
       tried.push(`${way.name}: none`);
     } catch (error) {
-      tried.push(`${way.name}: ${reasonOf(error)}`);
+      const failed = `${way.name}: ${reasonOf(error)}`;
+      tried.push(failed);
+      options.progress?.(`not from ${failed}`);
     }
   }
   throw new RookeryError(

@@ -113,7 +113,6 @@ async function applyAll({ url, credentialsFile }: NatsServer, { topology }: DevC
   }
 }
 
-/** A process of ours. What is decided here comes as flags, which win over files and the environment. */
 /** @throws RookeryError CONFIGURATION_INVALID */
 function makeFolder(dir: string): void {
   try {
@@ -123,6 +122,7 @@ function makeFolder(dir: string): void {
   }
 }
 
+/** A process of ours. What is decided here comes as flags, which win over files and the environment. */
 function supervised(name: string, decided: object, dataDir: string, { rookery, log }: DevParts): SupervisedProcess {
   const [command, ...args] = rookery;
   const settings = Object.entries(decided).flatMap(([field, value]) => ['--set', `${field}=${JSON.stringify(value)}`]);

@@ -58,6 +58,7 @@ async function run(options: Options): Promise<boolean> {
     say(tableOf(report));
     if (options.reportFile) appendFileSync(options.reportFile, `${JSON.stringify(report)}\n`);
     for (const violation of report.violations) say(`\nVIOLATION\n${violation}`);
+    say(cancelled.signal.aborted ? 'STOPPED before its end' : ok ? 'PASSED: every promise held' : 'FAILED');
   } finally {
     if (ok || !options.keep || cancelled.signal.aborted) await deployment.stop();
     else {
@@ -71,7 +72,7 @@ async function run(options: Options): Promise<boolean> {
 async function deploy({ nodes, profile, streams, source }: Options): Promise<Deployment> {
   const topology = { convStreams: streams, inboxStreams: streams };
   const noDisk = whyNoDisk(tmpdir());
-  if (noDisk) say(`NOT RUN HERE: everything that needs a disk of its own (full disk, power loss): ${noDisk}`);
+  if (noDisk) say(`not run here: everything that needs a disk of its own (full disk, power loss): ${noDisk}`);
   const site = {
     ...{ topology, duplicateWindowMs: DUPLICATE_WINDOW_MS, links: true, disk: !noDisk },
     limits: { heartbeatMs: HEARTBEAT_MS },
@@ -79,7 +80,7 @@ async function deploy({ nodes, profile, streams, source }: Options): Promise<Dep
   };
   if (nodes === 1) return startOneNode({ ...site, profile: oneOf(['default', 'sync'], profile, 'profile') });
   const noNetworks = whyNoNetworks();
-  if (noNetworks) say(`NOT RUN HERE: partitions by network namespaces, links part the nodes instead: ${noNetworks}`);
+  if (noNetworks) say(`not run here: partitions by network namespaces, links part the nodes instead: ${noNetworks}`);
   const ofCluster = oneOf(['default', 'cluster'], profile, 'profile');
   return startThreeNodes({ ...site, profile: ofCluster, networks: !noNetworks });
 }
@@ -90,7 +91,7 @@ async function prove(deployment: Deployment, options: Options): Promise<Report> 
   const dir = join(deployment.dir, 'proof');
   mkdirSync(dir);
   const { available, unavailable } = faultsFor(deployment, faults);
-  for (const { name, why } of unavailable) say(`NOT RUN HERE: ${name}: ${why}`);
+  for (const { name, why } of unavailable) say(`not run here: ${name}: ${why}`);
   if (available.length === 0) throw new Error('none of the faults can be had here');
   await settled(deployment, HEALED_WITHIN_MS);
   const proof = Proof.begin(deployment, { seed, dir });

@@ -1,6 +1,7 @@
 /** `rookery chat` as a process, its input a pipe. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -100,4 +101,21 @@ t.test("with another's token nothing is said at all", async (t) => {
     t.match(said.err, told);
   }
   t.same(gateway.connections, []);
+});
+
+t.test('why it is offline is told once, however often it tries again', async (t) => {
+  let tries = 0;
+  const deaf = createServer((socket) => {
+    tries += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => deaf.close());
+  const { chat } = await scene(t);
+  const url = `ws://127.0.0.1:${(deaf.address() as AddressInfo).port}/v1/ws`;
+  const { said, input, ended } = chat('--token', tokenOf('me'), '--url', url);
+  await eventually(() => tries >= 3, 'three tries');
+  input.end();
+  await ended;
+  t.equal(said.err.match(/offline/g)?.length, 1, said.err);
 });
