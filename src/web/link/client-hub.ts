@@ -5,6 +5,7 @@ import { type Client, createClient, IndexedDbStorage, type Status } from '../../
 import type { Cache } from '../cache/cache.ts';
 import type { Outgoing } from '../model/outgoing.ts';
 import { type Ask, type Hub, type News, refusalOf } from './link.ts';
+import { Watched } from './watched.ts';
 
 export interface HubOptions {
   readonly url: string;
@@ -29,6 +30,7 @@ export async function startClientHub(options: HubOptions): Promise<Hub> {
 class ClientHub implements Hub {
   readonly #client: Client;
   readonly #tell: (news: News) => void;
+  readonly #watched = new Watched();
   #isWatched = false;
   /** The newest that has come. */
   #cursor: CursorFrame | undefined;
@@ -49,6 +51,7 @@ class ClientHub implements Hub {
     });
     client.on('frame', (direction, frame) => this.#passed(direction, frame));
     client.on('typing', (conversation, { user, forMs }) => tell({ type: 'typing', conversation, user, forMs }));
+    client.on('presence', (presence) => tell({ type: 'presence', presence }));
     client.on('account', (account) => tell({ type: 'account', account }));
     client.on('entry', (conversation, entry) => {
       const kept = cache.keep(conversation, entry);
@@ -81,6 +84,8 @@ class ClientHub implements Hub {
         return this.#client.query(ask.query);
       case 'typing':
         return this.#client.typing(ask.target);
+      case 'watch':
+        return this.#client.watch(this.#watched.shows(ask.tab, ask.users));
     }
   }
 

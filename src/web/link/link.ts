@@ -8,6 +8,7 @@ import type {
   Entry,
   MessageContent,
   OwnAccount,
+  SeenUser,
   Status,
   Target,
   UserId,
@@ -20,6 +21,8 @@ export type Ask =
   /** Answered when the log has it. */
   | { readonly type: 'command'; readonly command: Command; readonly clientMsgId: string }
   | { readonly type: 'query'; readonly query: Query }
+  /** Whom a tab shows from now on, and nobody else: answered when the server has heard of it. */
+  | { readonly type: 'watch'; readonly tab: string; readonly users: readonly UserId[] }
   /** The person is writing: told as often as one likes, and of no use later. */
   | { readonly type: 'typing'; readonly target: Target };
 
@@ -28,6 +31,8 @@ export type News =
   /** As it is now, where a device was away for too long to be told of it by entries. */
   | { readonly type: 'changed'; readonly changed: ChangedConversation }
   | { readonly type: 'typing'; readonly conversation: ConversationId; readonly user: UserId; readonly forMs: number }
+  /** Of people whom some tab shows. */
+  | { readonly type: 'presence'; readonly presence: readonly SeenUser[] }
   | { readonly type: 'account'; readonly account: OwnAccount }
   /** How far the server's clock is ahead of ours: milliseconds. */
   | { readonly type: 'clock'; readonly aheadMs: number }

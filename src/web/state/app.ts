@@ -26,6 +26,7 @@ import { Drafts } from './drafts.ts';
 import { Inspector } from './inspector.ts';
 import { Names } from './names.ts';
 import { newId, serverIsAheadBy } from './new-id.ts';
+import { Presence } from './presence.ts';
 import { Sending } from './sending.ts';
 import { deviceOf, forgetToken, tokenOf } from './sign-in.ts';
 import { Typing } from './typing.ts';
@@ -53,6 +54,7 @@ export class App {
   readonly me: UserId;
   readonly tabs: Tabs;
   readonly names: Names;
+  readonly presence: Presence;
   readonly sending: Sending;
   readonly drafts: Drafts;
   readonly inspector: Inspector;
@@ -113,6 +115,7 @@ export class App {
         }),
     });
     this.names = new Names(this.tabs, cache);
+    this.presence = new Presence(this.tabs);
     this.sending = new Sending(this.tabs, cache);
     this.drafts = new Drafts({
       me,
@@ -224,6 +227,8 @@ export class App {
         return this.inspector.saw(news);
       case 'typing':
         return this.typing.began(news.conversation, news.user, news.forMs);
+      case 'presence':
+        return this.presence.heard(news.presence);
       case 'account':
         this.account.value = news.account;
         return;
@@ -262,6 +267,7 @@ export class App {
 
   #heardStatus(status: Status): void {
     this.status.value = status;
+    if (status.phase === 'offline' || status.phase === 'stopped') this.presence.lost();
     if (status.phase === 'stopped' && TOKEN_REFUSED.test(status.reason)) {
       forgetToken(this.me);
       this.isSignedOut.value = true;
@@ -274,6 +280,7 @@ export class App {
   /** What is no entry, and may have changed meanwhile. The list is whole from the first time on; entries move it on. */
   async #connected(): Promise<void> {
     this.names.refresh();
+    this.presence.ask();
     await this.#refreshList();
     this.account.value = await this.tabs.ask<OwnAccount>({ type: 'query', query: { type: 'account' } });
   }

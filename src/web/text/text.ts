@@ -51,6 +51,18 @@ export function whenOf(at: number): string {
   );
 }
 
+/** When somebody was here last: what stays true, however long it stands there. */
+export function lastSeenOf(at: number): string {
+  const days = Math.round((startOfDay(Date.now()) - startOfDay(at)) / DAY_MS);
+  const time = timeOf(at);
+  if (days <= 0) return text('presence.lastSeenAt', { time });
+  if (days === 1) return text('presence.lastSeenYesterday', { time });
+  const isThisYear = new Date(at).getFullYear() === new Date().getFullYear();
+  const year = isThisYear ? {} : ({ year: 'numeric' } as const);
+  const day = new Date(at).toLocaleDateString(locale(), { day: 'numeric', month: 'long', ...year });
+  return text('presence.lastSeenOn', { day });
+}
+
 export const fullTimeOf = (at: number): string =>
   new Date(at).toLocaleString(locale(), { dateStyle: 'full', timeStyle: 'medium' });
 

@@ -10,6 +10,7 @@ import { useApp } from './context.ts';
 import { lineOf } from './entry-line.ts';
 import { Icon } from './icon.tsx';
 import { Menu, type MenuItem } from './menu.tsx';
+import { Person } from './person.tsx';
 
 const FOR_EVER = -1;
 
@@ -73,6 +74,7 @@ function EmptyList() {
 function ListRow({ row }: { row: Row }) {
   const app = useApp();
   const title = app.titleOf(row);
+  const peer = app.peerOf(row.conversation);
   const isOpen = app.open.value?.id === row.conversation;
   const muted = isMuted(row, Date.now());
   const { pinned, markedUnread } = row.preferences;
@@ -87,7 +89,7 @@ function ListRow({ row }: { row: Row }) {
           go({ user: app.me, conversation: row.conversation });
         }}
       >
-        <Avatar id={app.peerOf(row.conversation) ?? row.conversation} name={title} isGroup={row.kind === 'group'} />
+        {peer === undefined ? <Avatar id={row.conversation} name={title} isGroup /> : <Person user={peer} />}
         <span class="row-body">
           <span class="row-top">
             <span class="row-title">

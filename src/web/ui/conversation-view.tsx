@@ -7,6 +7,7 @@ import { Avatar } from './avatar.tsx';
 import { Composer } from './composer.tsx';
 import { useApp } from './context.ts';
 import { Icon } from './icon.tsx';
+import { Person, PresenceLine } from './person.tsx';
 import { TimelineView } from './timeline-view.tsx';
 
 export function ConversationView({ open }: { open: OpenConversation }) {
@@ -33,7 +34,11 @@ export function ConversationView({ open }: { open: OpenConversation }) {
           <Icon of={ArrowLeft} />
         </button>
         <button type="button" class="bar-who" onClick={toggle('details')} title={text('conversation.details')}>
-          <Avatar id={peer ?? open.id} name={title} size={38} isGroup={row.kind === 'group'} />
+          {peer === undefined ? (
+            <Avatar id={open.id} name={title} size={38} isGroup />
+          ) : (
+            <Person user={peer} size={38} />
+          )}
           <span class="bar-words">
             <span class="bar-title">{title}</span>
             <Under open={open} />
@@ -78,9 +83,8 @@ function Under({ open }: { open: OpenConversation }) {
   }
   const peer = app.peerOf(open.id);
   const { memberCount } = app.row(open.id);
-  return (
-    <span class="bar-under">{peer === undefined ? text('conversation.members', { count: memberCount }) : peer}</span>
-  );
+  if (peer !== undefined) return <PresenceLine user={peer} otherwise={peer} />;
+  return <span class="bar-under">{text('conversation.members', { count: memberCount })}</span>;
 }
 
 function JumpToDate({ open }: { open: OpenConversation }) {

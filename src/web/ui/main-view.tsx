@@ -17,6 +17,11 @@ export function MainView() {
     const unread = app.unread.value;
     document.title = unread > 0 ? `(${unread}) ${text('app.name')}` : text('app.name');
   });
+  useEffect(() => {
+    const turned = (): void => app.presence.turn(document.visibilityState === 'visible');
+    document.addEventListener('visibilitychange', turned);
+    return () => document.removeEventListener('visibilitychange', turned);
+  }, [app]);
   const panel = app.panel.value;
   return (
     <div class={`main${open ? ' has-open' : ''}${panel ? ' has-panel' : ''}`}>

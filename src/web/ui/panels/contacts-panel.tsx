@@ -4,9 +4,9 @@ import { useEffect } from 'preact/hooks';
 import { type ContactPage, type ListedContact, parseUserId } from '../../../sdk/index.ts';
 import { go } from '../../state/route.ts';
 import { text } from '../../text/text.ts';
-import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
+import { Person } from '../person.tsx';
 
 const PAGE = 100;
 
@@ -74,7 +74,7 @@ function Contact({ contact: { user, conversation, state, blocked } }: { contact:
     : { asked: text('contacts.asked'), requested: text('contacts.requested'), contacts: user, none: user }[state];
   return (
     <li class="card">
-      <Avatar id={user} name={name} size={38} />
+      <Person user={user} size={38} />
       <span class="card-words">
         <span class="row-name">{name}</span>
         <span class="hint">{under}</span>

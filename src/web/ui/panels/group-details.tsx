@@ -11,6 +11,7 @@ import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
 import { Menu, type MenuItem } from '../menu.tsx';
+import { Person } from '../person.tsx';
 import { useWho } from '../use-who.tsx';
 import { CardButton } from './contacts-panel.tsx';
 import { GroupSettingsForm } from './group-settings-form.tsx';
@@ -86,7 +87,7 @@ function Member({ open, user, role, myRole, isMuted }: MemberProps) {
   ];
   return (
     <li class="card">
-      <Avatar id={user} name={name} size={34} />
+      <Person user={user} size={34} />
       <span class="card-words">
         <span class="row-name">{name}</span>
         <span class="hint">{isMuted ? text('list.muted') : user}</span>

@@ -3,9 +3,9 @@ import type { UserId } from '../../../sdk/index.ts';
 import { withoutControls } from '../../model/markup.ts';
 import type { OpenConversation } from '../../state/conversation.ts';
 import { text } from '../../text/text.ts';
-import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
+import { Person, PresenceLine } from '../person.tsx';
 
 export function PersonDetails({ open, peer }: { open: OpenConversation; peer: UserId }) {
   const app = useApp();
@@ -19,8 +19,9 @@ export function PersonDetails({ open, peer }: { open: OpenConversation; peer: Us
   return (
     <>
       <div class="who">
-        <Avatar id={peer} name={name} size={88} />
+        <Person user={peer} size={88} />
         <h3>{name}</h3>
+        <PresenceLine user={peer} otherwise="" />
         <p class="hint">{peer}</p>
       </div>
       <dl class="fields">

@@ -1,0 +1,38 @@
+/** Who is there: online, last seen, or not to be seen. */
+import t from 'tap';
+import { isConnected, openDirect, say, startWeb } from '../support/web.ts';
+
+const web = await startWeb();
+t.teardown(() => web.stop());
+
+t.test('who is online has a dot; who was is last seen at a time; who hides is known by their id alone', async (t) => {
+  const [alice, bob] = [await web.person(t, 'alice'), await web.person(t, 'bob')];
+  await openDirect(bob, 'bob', 'alice');
+  await say(bob, 'here I am');
+  const row = alice.locator('.row', { hasText: 'here I am' });
+  await row.locator('.online-dot').waitFor();
+  await row.locator('.row-link').click();
+  const under = alice.locator('.conversation .bar-under');
+  await under.getByText('online', { exact: true }).waitFor();
+  await alice.locator('.conversation .bar-who .online-dot').waitFor();
+
+  await bob.getByRole('button', { name: 'Settings' }).click();
+  await bob.getByLabel('Who may see when I am online').selectOption('nobody');
+  await under.getByText('bob', { exact: true }).waitFor();
+  await row.locator('.online-dot').waitFor({ state: 'detached' });
+  await bob.getByLabel('Who may see when I am online').selectOption('everybody');
+  await under.getByText('online', { exact: true }).waitFor();
+
+  await bob.context().close();
+  await under.getByText(/^last seen at \d\d:\d\d$/).waitFor();
+  await row.locator('.online-dot').waitFor({ state: 'detached' });
+  const again = await web.person(t, 'bob');
+  await isConnected(again);
+  await under.getByText('online', { exact: true }).waitFor();
+
+  await alice.routeWebSocket('**/v1/ws', (socket) => socket.close());
+  await alice.reload();
+  await alice.getByText('Offline.').waitFor();
+  await under.getByText('bob', { exact: true }).waitFor();
+  t.equal(await alice.locator('.online-dot').count(), 0, 'without a connection nobody knows');
+});
