@@ -27,6 +27,7 @@ const connection = (): ClientConnection => ({
     bytes += wire.length;
   },
   flush: () => undefined,
+  takeWholeFrames: () => undefined,
   onDrain: () => undefined,
   close: () => undefined,
 });

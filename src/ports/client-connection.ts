@@ -16,6 +16,8 @@ export interface ClientConnection {
   readonly bufferedBytes: number;
   /** One listener, called each time `bufferedBytes` has come down to 0 after the socket had pushed back. */
   onDrain(listener: () => void): void;
+  /** From now on frames up to the largest size are read; until then none longer than a hello may be. */
+  takeWholeFrames(): void;
   /** Sends a close frame after what is queued; `code` is one of protocol/close-codes.ts. */
   close(code: number, reason: string): void;
 }

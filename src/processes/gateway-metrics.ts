@@ -27,6 +27,7 @@ export function gatewayMetrics({ sessions, appender, delivery, backlog, unsentBy
     });
   };
   gauge('rookery_sessions', 'open sessions', () => sessions.count);
+  gauge('rookery_ungreeted_sessions', 'open sessions without a hello that was taken', () => sessions.ungreeted);
   gauge('rookery_appends_in_flight', 'appends not yet answered by the log', () => appender.inFlight);
   gauge('rookery_lane_backlog', 'events in the log and not yet in the inboxes, of the last lane', () => backlog.events);
   gauge('rookery_unsent_bytes', 'bytes written to sockets and not yet taken by them', unsentBytes);
@@ -34,7 +35,7 @@ export function gatewayMetrics({ sessions, appender, delivery, backlog, unsentBy
   gauge('rookery_ring_bytes', 'inbox entries kept in memory', () => delivery.ringBytes);
   const refused = new Counter({
     name: 'rookery_refused_total',
-    help: 'requests answered with an error',
+    help: 'requests answered with an error, and connections turned away',
     labelNames: ['code'],
     registers: [registry],
   });

@@ -105,7 +105,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   });
 
   // Between them, the sessions.
-  const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits.helloTimeoutMs);
+  const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits);
   const unsentBytes = (): number => server.bufferedBytes;
   const { registry, onRefused, onUntold } = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes });
   const requests = new Requests({ conversations, people, reading, presence });
@@ -183,7 +183,8 @@ function serve(
   return createServer({
     ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused: shared.onRefused, trustedProxies },
     open(connection) {
-      if (shared.sessions.count >= limits.maxSessions) return undefined;
+      const refusal = shared.sessions.refusal();
+      if (refusal) return refusal;
       const session = new Session(connection, parts);
       shared.sessions.admit(session);
       return session;

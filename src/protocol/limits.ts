@@ -4,6 +4,8 @@
 export const DEFAULT_MAX_BODY_BYTES = 65_536;
 /** What a frame may have beside the body: ids, mentions, member lists. A longer frame closes the socket (1009). */
 export const MAX_FRAME_OVERHEAD_BYTES = 262_144;
+/** A hello is a token and a few ids: before it was taken nobody gets us to read more (1009). */
+export const MAX_HELLO_FRAME_BYTES = 16_384;
 /** Characters of a content type. Beyond: BAD_REQUEST, as for all that follow. */
 export const MAX_CONTENT_TYPE_CHARS = 127;
 export const MAX_KEY_ID_CHARS = 128;

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import t from 'tap';
 import WebSocket, { WebSocketServer } from 'ws';
+import { ClosingSockets } from '../../src/adapters/websocket/closing-sockets.ts';
 import { WebSocketConnection } from '../../src/adapters/websocket/connection.ts';
 import { frameOnWire } from '../../src/adapters/websocket/framing.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
@@ -11,8 +12,12 @@ const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDefla
 await new Promise((resolve) => server.once('listening', resolve));
 t.teardown(() => server.close());
 
+const closing = new ClosingSockets();
+const WHOLE = { maxPayload: 1_000, maxBufferedChunks: 64 };
+
 interface Pair {
   readonly connection: WebSocketConnection;
+  readonly ws: WebSocket;
   /** The TCP socket beneath, to count writes. */
   readonly socket: Socket;
   readonly client: WebSocket;
@@ -28,7 +33,8 @@ async function pair(): Promise<Pair> {
   const ws = await accepted;
   const { _socket: socket } = ws as unknown as { _socket: Socket };
   t.teardown(() => client.terminate());
-  return { connection: new WebSocketConnection(ws, msgpackCodec), socket, client, received };
+  const connection = new WebSocketConnection(ws, msgpackCodec, closing, WHOLE);
+  return { connection, ws, socket, client, received };
 }
 
 const payload = (length: number): Buffer => Buffer.alloc(length, length % 251);
@@ -121,4 +127,37 @@ t.test('a socket that is gone takes no more and throws nothing', async (t) => {
   connection.pauseReading();
   connection.close(4000, 'gone');
   t.equal(connection.bufferedBytes, 0);
+});
+
+t.test('a stranger’s socket reads as much as the server was set up with, then as much as it is told to', async (t) => {
+  const { connection, ws, client } = await pair();
+  const read: number[] = [];
+  ws.on('message', (data: Buffer) => read.push(data.length));
+  ws.on('error', () => undefined);
+  client.send(payload(2_000));
+  await eventually(() => read.length === 1, 'it is read');
+  connection.takeWholeFrames();
+  client.send(payload(1_000));
+  await eventually(() => read.length === 2, 'it is read');
+  const closed = new Promise<number>((resolve) => client.once('close', resolve));
+  client.send(payload(1_001));
+  t.equal(await closed, 1009);
+  t.same(read, [2_000, 1_000]);
+});
+
+t.test('strangers that were closed and do not answer are kept up to a bound', async (t) => {
+  const few = new ClosingSockets(2);
+  const strangers = [await pair(), await pair(), await pair()];
+  for (const { client } of strangers) client.pause();
+  for (const { ws } of strangers) few.close(ws, 4005, 'too many');
+  t.same(
+    strangers.map(({ socket }) => socket.destroyed),
+    [false, false, true],
+  );
+  for (const { client } of strangers) client.resume();
+  await eventually(() => strangers.every(({ ws }) => ws.readyState === WebSocket.CLOSED), 'they answer');
+  const next = await pair();
+  const code = new Promise<number>((resolve) => next.client.once('close', resolve));
+  few.close(next.ws, 4005, 'too many');
+  t.equal(await code, 4005, 'there is room again');
 });

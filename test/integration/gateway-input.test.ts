@@ -1,6 +1,6 @@
 /** Bad input: each gets its code, the socket or at least the gateway survives, and nothing is lost. */
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import fc from 'fast-check';
 import t from 'tap';
 import { closeCodes } from '../../src/protocol/close-codes.ts';
@@ -90,6 +90,30 @@ t.test('a frame beyond the limit closes its socket and no other', async (t) => {
   t.equal(await huge.closeCode(), 1009);
   t.match(await honest.ask(message({ to: 'bob' })), { t: 'sent' });
   honest.end();
+});
+
+t.test('before the hello was taken nothing longer than one is read, nor in crumbs', async (t) => {
+  const stranger = await RawClient.open(gateway);
+  const socket = (stranger.ws as unknown as { _socket: Socket })._socket;
+  socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0, 0x40, 0x01]));
+  t.equal(await stranger.closeCode(), 1009, 'by what it says its length is');
+  const crumbs = await RawClient.open(gateway);
+  const { _socket: slow } = crumbs.ws as unknown as { _socket: Socket };
+  slow.setNoDelay(true);
+  slow.write(Buffer.from([0x82, 0xfe, 0x3f, 0xff, 0, 0, 0, 0]));
+  for (let sent = 0; sent < 16_000 && !crumbs.closed; sent++) {
+    slow.write(Buffer.alloc(1));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.equal(await crumbs.closeCode(), 1008);
+  const longest = await RawClient.open(gateway);
+  const token = await tokenFor('x'.repeat(128));
+  const hello = { t: 'hello', id: 1, token, device: 'd', resume: 'latest' };
+  longest.send({ ...hello, more: 'x'.repeat(15_000) });
+  t.match(await longest.answer(1), { t: 'welcome' });
+  longest.send(message({ id: 2, to: 'bob', body: Buffer.alloc(65_536) }));
+  t.match(await longest.answer(2), { t: 'sent' });
+  longest.end();
 });
 
 t.test('a request of the wrong shape gets its code', async (t) => {

@@ -217,6 +217,39 @@ t.test('sockets beyond the bound are turned away, and let in when there is room'
   b.end();
 });
 
+t.test('who does not say hello is bounded in number, and goes for who comes', async (t) => {
+  const { gateway, stop } = await startTestGateway({ limits: { maxUngreeted: 2, helloTimeoutMs: 60_000 } });
+  t.teardown(stop);
+  const metric = async (name: string): Promise<number> => {
+    const page = await (await fetch(`${gateway.address}/metrics`)).text();
+    return Number(
+      page
+        .split('\n')
+        .find((line) => line.startsWith(`${name} `))
+        ?.split(' ')[1] ?? 0,
+    );
+  };
+  const friends: RawClient[] = [];
+  for (const user of ['a', 'b', 'c']) friends.push(await RawClient.greeted(gateway, user));
+  const silent = [await RawClient.open(gateway), await RawClient.open(gateway)];
+  t.equal(await metric('rookery_ungreeted_sessions'), 2, 'who was greeted does not count');
+  const early = new RawClient(gateway, msgpackCodec.subprotocol);
+  t.equal(await early.closeCode(), closeCodes.TOO_MANY_UNGREETED, 'who has just come may stay');
+  t.equal(await metric('rookery_refused_total{code="TOO_MANY_UNGREETED"}'), 1);
+  const late = await eventually(async () => {
+    const client = new RawClient(gateway, msgpackCodec.subprotocol);
+    client.ws.once('open', () => client.send({ t: 'ping' }));
+    await eventually(() => client.closed || client.frames.length > 0, 'an answer or an end');
+    return client.closed ? undefined : client;
+  }, 'one comes in');
+  t.equal(await silent[0]?.closeCode(), closeCodes.TOO_MANY_UNGREETED, 'the oldest has gone for it');
+  t.equal(silent[1]?.closed, undefined);
+  const token = await tokenFor('d');
+  t.match(await late.ask({ t: 'hello', token, device: 'd', resume: 'latest' }), { t: 'welcome' });
+  t.equal(await metric('rookery_ungreeted_sessions'), 1);
+  for (const client of [...friends, ...silent, late]) client.end();
+});
+
 t.test(
   'a draining gateway answers what is under way, refuses what comes, and closes with a code to reconnect',
   async (t) => {
@@ -274,7 +307,7 @@ t.test('before its hello nobody gets us to read much, or often', async (t) => {
   t.teardown(stop);
   const long = await RawClient.open(gateway);
   long.raw(msgpackCodec.encode({ t: 'hello', id: 1, token: 'x'.repeat(20_000) }));
-  t.equal(await long.closeCode(), closeCodes.PROTOCOL_VIOLATION);
+  t.equal(await long.closeCode(), 1009);
   const stubborn = await RawClient.open(gateway);
   for (let i = 0; i < 5; i++) stubborn.send({ t: 'hello', id: i, token: 7 });
   t.equal(await stubborn.closeCode(), closeCodes.PROTOCOL_VIOLATION);

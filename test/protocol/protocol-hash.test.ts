@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '31d55196e5c93b40c664519ea1a9dc895fc231bbc174f1b0df6f5f55dd337a9f';
+const PINNED = 'f5f9783ed36e63e5f66362a861cb46fdf0bfe8e09dbd2099fab9afc4e04f46be';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

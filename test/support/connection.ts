@@ -38,6 +38,8 @@ export class TestConnection implements ClientConnection {
 
   flush(): void {}
 
+  takeWholeFrames(): void {}
+
   onDrain(listener: () => void): void {
     this.#onDrain = listener;
   }

@@ -7,9 +7,18 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { ClientConnection } from '../../ports/client-connection.ts';
 import type { Codec } from '../../protocol/codec.ts';
+import type { ClosingSockets } from './closing-sockets.ts';
 
 /** Chunks up to this size are copied into one; a larger one is written by itself, without a copy. */
 const MAX_JOINED_BYTES = 65_536;
+
+/** How much of a message that is not here whole a socket may hold. */
+export interface FrameBounds {
+  /** Bytes of one message. A longer one closes the socket with 1009. */
+  readonly maxPayload: number;
+  /** Pieces as they came from the kernel, each of which costs some hundred bytes beside its own. Beyond: 1008. */
+  readonly maxBufferedChunks: number;
+}
 
 /** Connections with something queued in this turn. */
 let dirty: WebSocketConnection[] = [];
@@ -24,15 +33,24 @@ export class WebSocketConnection implements ClientConnection {
   readonly codec: Codec;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
+  readonly #closing: ClosingSockets;
+  readonly #whole: FrameBounds;
+  #isStranger = true;
   #first: Uint8Array | undefined;
   #more: Uint8Array[] | undefined;
   #queuedBytes = 0;
   #onDrain: (() => void) | undefined;
   #awaitsDrain = false;
 
-  constructor(ws: WebSocket, codec: Codec) {
+  /**
+   * @param closing the bound of those that are closed before `takeWholeFrames`
+   * @param whole what it may hold from then on; until then what `ws` was set up with
+   */
+  constructor(ws: WebSocket, codec: Codec, closing: ClosingSockets, whole: FrameBounds) {
     this.#ws = ws;
     this.codec = codec;
+    this.#closing = closing;
+    this.#whole = whole;
     // Not public in `ws`, and the only way to hand the same bytes to many sockets in one write each.
     this.#socket = (ws as unknown as { _socket: Socket })._socket;
   }
@@ -61,9 +79,18 @@ export class WebSocketConnection implements ClientConnection {
     this.#onDrain = listener;
   }
 
+  takeWholeFrames(): void {
+    this.#isStranger = false;
+    // `ws` has options for a server alone, not for one socket; a test holds that these are what its receiver goes by.
+    const { _receiver } = this.#ws as unknown as { _receiver: { _maxPayload: number; _maxBufferedChunks: number } };
+    _receiver._maxPayload = this.#whole.maxPayload;
+    _receiver._maxBufferedChunks = this.#whole.maxBufferedChunks;
+  }
+
   close(code: number, reason: string): void {
     this.flush();
-    this.#ws.close(code, reason);
+    if (this.#isStranger) this.#closing.close(this.#ws, code, reason);
+    else this.#ws.close(code, reason);
   }
 
   terminate(): void {

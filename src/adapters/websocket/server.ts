@@ -15,13 +15,18 @@ import type { ClientConnection } from '../../ports/client-connection.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
 import { type Codec, codecs } from '../../protocol/codec.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { MAX_FRAME_OVERHEAD_BYTES } from '../../protocol/limits.ts';
-import { WebSocketConnection } from './connection.ts';
+import { MAX_FRAME_OVERHEAD_BYTES, MAX_HELLO_FRAME_BYTES } from '../../protocol/limits.ts';
+import { ClosingSockets } from './closing-sockets.ts';
+import { type FrameBounds, WebSocketConnection } from './connection.ts';
 
 /** How long a peer may take to answer a close frame before the socket is destroyed. */
 const CLOSE_WITHIN_MS = 5_000;
 /** Fragments of one message: a client of ours sends a frame whole, a proxy may cut it. */
 const MAX_FRAGMENTS = 128;
+/** What a stranger may hold: a hello, in pieces of a slow network. */
+const HELLO_BOUNDS: FrameBounds = { maxPayload: MAX_HELLO_FRAME_BYTES, maxBufferedChunks: 256 };
+/** Of a frame of the largest size, in the smallest pieces that a network makes of it: 536 bytes. */
+const MAX_BUFFERED_CHUNKS = 4_096;
 /** A request over HTTP is here whole within this time, or its connection is closed. */
 const HTTP_REQUEST_WITHIN_MS = 30_000;
 /** An id in a path: 128 bytes, each escaped. */
@@ -46,10 +51,10 @@ export interface ServerOptions {
   readonly maxBufferedBytes: number;
   /** Silent for so long a connection is pinged, for twice as long it is closed. */
   readonly heartbeatMs: number;
-  /** A request over HTTP was answered with this code. */
+  /** A request over HTTP was answered with this code, or a connection turned away with it. */
   readonly onRefused: (code: string) => void;
-  /** A connection with a codec; undefined refuses it with OVERLOADED. */
-  open(connection: ClientConnection): ConnectionHandler | undefined;
+  /** A connection with a codec; or why it is turned away. */
+  open(connection: ClientConnection): ConnectionHandler | CloseReason;
 }
 
 export interface Server {
@@ -93,7 +98,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   http.setErrorHandler((error: FastifyError, _request, reply) => answer(error, reply));
   http.setNotFoundHandler((_request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: 'no such path' }));
   const ws = {
-    maxPayload: options.maxBodyBytes + MAX_FRAME_OVERHEAD_BYTES,
+    ...HELLO_BOUNDS,
     maxFragments: MAX_FRAGMENTS,
     perMessageDeflate: false,
     // The JSON codec checks it; here it would be a second pass over each frame.
@@ -119,6 +124,8 @@ class WebSocketServer implements Server {
   readonly http: FastifyInstance;
   readonly #options: ServerOptions;
   readonly #open = new Set<Attached>();
+  readonly #closing = new ClosingSockets();
+  readonly #whole: FrameBounds;
   /** Time in which we could hear, as of the last sweep: exact enough, and costs no clock on the path of a message. */
   #nowMs = 0;
   #sweptAt = performance.now();
@@ -126,6 +133,10 @@ class WebSocketServer implements Server {
   constructor(http: FastifyInstance, options: ServerOptions) {
     this.http = http;
     this.#options = options;
+    this.#whole = {
+      maxPayload: options.maxBodyBytes + MAX_FRAME_OVERHEAD_BYTES,
+      maxBufferedChunks: MAX_BUFFERED_CHUNKS,
+    };
   }
 
   get bufferedBytes(): number {
@@ -154,10 +165,10 @@ class WebSocketServer implements Server {
   take(ws: Held): void {
     letGoOfUpgrade(ws);
     const codec = codecOf(ws);
-    if (!codec) return refuse(ws, 'UNSUPPORTED_SUBPROTOCOL', 'offer rookery.v1.msgpack or rookery.v1.json');
-    const connection = new WebSocketConnection(ws, codec);
+    if (!codec) return this.#refuse(ws, 'UNSUPPORTED_SUBPROTOCOL', 'offer rookery.v1.msgpack or rookery.v1.json');
+    const connection = new WebSocketConnection(ws, codec, this.#closing, this.#whole);
     const handler = this.#options.open(connection);
-    if (!handler) return refuse(ws, 'OVERLOADED', 'too many connections');
+    if (typeof handler === 'string') return this.#refuse(ws, handler, 'too many connections');
     const attached: Attached = { server: this, connection, handler, heardAt: this.#nowMs, pinged: false };
     ws[attachedTo] = attached;
     this.#open.add(attached);
@@ -165,6 +176,11 @@ class WebSocketServer implements Server {
     ws.on('ping', onPing);
     ws.on('pong', onPong);
     ws.on('close', onClose);
+  }
+
+  #refuse(ws: WebSocket, reason: CloseReason, text: string): void {
+    this.#options.onRefused(reason);
+    this.#closing.close(ws, closeCodes[reason], text);
   }
 
   heard(attached: Attached): void {
@@ -221,10 +237,6 @@ function chooseProtocol(offered: Set<string>): string | false {
 
 const codecOf = ({ protocol }: WebSocket): Codec | undefined =>
   codecs.find(({ subprotocol }) => subprotocol === protocol);
-
-function refuse(ws: WebSocket, reason: CloseReason, text: string): void {
-  ws.close(closeCodes[reason], text);
-}
 
 /** The plugin's listener and the response that Node hung on the socket would keep the whole request alive with it. */
 function letGoOfUpgrade(ws: WebSocket): void {

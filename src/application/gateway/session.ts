@@ -34,8 +34,7 @@ import type { Typing, Typist } from './typing.ts';
 /** A client that sends more frames than this that cannot be read is not ours. A request that is refused does not count. */
 const MAX_BAD_FRAMES = 16;
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['BAD_FRAME', 'UNKNOWN_FRAME']);
-/** A hello is a token and a few ids: before it nobody gets us to read more, and who errs in it is not asked again. */
-const MAX_HELLO_FRAME_BYTES = 16_384;
+/** Who errs in a hello is not asked for ever. */
 const MAX_BAD_HELLOS = 3;
 /** What a session over its bound of unanswered requests is told to wait. */
 const IN_FLIGHT_RETRY_AFTER_MS = 50;
@@ -97,6 +96,10 @@ export class Session implements RegisteredSession {
     return this.#state === 'open';
   }
 
+  get isGreeting(): boolean {
+    return this.#state === 'greeting';
+  }
+
   get inFlight(): number {
     return this.#inFlight;
   }
@@ -108,9 +111,6 @@ export class Session implements RegisteredSession {
     try {
       if (isBinary !== this.connection.codec.binary)
         throw new RookeryError('BAD_FRAME', 'text and binary are mixed up');
-      if (this.#state === 'new' && data.length > MAX_HELLO_FRAME_BYTES) {
-        return this.end('PROTOCOL_VIOLATION', 'the first frame must be a hello');
-      }
       value = this.connection.codec.decode(data);
       this.#dispatch(parseClientFrame(value, this.#parts.limits.maxBodyBytes));
     } catch (thrown) {
@@ -268,6 +268,7 @@ export class Session implements RegisteredSession {
     // Of two sessions of a device the one stays that greeted last, whenever their sockets were opened.
     this.openedAt = clock.nowMs();
     this.#state = 'open';
+    this.connection.takeWholeFrames();
     sessions.add(this);
     this.#write({ t: 'welcome', id, session: this.id, user, device, serverTime: clock.nowMs(), limits });
     this.#attachment = delivery.attach({ user, device, connection: this.connection }, resume, onGap);

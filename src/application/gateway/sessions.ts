@@ -13,6 +13,8 @@ import type { ErrorCode } from '../../protocol/error-codes.ts';
 
 /** How exactly a deadline (hello, token, heartbeat) is kept. */
 export const SWEEP_EVERY_MS = 1_000;
+/** Who has been connected for so long without a hello may have to go for who comes: an honest client says it at once. */
+const MAY_GO_AFTER_MS = 2_000;
 /** News of our own that may be on their way back to us. */
 const MAX_ANNOUNCED = 10_000;
 
@@ -32,26 +34,39 @@ export interface RegisteredSession {
   /** With what it came in; undefined before the hello. */
   readonly identity: Identity | undefined;
   readonly isOpen: boolean;
+  /** It has said its hello, and who it is is being found out. */
+  readonly isGreeting: boolean;
   /** Requests not yet answered. */
   readonly inFlight: number;
   end(reason: CloseReason, text: string): void;
 }
 
+export interface SessionBounds {
+  /** From the opening of the socket to the hello. */
+  readonly helloTimeoutMs: number;
+  /** Of all sessions; beyond: OVERLOADED. */
+  readonly maxSessions: number;
+  /** Of those that have not been let in yet; beyond: TOO_MANY_UNGREETED. */
+  readonly maxUngreeted: number;
+}
+
 export class Sessions {
   readonly #clock: Clock;
   readonly #news: SessionNews;
-  readonly #helloTimeoutMs: number;
+  readonly #bounds: SessionBounds;
   readonly #all = new Set<RegisteredSession>();
+  /** Those without a hello that was taken, the oldest first. */
+  readonly #ungreeted = new Set<RegisteredSession>();
   /** Our own news that have not come back yet. */
   readonly #announced = new Set<string>();
   readonly #byDevice = new Map<UserId, Map<DeviceId, RegisteredSession>>();
   #draining = false;
   #listener: { entered(session: RegisteredSession): void; left(session: RegisteredSession): void } | undefined;
 
-  constructor(clock: Clock, news: SessionNews, helloTimeoutMs: number) {
+  constructor(clock: Clock, news: SessionNews, bounds: SessionBounds) {
     this.#clock = clock;
     this.#news = news;
-    this.#helloTimeoutMs = helloTimeoutMs;
+    this.#bounds = bounds;
     news.onAnnounced(({ user, device, session, openedAt }) => {
       const ours = this.#byDevice.get(user)?.get(device);
       // Our own news come back to us as well: here the order is known already.
@@ -71,15 +86,40 @@ export class Sessions {
     return this.#all.size;
   }
 
-  /** A socket before its hello. */
+  get ungreeted(): number {
+    return this.#ungreeted.size;
+  }
+
+  /**
+   * Why one more may not come in now; undefined: it may.
+   *
+   * Where too many have not said a hello, the one that has been silent for longest goes for it: connections that only wait
+   * keep nobody out. One that has just come may stay, so that a storm of honest clients does not drive itself out.
+   */
+  refusal(): (CloseReason & ('OVERLOADED' | 'TOO_MANY_UNGREETED')) | undefined {
+    if (this.#all.size >= this.#bounds.maxSessions) return 'OVERLOADED';
+    if (this.#ungreeted.size < this.#bounds.maxUngreeted) return undefined;
+    const before = this.#clock.nowMs() - MAY_GO_AFTER_MS;
+    for (const session of this.#ungreeted) {
+      if (session.openedAt > before) break;
+      if (session.isGreeting) continue;
+      session.end('TOO_MANY_UNGREETED', 'no hello came, and others wait');
+      return undefined;
+    }
+    return 'TOO_MANY_UNGREETED';
+  }
+
+  /** A socket before its hello, which `refusal` lets in. */
   admit(session: RegisteredSession): void {
     this.#all.add(session);
+    this.#ungreeted.add(session);
   }
 
   /** A session after its hello: the older one of the same device ends. */
   add(session: RegisteredSession): void {
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
+    this.#ungreeted.delete(session);
     this.#byDevice.get(user)?.get(device)?.end('SESSION_REPLACED', 'the device has connected again');
     let devices = this.#byDevice.get(user);
     if (!devices) this.#byDevice.set(user, (devices = new Map()));
@@ -93,6 +133,7 @@ export class Sessions {
 
   remove(session: RegisteredSession): void {
     this.#all.delete(session);
+    this.#ungreeted.delete(session);
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
     this.#listener?.left(session);
@@ -127,7 +168,7 @@ export class Sessions {
     const now = this.#clock.nowMs();
     for (const session of this.#all) {
       if (session.expiresAt <= now) session.end('TOKEN_EXPIRED', 'the token has expired');
-      else if (!session.isOpen && now - session.openedAt > this.#helloTimeoutMs) {
+      else if (!session.isOpen && now - session.openedAt > this.#bounds.helloTimeoutMs) {
         session.end('HELLO_TIMEOUT', 'no hello came');
       }
     }

@@ -56,6 +56,11 @@ const limitFields = Type.Object(
       description: 'of a message body',
     }),
     maxSessions: Type.Integer({ default: 50_000, minimum: 1, description: 'open sockets; beyond: OVERLOADED' }),
+    maxUngreeted: Type.Integer({
+      default: 8_192,
+      minimum: 1,
+      description: 'open sockets without a hello that was taken, each up to 16 KiB; beyond: TOO_MANY_UNGREETED',
+    }),
     maxInFlight: Type.Integer({
       default: 512,
       minimum: 1,
