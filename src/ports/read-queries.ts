@@ -38,7 +38,12 @@ export interface ListPage {
 export interface ChangesPart {
   readonly conversations: readonly ChangedConversation[];
   readonly more: boolean;
+  /** With the first part: how many there are; absent where they are more than MAX_COUNTED_CHANGES. */
+  readonly total?: number;
 }
+
+/** Changed conversations that are counted ahead, of one lane: beyond, counting would cost more than it tells. */
+export const MAX_COUNTED_CHANGES = 1_000;
 
 /** A place in a list of members: after this one. */
 export interface MemberPlace {

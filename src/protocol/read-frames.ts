@@ -66,6 +66,8 @@ export interface ChangesPage {
   /** In the order of the ids' UTF-8, so that no page misses what changes while another is read. */
   readonly conversations: readonly ChangedConversation[];
   readonly cursor?: string;
+  /** With the first page: how many conversations all pages will have, as of now; absent where they are too many to be counted. */
+  readonly total?: number;
 }
 
 export interface HistoryPage {

@@ -12,6 +12,7 @@ export {
   type UserId,
 } from '../domain/ids.ts';
 export type { ContactPage, ListedContact, OwnAccount, PublicProfile } from '../protocol/account-frames.ts';
+export { type AfterClose, afterClose, type CloseReason, closeCodes } from '../protocol/close-codes.ts';
 export { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 export type {
   ChangedConversation,
@@ -46,7 +47,7 @@ export {
 } from './client.ts';
 export { ClientError, type ClientErrorCode, clientErrorCodes } from './client-error.ts';
 export { IndexedDbStorage } from './indexed-db-storage.ts';
-export type { Gap, Status } from './inputs-and-effects.ts';
+export type { Behind, Gap, Status } from './inputs-and-effects.ts';
 export { changePassword, type LoggedIn, login } from './login.ts';
 export { type Mark, MemoryStorage, type Storage, type StoredCursor, type StoredState } from './storage.ts';
 export type { PendingSync, Synced } from './sync.ts';

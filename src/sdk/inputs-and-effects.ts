@@ -21,10 +21,22 @@ import type { Synced, SyncPage } from './sync.ts';
 export type Status =
   | { readonly phase: 'offline'; readonly reason: string; readonly retryInMs: number }
   | { readonly phase: 'connecting' }
-  | { readonly phase: 'catching up' }
+  /** Told again as `behind` changes, some times a second; absent: nothing is known to be left. */
+  | { readonly phase: 'catching up'; readonly behind?: Behind }
   | { readonly phase: 'live' }
-  /** `closeCode`: where the server has ended it, of docs/PROTOCOL.md (4200–4299). `reason` is for people. */
+  /**
+   * `closeCode`, of docs/PROTOCOL.md: where the server has ended it (4200–4299), or has refused the token and there is no other
+   * (4100–4199). `reason` is for people.
+   */
   | { readonly phase: 'stopped'; readonly reason: string; readonly closeCode?: number };
+
+/** What is yet to be handed over, as far as it is known. What the server has not sent yet it alone knows. */
+export interface Behind {
+  /** Received, and not handled by the app yet. */
+  readonly entries: number;
+  /** Of a sync by changes: those that are yet to be told, where the server has counted them. */
+  readonly conversations?: number;
+}
 
 /** How a message or a command ended. `conversation` and `at` (milliseconds since 1970) only with messages. */
 export type Outcome =

@@ -31,6 +31,9 @@ export const MAX_RETRY_MS = 20_000;
 export const COMMIT_EVERY_MS = 250;
 export const COMMIT_EVERY_ENTRIES = 1_000;
 
+/** How far behind it is, is told at most so often. */
+export const BEHIND_EVERY_MS = 100;
+
 /** That the user is writing is told once in this time, a conversation; it holds for twice as long. */
 export const TYPING_EVERY_MS = 3_000;
 

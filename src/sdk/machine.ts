@@ -21,6 +21,7 @@ import type {
   ServerFrame,
   WelcomeFrame,
 } from '../protocol/frames.ts';
+import { BehindTold } from './behind.ts';
 import { ClientError } from './client-error.ts';
 import { Commits } from './commits.ts';
 import { Deliveries } from './deliveries.ts';
@@ -70,6 +71,8 @@ export class Machine {
   #helloId = 0;
   #token: string | undefined;
   #refusedToken: string | undefined;
+  /** The close code by which it was. */
+  #refusedBy: number | undefined;
   /** Connections lost or not made, in a row. */
   #attempts = 0;
   #liveSinceMs: number | undefined;
@@ -82,6 +85,7 @@ export class Machine {
   #unhandledEntries = 0;
   #unhandledBytes = 0;
   #appIsBehind = false;
+  readonly #behind = new BehindTold();
 
   constructor(options: MachineOptions, stored: StoredState) {
     this.#options = options;
@@ -163,7 +167,8 @@ export class Machine {
   #authenticated(token: string | undefined): Effect[] {
     if (this.#phase !== 'authenticating') return [];
     if (token === undefined) return this.#stop('there is no token');
-    if (token === this.#refusedToken) return this.#stop('the token was refused, and there is no other');
+    if (token === this.#refusedToken)
+      return this.#stop('the token was refused, and there is no other', this.#refusedBy);
     this.#token = token;
     this.#phase = 'connecting';
     return [{ type: 'set timer', name: 'connect', ms: limits.CONNECT_TIMEOUT_MS }, { type: 'open' }];
@@ -197,7 +202,7 @@ export class Machine {
     return [
       { type: 'clear timer', name: 'connect' },
       { type: 'set timer', name: 'heartbeat', ms: heartbeatMs },
-      { type: 'status', status: { phase: 'catching up' } },
+      ...this.#behind.begins(this.#unhandledEntries, this.#sync.left, moment.nowMs),
       ...this.#send(moment),
     ];
   }
@@ -222,7 +227,10 @@ export class Machine {
     effects.push(...this.#forgetConnection());
     const after = afterClose(code);
     if (after === 'stop') return [...effects, ...this.#stop(`${code} ${reason}`, code)];
-    if (after === 'reauthenticate') this.#refusedToken = this.#token;
+    if (after === 'reauthenticate') {
+      this.#refusedToken = this.#token;
+      this.#refusedBy = code;
+    }
     this.#phase = 'offline';
     if (this.#appIsBehind) return [...effects, offline('the app is behind', 0)];
     const bound = Math.min(limits.MAX_BACKOFF_MS, limits.FIRST_BACKOFF_MS * 2 ** Math.min(this.#attempts, 16));
@@ -414,7 +422,7 @@ export class Machine {
   #result({ id, result }: ResultFrame, moment: Moment): Effect[] {
     if (this.#sync.isAnswer(id)) {
       const page = this.#sync.answered(result, (one, lastIndex) => this.#inbox.goesOnFrom(one, lastIndex));
-      return [{ type: 'announce', page }, ...this.#send(moment)];
+      return [{ type: 'announce', page }, ...this.#tellBehind(moment), ...this.#send(moment)];
     }
     if (this.#watching.isAnswer(id)) return this.#watched(result, moment);
     const ticket = this.#queries.answered(id);
@@ -453,7 +461,10 @@ export class Machine {
     if (gap && !gap.lost) return [...effects, ...this.#disconnect('an entry is missing', moment)];
     const isTooMuch =
       this.#unhandledEntries > limits.MAX_UNHANDLED_ENTRIES || this.#unhandledBytes > limits.MAX_UNHANDLED_BYTES;
-    if (!isTooMuch) return rejected.length > 0 ? [...effects, ...this.#send(moment)] : effects;
+    if (!isTooMuch) {
+      effects.push(...this.#tellBehind(moment));
+      return rejected.length > 0 ? [...effects, ...this.#send(moment)] : effects;
+    }
     this.#appIsBehind = true;
     return [...effects, ...this.#disconnect('the app is behind', moment)];
   }
@@ -463,7 +474,16 @@ export class Machine {
     const pass: Effect = { type: 'pass', cursor: { epoch, seq, ...(asOf !== undefined && { asOf }) } };
     if (this.#liveSinceMs !== undefined) return [pass];
     this.#liveSinceMs = nowMs;
-    return this.#sync.pending ? [pass] : [pass, { type: 'status', status: { phase: 'live' } }];
+    return this.#isLive ? [pass, { type: 'status', status: { phase: 'live' } }] : [pass];
+  }
+
+  get #isLive(): boolean {
+    return this.#liveSinceMs !== undefined && !this.#sync.pending;
+  }
+
+  #tellBehind({ nowMs }: Moment): Effect[] {
+    if (this.#phase !== 'online' || this.#isLive) return [];
+    return this.#behind.told(this.#unhandledEntries, this.#sync.left, nowMs);
   }
 
   // ---- what has changed ----
@@ -484,7 +504,7 @@ export class Machine {
     this.#inbox.pends(this.#sync.pending);
     if (this.#phase === 'stopped') return [];
     const effects = [...this.#commits.ifDue(moment.nowMs), ...this.#send(moment)];
-    if (!synced) return effects;
+    if (!synced) return [...effects, ...this.#tellBehind(moment)];
     effects.push({ type: 'synced', synced });
     if (this.#liveSinceMs !== undefined) effects.push({ type: 'status', status: { phase: 'live' } });
     return effects;
@@ -503,7 +523,7 @@ export class Machine {
     this.#commits.handled(entries.length);
     this.#inbox.handled(conversation, entries, this.#tellsDelivered ? this.#user : undefined);
     if (this.#phase === 'stopped') return [];
-    const effects = this.#commits.ifDue(moment.nowMs);
+    const effects = [...this.#commits.ifDue(moment.nowMs), ...this.#tellBehind(moment)];
     if (!this.#appIsBehind || this.#unhandledEntries > 0) return effects;
     this.#appIsBehind = false;
     return this.#phase === 'offline' ? [...effects, ...this.#authenticate()] : effects;

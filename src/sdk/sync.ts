@@ -59,6 +59,8 @@ export class Sync {
   /** Of this connection; or of one before, while pages are left from then. */
   #reached: string | undefined;
   #id = 0;
+  /** Conversations not told yet, where the server has counted them. */
+  #left: number | undefined;
   #failures = 0;
 
   constructor(pending: PendingSync | undefined) {
@@ -76,6 +78,11 @@ export class Sync {
     return this.#reached;
   }
 
+  /** Conversations that are yet to be told; undefined where that is not known. */
+  get left(): number | undefined {
+    return this.#pending && this.#left;
+  }
+
   get underWay(): number {
     return this.#state === 'asked' ? 1 : 0;
   }
@@ -85,6 +92,7 @@ export class Sync {
     const begun = this.#pending ?? { since, isFirst };
     this.#pending = { since: begun.since, isFirst: begun.isFirst, reached };
     this.#reached = reached;
+    this.#left = undefined;
     this.#state = 'to be asked';
   }
 
@@ -104,6 +112,8 @@ export class Sync {
   answered(result: QueryResult, move: (id: ConversationId, lastIndex: number) => boolean): SyncPage {
     const sync = this.#pending as PendingSync;
     const page = sync.isFirst ? firstPage(result as ConversationPage) : pageOf(result as ChangesPage);
+    if (sync.isFirst) this.#left = page.conversations.length;
+    else if (sync.page === undefined) this.#left = (result as ChangesPage).total;
     this.#state = 'with the app';
     this.#failures = 0;
     const moved = page.conversations.flatMap(({ conversation, lastIndex }) =>
@@ -136,9 +146,10 @@ export class Sync {
   }
 
   /** The app has handled a page. Gives what to tell in the end, if it was the last one. */
-  handled({ sync, next, rest }: SyncPage): Synced | undefined {
+  handled({ sync, conversations, next, rest }: SyncPage): Synced | undefined {
     // Begun anew meanwhile: what was told is true, and does not count.
     if (sync !== this.#pending) return undefined;
+    if (this.#left !== undefined) this.#left = Math.max(0, this.#left - conversations.length);
     this.#pending = next === undefined ? undefined : { ...sync, page: next };
     this.#state = next === undefined ? 'nothing to do' : 'to be asked';
     return next === undefined ? { since: sync.since, ...rest } : undefined;

@@ -97,6 +97,18 @@ t.test('the badge is that of all lanes, with the first page alone', async (t) =>
   );
 });
 
+t.test('how many have changed is the sum of all lanes, or unknown where one does not say', async (t) => {
+  const totals: (number | undefined)[] = [2, 3];
+  const models: ReadModels = {
+    ask: async (lane: number) => ({ conversations: [], more: false, total: totals[lane] }) as never,
+  };
+  const reading = new Reading(models, { convStreams: 2, inboxStreams: 1 }, clock);
+  const query = { type: 'changes', since: 0 } as const;
+  t.equal((await reading.changes(alice, query)).total, 5);
+  totals[1] = undefined;
+  t.notOk('total' in (await reading.changes(alice, query)));
+});
+
 t.test('a cursor that is none of ours is bad input', async (t) => {
   const reading = new Reading(
     lanesOf([[]], (size) => size),

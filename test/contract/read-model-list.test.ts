@@ -34,10 +34,16 @@ function wholeList(model: SqliteReadModel, user: UserId, archived: boolean): Lis
 
 function allChanges(model: SqliteReadModel, user: UserId, since: number): ChangedConversation[] {
   const all: ChangedConversation[] = [];
+  let counted: number | undefined;
   for (;;) {
-    const { conversations, more } = model.changes(user, since + CLOCK_SLACK_MS, all.at(-1)?.conversation, 2);
+    const after = all.at(-1)?.conversation;
+    const { conversations, more, total } = model.changes(user, since + CLOCK_SLACK_MS, after, 2);
+    if (after === undefined) counted = total;
+    else assert.equal(total, undefined, 'counted once');
     all.push(...conversations);
-    if (!more) return all;
+    if (more) continue;
+    assert.equal(counted, all.length);
+    return all;
   }
 }
 

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'f5f9783ed36e63e5f66362a861cb46fdf0bfe8e09dbd2099fab9afc4e04f46be';
+const PINNED = '31181f5942bca5c59aeab7bfbf545f676637ccfbafeb17b5434ff2c6d31a3fb3';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -2,7 +2,7 @@
 import t from 'tap';
 import type { ServerFrame } from '../../src/protocol/frames.ts';
 import type { Input } from '../../src/sdk/inputs-and-effects.ts';
-import { MAX_SYNC_FAILURES, SYNC_PAGE_CONVERSATIONS } from '../../src/sdk/limits.ts';
+import { BEHIND_EVERY_MS, MAX_SYNC_FAILURES, SYNC_PAGE_CONVERSATIONS } from '../../src/sdk/limits.ts';
 import type { Mark, StoredCursor } from '../../src/sdk/storage.ts';
 import { conversation } from '../support/given.ts';
 import { closed, deliver, empty, entry, frame, Scene, timer } from '../support/sdk-scene.ts';
@@ -16,6 +16,10 @@ const resync = (reached = 'r1'): Input => frame({ t: 'resync', reason: 'CURSOR_T
 const cursor = (seq: number, asOf?: number): Input =>
   frame({ t: 'cursor', epoch: 'e', seq, ...(asOf !== undefined && { asOf }) });
 
+/** What was told of how far behind it is, else the phase. */
+const behindOf = (scene: Scene) =>
+  scene.of('status').map(({ status }) => (status.phase === 'catching up' ? status.behind : status.phase));
+
 /** The sync's question, as it was written last. */
 function question(scene: Scene) {
   const asked = scene.of('write').flatMap(({ frame: given }) => (given.t === 'query' ? [given] : []));
@@ -23,13 +27,14 @@ function question(scene: Scene) {
 }
 
 /** An answer: conversations with their newest index, and the next page. */
-const page = (scene: Scene, found: Record<string, number>, next?: string): Input =>
+const page = (scene: Scene, found: Record<string, number>, next?: string, total?: number): Input =>
   frame({
     t: 'result',
     id: question(scene)?.id ?? 0,
     result: {
       conversations: Object.entries(found).map(([id, lastIndex]) => ({ conversation: id, lastIndex, amended: [] })),
       ...(next !== undefined && { cursor: next }),
+      ...(total !== undefined && { total }),
     },
   } as unknown as ServerFrame);
 
@@ -82,6 +87,39 @@ t.test('19: of the pages one is with the server or with the app', async (t) => {
   t.same(first.types, ['announce']);
   first.handles(1);
   t.same(first.of('synced'), [{ type: 'synced', synced: { since: 5_000 } }]);
+});
+
+t.test('26: while it catches up it says how many conversations are yet to be told, where that is known', async (t) => {
+  const scene = new Scene({ ...empty, cursor: away }, recent).online();
+  t.same(behindOf(scene), ['connecting', undefined]);
+  scene.when(resync()).later(BEHIND_EVERY_MS);
+  t.same(behindOf(scene.when(page(scene, { a: 1, b: 1 }, 'p2', 5))), [{ entries: 0, conversations: 5 }]);
+  scene.later(BEHIND_EVERY_MS);
+  t.same(behindOf(scene.handles(1)), [{ entries: 0, conversations: 3 }]);
+  t.same(behindOf(scene.when(page(scene, { c: 1, d: 1, e: 1 }))), [], 'the same is not told again');
+  t.same(behindOf(scene.when(cursor(9))), []);
+  t.same(behindOf(scene.handles(1)), ['live']);
+  const unknown = new Scene({ ...empty, cursor: away }, recent).online().when(resync()).later(BEHIND_EVERY_MS);
+  t.same(behindOf(unknown.when(page(unknown, { a: 1 }, 'p2'))), [], 'a server that has not counted');
+  const again = new Scene({ ...empty, cursor: away }, recent).online().when(resync());
+  again.when(page(again, { a: 1 }, 'p2', 3)).handles(1);
+  t.same(behindOf(again.when(closed(1006)).reconnected()), ['connecting', { entries: 0, conversations: 2 }]);
+  const first = new Scene(empty, recent).online().when(resync()).later(BEHIND_EVERY_MS);
+  t.same(
+    behindOf(first.when(page(first, { a: 1, b: 1 }, 'more'))),
+    [{ entries: 0, conversations: 2 }],
+    'its first page',
+  );
+});
+
+t.test('26: entries that came and are not handled count, until it is live', async (t) => {
+  const scene = new Scene().online();
+  t.same(behindOf(scene.when(deliver(entry(1, 1), entry(2, 2)))), [], 'not more often than can be read');
+  scene.later(BEHIND_EVERY_MS);
+  t.same(behindOf(scene.when(deliver(entry(3, 3)))), [{ entries: 3 }]);
+  t.same(behindOf(scene.handles(1)), []);
+  t.same(behindOf(scene.handles(1)), [undefined], 'that nothing is left is told at once');
+  t.same(behindOf(scene.later(BEHIND_EVERY_MS).when(cursor(9), deliver(entry(4, 4)))), ['live']);
 });
 
 t.test('19: it is live when all is told', async (t) => {

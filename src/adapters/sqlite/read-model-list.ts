@@ -10,6 +10,7 @@ import {
   CLOCK_SLACK_MS,
   type ListPage,
   type ListPlace,
+  MAX_COUNTED_CHANGES,
   MAX_COUNTED_MENTIONS,
   MAX_PAGE_BYTES,
   MAX_TOLD_AMENDMENTS,
@@ -77,7 +78,9 @@ export class ReadModelList {
   }
 
   #changes(user: UserId, since: number, after: string, limit: number): ChangesPart {
-    const found = this.#sql.changed.all({ user, since, after, limit: limit + 1 }) as {
+    const isFirst = after === '';
+    const most = isFirst ? Math.max(limit, MAX_COUNTED_CHANGES) : limit;
+    const found = this.#sql.changed.all({ user, since, after, limit: most + 1 }) as {
       readonly key: number;
       readonly id: ConversationId;
       readonly seesTo: number | null;
@@ -100,7 +103,8 @@ export class ReadModelList {
       conversations.push({ ...listedOf(row), ...this.#amended(row.key, since, row.sees_from) });
     }
     rows.return?.();
-    return { conversations, more: conversations.length < found.length };
+    const total = isFirst && found.length <= MAX_COUNTED_CHANGES && { total: found.length };
+    return { conversations, more: conversations.length < found.length, ...total };
   }
 
   /** In the order of the keys. */

@@ -4,6 +4,7 @@ import { type ConversationId, directConversationId, type UserId } from '../../do
 import type { Clock } from '../../ports/clock.ts';
 import {
   type Badge,
+  type ChangesPart,
   type HistoryRange,
   type ListPlace,
   MAX_PAGE_BYTES,
@@ -123,7 +124,9 @@ export class Reading {
     const pages = await this.#ofAll({ type: 'changes', user, since, after, limit });
     const { conversations, more } = merged(pages, limit, byId);
     const last = conversations.at(-1);
-    return { conversations, ...(more && last && { cursor: encodeIdCursor(last.conversation) }) };
+    const page = { conversations, ...(more && last && { cursor: encodeIdCursor(last.conversation) }) };
+    const total = totalOf(pages);
+    return total === undefined ? page : { ...page, total };
   }
 
   /** @throws RookeryError READ_MODEL_UNAVAILABLE */
@@ -265,6 +268,16 @@ const sum = (one: Badge, other: Badge): Badge => ({
   mutedUnread: one.mutedUnread + other.mutedUnread,
   mutedConversations: one.mutedConversations + other.mutedConversations,
 });
+
+/** Undefined where a lane has not counted, or is an older one that does not. */
+function totalOf(parts: readonly ChangesPart[]): number | undefined {
+  let all = 0;
+  for (const { total } of parts) {
+    if (total === undefined) return undefined;
+    all += total;
+  }
+  return all;
+}
 
 /**
  * The first of all that the pages hold. A lane whose page ended early, for its bodies, may have more right behind: then nothing

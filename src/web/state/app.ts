@@ -5,6 +5,7 @@
 import { computed, signal } from '@preact/signals';
 import type { Command } from '../../protocol/frames.ts';
 import {
+  afterClose,
   type ChangedConversation,
   type ConversationId,
   type ConversationPage,
@@ -40,9 +41,6 @@ const MAX_UNSAVED = 200;
 const CHANGES_CONTACTS: ReadonlySet<Entry['type']> = new Set([
   ...(['contactRequested', 'contactDeclined', 'contactRemoved', 'userBlocked', 'userUnblocked'] as const),
 ]);
-
-/** As the SDK says it. */
-const TOKEN_REFUSED = /^the token was refused|^there is no token/;
 
 /** Key in the cache: all pages of the list were had. */
 const LIST_KNOWN = 'list known';
@@ -268,7 +266,7 @@ export class App {
   #heardStatus(status: Status): void {
     this.status.value = status;
     if (status.phase === 'offline' || status.phase === 'stopped') this.presence.lost();
-    if (status.phase === 'stopped' && TOKEN_REFUSED.test(status.reason)) {
+    if (status.phase === 'stopped' && afterClose(status.closeCode ?? 0) === 'reauthenticate') {
       forgetToken(this.me);
       this.isSignedOut.value = true;
     }

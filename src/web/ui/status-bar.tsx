@@ -1,5 +1,6 @@
+import { type Behind, closeCodes } from '../../sdk/index.ts';
 import type { App } from '../state/app.ts';
-import { text } from '../text/text.ts';
+import { type TextKey, text } from '../text/text.ts';
 import { useApp } from './context.ts';
 
 /** Whether it is connected, and what still waits. */
@@ -32,12 +33,25 @@ export function statusWords(app: App): string {
     case 'connecting':
       return text('status.connecting');
     case 'catching up':
-      return text('status.catchingUp');
+      return behindWords(status.behind);
     case 'offline':
       return text('status.offline');
-    case 'stopped':
-      if (status.reason.startsWith('4200')) return text('status.replaced');
-      if (status.reason.startsWith('4212')) return text('status.revoked');
-      return text('status.stopped', { reason: status.reason });
+    case 'stopped': {
+      const why = WHY_STOPPED.get(status.closeCode ?? 0);
+      return why ? text(why) : text('status.stopped', { reason: status.reason });
+    }
   }
+}
+
+const WHY_STOPPED: ReadonlyMap<number, TextKey> = new Map([
+  [closeCodes.SESSION_REPLACED, 'status.replaced'],
+  [closeCodes.DEVICE_DISPLACED, 'status.displaced'],
+  [closeCodes.DEVICE_REVOKED, 'status.revoked'],
+  [closeCodes.ACCOUNT_DEACTIVATED, 'status.deactivated'],
+  [closeCodes.ACCOUNT_UNKNOWN, 'error.ACCOUNT_UNKNOWN'],
+]);
+
+function behindWords({ conversations = 0, entries }: Behind = { entries: 0 }): string {
+  if (conversations > 0) return text('status.behindConversations', { count: conversations });
+  return entries > 0 ? text('status.behindEntries', { count: entries }) : text('status.catchingUp');
 }
