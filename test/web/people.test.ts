@@ -36,3 +36,23 @@ t.test('who is online has a dot; who was is last seen at a time; who hides is kn
   await under.getByText('bob', { exact: true }).waitFor();
   t.equal(await alice.locator('.online-dot').count(), 0, 'without a connection nobody knows');
 });
+
+t.test('a device is known by its browser, renamed, and signed out by another one of the same person', async (t) => {
+  const [here, there] = [await web.person(t, 'nora'), await web.person(t, 'nora')];
+  for (const page of [here, there]) await isConnected(page);
+  await here.getByRole('button', { name: 'Settings' }).click();
+  const devices = here.locator('.panel .card', { hasText: /Chrome on Linux|Attic/ });
+  await devices.nth(1).waitFor();
+  const other = devices.filter({ hasNotText: 'This device' });
+  await other.getByText('online', { exact: true }).waitFor();
+  await other.getByRole('button', { name: 'Rename Chrome on Linux' }).click();
+  await here.getByLabel('Name of the device').fill('Attic');
+  await here.keyboard.press('Enter');
+  await here.getByRole('button', { name: 'Sign out Attic' }).click();
+  await there.getByText('Connected', { exact: true }).waitFor();
+  await here.getByRole('button', { name: 'Sign out Attic' }).filter({ hasText: 'Sure?' }).click();
+  await there.getByText('This device was signed out.').waitFor();
+  await here.locator('.panel .card', { hasText: 'Attic' }).waitFor({ state: 'detached' });
+  await here.locator('.panel .card', { hasText: 'This device' }).waitFor();
+  await isConnected(here);
+});

@@ -10,6 +10,8 @@ import { Watched } from './watched.ts';
 export interface HubOptions {
   readonly url: string;
   readonly device: string;
+  /** What its user may know it by at first. */
+  readonly deviceName: string;
   readonly token: () => Promise<string>;
   /** Name of the database of outbox and cursor. */
   readonly storage: string;
@@ -20,7 +22,8 @@ export interface HubOptions {
 export async function startClientHub(options: HubOptions): Promise<Hub> {
   const { url, device, token, cache } = options;
   const storage = await IndexedDbStorage.open(options.storage);
-  const client = await createClient({ url, device, token, storage, sync: 'recent', agent: 'rookery-web/1' });
+  const about = { agent: 'rookery-web/1', deviceKind: 'web', deviceName: options.deviceName } as const;
+  const client = await createClient({ url, device, token, storage, sync: 'recent', ...about });
   const hub = new ClientHub(client, options);
   await hub.sendAgain(await cache.outgoing());
   client.start();

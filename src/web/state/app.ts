@@ -10,6 +10,7 @@ import {
   type ConversationId,
   type ConversationPage,
   type ConversationView,
+  closeCodes,
   directPair,
   type Entry,
   type OwnAccount,
@@ -20,6 +21,7 @@ import { Cache, cacheName } from '../cache/cache.ts';
 import { startClientHub } from '../link/client-hub.ts';
 import type { News } from '../link/link.ts';
 import { Tabs } from '../link/tabs.ts';
+import { deviceNameOf } from '../model/device-name.ts';
 import { withoutControls } from '../model/markup.ts';
 import { inOrder, isMuted, moved, newRow, type Row, readUpTo, told } from '../model/rows.ts';
 import { OpenConversation } from './conversation.ts';
@@ -41,6 +43,10 @@ const MAX_UNSAVED = 200;
 const CHANGES_CONTACTS: ReadonlySet<Entry['type']> = new Set([
   ...(['contactRequested', 'contactDeclined', 'contactRemoved', 'userBlocked', 'userUnblocked'] as const),
 ]);
+
+/** With the token of before one is not let in any more. */
+const needsToken = (closeCode: number): boolean =>
+  afterClose(closeCode) === 'reauthenticate' || closeCode === closeCodes.DEVICE_REVOKED;
 
 /** Key in the cache: all pages of the list were had. */
 const LIST_KNOWN = 'list known';
@@ -106,6 +112,7 @@ export class App {
         startClientHub({
           url: `${location.origin.replace('http', 'ws')}/v1/ws`,
           device: deviceOf(me),
+          deviceName: deviceNameOf(navigator.userAgent),
           token: () => tokenOf(me),
           storage: `rookery:${me}`,
           cache,
@@ -266,7 +273,7 @@ export class App {
   #heardStatus(status: Status): void {
     this.status.value = status;
     if (status.phase === 'offline' || status.phase === 'stopped') this.presence.lost();
-    if (status.phase === 'stopped' && afterClose(status.closeCode ?? 0) === 'reauthenticate') {
+    if (status.phase === 'stopped' && needsToken(status.closeCode ?? 0)) {
       forgetToken(this.me);
       this.isSignedOut.value = true;
     }
