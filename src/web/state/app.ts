@@ -20,6 +20,7 @@ import {
 import { Cache, cacheName } from '../cache/cache.ts';
 import { startClientHub } from '../link/client-hub.ts';
 import type { News } from '../link/link.ts';
+import { SeenTabs } from '../link/seen-tabs.ts';
 import { Tabs } from '../link/tabs.ts';
 import { deviceNameOf } from '../model/device-name.ts';
 import { withoutControls } from '../model/markup.ts';
@@ -62,6 +63,7 @@ export class App {
   readonly sending: Sending;
   readonly drafts: Drafts;
   readonly inspector: Inspector;
+  readonly seenTabs: SeenTabs;
   readonly typing = new Typing();
   /** One's own, as the server told last. */
   readonly account = signal<OwnAccount | undefined>(undefined);
@@ -119,6 +121,7 @@ export class App {
           tell,
         }),
     });
+    this.seenTabs = new SeenTabs(navigator.locks, `rookery:${me}`);
     this.names = new Names(this.tabs, cache);
     this.presence = new Presence(this.tabs);
     this.sending = new Sending(this.tabs, cache);
@@ -193,7 +196,14 @@ export class App {
     return this.command({ type: 'changePreferences', about: conversation, preferences });
   }
 
+  /** This tab is looked at, or is not any more. */
+  turn(isSeen: boolean): void {
+    this.seenTabs.turn(isSeen);
+    this.presence.turn(isSeen);
+  }
+
   async close(): Promise<void> {
+    this.seenTabs.turn(false);
     this.open.peek()?.close();
     this.typing.close();
     await this.tabs.close();

@@ -7,4 +7,7 @@ export function serverIsAheadBy(ms: number): void {
   aheadMs = ms;
 }
 
-export const newId = (): string => uuidv7(Date.now() + aheadMs);
+/** Milliseconds since 1970, by the server's clock as far as it is known. */
+export const serverNowMs = (): number => Date.now() + aheadMs;
+
+export const newId = (): string => uuidv7(serverNowMs());

@@ -4,6 +4,7 @@ import { reasonOf, text } from '../text/text.ts';
 import { useApp } from './context.ts';
 import { ConversationView } from './conversation-view.tsx';
 import { Nothing } from './nothing.tsx';
+import { useNotifications } from './notifier.ts';
 import { SidePanel } from './side-panel.tsx';
 import { Sidebar } from './sidebar.tsx';
 
@@ -16,9 +17,13 @@ export function MainView() {
   useSignalEffect(() => {
     const unread = app.unread.value;
     document.title = unread > 0 ? `(${unread}) ${text('app.name')}` : text('app.name');
+    // Of an installed page, where there is a place for it. 0 takes it away.
+    navigator.setAppBadge?.(unread).catch(() => undefined);
   });
+  useNotifications(app);
   useEffect(() => {
-    const turned = (): void => app.presence.turn(document.visibilityState === 'visible');
+    const turned = (): void => app.turn(document.visibilityState === 'visible');
+    turned();
     document.addEventListener('visibilitychange', turned);
     return () => document.removeEventListener('visibilitychange', turned);
   }, [app]);

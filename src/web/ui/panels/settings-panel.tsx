@@ -8,6 +8,7 @@ import { text } from '../../text/text.ts';
 import { Avatar } from '../avatar.tsx';
 import { useApp } from '../context.ts';
 import { Devices } from './devices.tsx';
+import { NotificationSetting } from './notification-setting.tsx';
 
 const MINUTES_PER_HOUR = 60;
 const AT_NIGHT = { from: 22 * MINUTES_PER_HOUR, to: 7 * MINUTES_PER_HOUR };
@@ -24,6 +25,7 @@ export function SettingsPanel() {
     <>
       <Profile account={account.value} />
       <Appearance />
+      <NotificationSetting />
       {account.value && <Quiet settings={account.value.settings} change={change} />}
       {account.value && <Privacy settings={account.value.settings} change={change} />}
       <Blocked />
