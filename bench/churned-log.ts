@@ -21,7 +21,7 @@ const groupAt = (i: number): ConversationId => groups[i % GROUPS] as Conversatio
 /** The first of a group is its owner. */
 const memberOf = (group: number, i: number): UserId => personAt(group * 7 + (i % MEMBERS));
 
-interface Message {
+export interface Message {
   readonly subject: string;
   readonly id: string;
   readonly data: Uint8Array;

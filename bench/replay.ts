@@ -5,53 +5,54 @@
  *   node bench/replay.ts [events, default 1000000]
  */
 import { DeliverPolicy } from '@nats-io/jetstream';
-import { JetstreamLogFollower } from '../src/adapters/jetstream/log-follower.ts';
-import { ReplayState } from '../src/adapters/sqlite/replay-state.ts';
-import { FoldCounts, foldCounted, foldTo } from '../src/application/replay/fold-counts.ts';
-import type { ConversationEvent } from '../src/domain/conversation.ts';
+import { type ConversationEvent, partOf } from '../src/domain/conversation.ts';
+import type { ConversationId, UserId } from '../src/domain/ids.ts';
+import { countLog } from '../src/processes/log-counts.ts';
 import { encodeLogEvent } from '../src/protocol/log-event.ts';
-import { conversationSubject } from '../src/protocol/subjects.ts';
+import { conversationSubject, messageIdOf } from '../src/protocol/subjects.ts';
 import { uuidv7 } from '../src/sdk/uuidv7.ts';
 import { bytes, conversation, msgId, users } from '../test/support/given.ts';
-import { quiet, startNats } from '../test/support/nats.ts';
+import { startNats } from '../test/support/nats.ts';
+import { append, type Message } from './churned-log.ts';
 
 const EVENTS = Number(process.argv[2] ?? 1_000_000);
 const CONVERSATIONS = 1_000;
-const IN_FLIGHT = 2_048;
 /** UUIDv7 of the events begin here; fifty have the same millisecond. */
 const START = Date.now();
 
 const people = users(...Array.from({ length: 10 }, (_, i) => `member-${i}`));
 const rooms = Array.from({ length: CONVERSATIONS }, (_, i) => conversation(`room-${i}`));
 
-const nats = await startNats();
-try {
-  const { nc, js, jsm } = await nats.connect('operator');
-  let last = 0;
-  let pending: Promise<{ seq: number }>[] = [];
-  const publish = async (room: (typeof rooms)[number], event: ConversationEvent): Promise<void> => {
-    pending.push(js.publish(conversationSubject(room, 'm'), encodeLogEvent(event)));
-    if (pending.length < IN_FLIGHT) return;
-    for (const { seq } of await Promise.all(pending)) last = Math.max(last, seq);
-    pending = [];
-  };
-  const by = people[0] as (typeof people)[number];
+const message = (room: ConversationId, event: ConversationEvent): Message => ({
+  subject: conversationSubject(room, partOf(event)),
+  id: messageIdOf(room, event.by, event.id),
+  data: encodeLogEvent(event),
+});
+
+function* talk(): Generator<Message> {
+  const by = people[0] as UserId;
   for (const room of rooms) {
-    await publish(room, { type: 'groupCreated', by, id: msgId(uuidv7(START)), name: room, members: people });
+    yield message(room, { type: 'groupCreated', by, id: msgId(uuidv7(START)), name: room, members: people });
   }
   const body = bytes('the quick brown fox jumps over the lazy dog, and the rook looks on: ninety-six bytes in all');
   for (let i = 0; i < EVENTS; i++) {
-    const room = rooms[(i * 7919) % rooms.length] as (typeof rooms)[number];
-    const speaker = people[i % people.length] as (typeof people)[number];
+    const room = rooms[(i * 7919) % rooms.length] as ConversationId;
+    const speaker = people[i % people.length] as UserId;
     const id = msgId(uuidv7(START + Math.floor(i / 50)));
-    await publish(
+    yield message(
       room,
       i % 10 === 9
         ? { type: 'conversationRead', by: speaker, id, upTo: 1 + Math.floor(i / CONVERSATIONS / 2) }
         : { type: 'messageSent', by: speaker, id, contentType: 'text/plain', body },
     );
   }
-  for (const { seq } of await Promise.all(pending)) last = Math.max(last, seq);
+}
+
+const nats = await startNats();
+try {
+  const operator = await nats.connect('operator');
+  const { js } = operator;
+  const last = await append(operator.nc, operator.inboxPrefix, talk());
 
   const bare = async (): Promise<number> => {
     const consumer = await js.consumers.get('CONV_0', { deliver_policy: DeliverPolicy.All });
@@ -69,24 +70,19 @@ try {
   };
 
   const replay = async (): Promise<number> => {
-    const state = new ReplayState(nats.dataDir);
-    const counts = new FoldCounts();
-    const follower = new JetstreamLogFollower({ nc, js, jsm, convStream: 0, log: quiet });
     const rss: string[] = [];
     const before = performance.now();
-    await foldTo(
-      follower,
-      1,
-      last,
-      (records) => {
-        foldCounted(state, records, counts);
-        const quarter = Math.floor(((records.at(-1)?.pos ?? 0) * 4) / last);
-        if (quarter > rss.length) rss.push(`${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`);
+    const counts = await countLog(
+      {
+        ...{ nats: operator, topology: nats.topology, stop: new AbortController().signal },
+        onProgress: (pos) => {
+          const quarter = Math.floor((pos * 4) / last);
+          if (quarter > rss.length) rss.push(`${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`);
+        },
       },
-      new AbortController().signal,
+      () => last,
     );
     const rate = last / ((performance.now() - before) / 1_000);
-    state.close();
     console.log(
       `replay through folds   ${Math.round(rate)} events/s  accepted ${counts.accepted}, ${counts.entries} inbox entries`,
     );

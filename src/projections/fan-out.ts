@@ -30,10 +30,8 @@ import type {
   SeenEvent,
 } from '../ports/fan-out-state.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
-import type { Entry } from '../protocol/frames.ts';
 import { encodeLogEvent } from '../protocol/log-event.ts';
-import { plainEntry, timelineEntry } from './entry.ts';
-import { type Run, RunsDraft } from './runs.ts';
+import { EntryCounts, type Outlet, type Run, RunsDraft } from './runs.ts';
 
 export type { Run } from './runs.ts';
 
@@ -69,29 +67,49 @@ export interface FoldedWindow {
   readonly rosterChanges: readonly ConversationId[];
 }
 
-export const foldWindow = (lookup: FanOutLookup, events: readonly LogEvent[]): FoldedWindow =>
-  folded(lookup, events, new RunsDraft());
+/** A folded window without its entries for inboxes. */
+export type Judged = Omit<FoldedWindow, 'runs'>;
 
-function folded(lookup: FanOutLookup, events: readonly LogEvent[], runs: RunsDraft | undefined): FoldedWindow {
-  const draft = new WindowDraft(lookup, runs);
+export const foldWindow = (lookup: FanOutLookup, events: readonly LogEvent[]): FoldedWindow => {
+  const draft = new RunsDraft();
+  return { ...judged(lookup, events, draft), runs: draft.runs };
+};
+
+function judged(lookup: FanOutLookup, events: readonly LogEvent[], outlet: Outlet | undefined): Judged {
+  const draft = new WindowDraft(lookup, outlet);
   for (const event of events) draft.fold(event);
   return draft.finish();
 }
 
-export interface FoldedReadable extends FoldedWindow {
+interface Readable {
   /** Events the fold threw at: a defect of ours, or an event no gateway of ours wrote. They are left out. */
   readonly unreadable: readonly UnreadableEvent[];
 }
 
+export type FoldedReadable = FoldedWindow & Readable;
+
 /** As `foldWindow`, but an event that makes the fold throw stops nobody: it is left out and returned with the reason. */
 export const foldReadable = (lookup: FanOutLookup, events: readonly LogEvent[]): FoldedReadable =>
-  readable((readable) => folded(lookup, readable, new RunsDraft()), events);
+  readable((readable) => foldWindow(lookup, readable), events);
 
 /** The same for who only asks what took effect: entries for inboxes are not made. */
-export const acceptReadable = (lookup: FanOutLookup, events: readonly LogEvent[]): Omit<FoldedReadable, 'runs'> =>
-  readable((readable) => folded(lookup, readable, undefined), events);
+export const acceptReadable = (lookup: FanOutLookup, events: readonly LogEvent[]): Judged & Readable =>
+  readable((readable) => judged(lookup, readable, undefined), events);
 
-function readable(fold: (events: readonly LogEvent[]) => FoldedWindow, events: readonly LogEvent[]): FoldedReadable {
+/** The same for who only counts entries. */
+export const countReadable = (
+  lookup: FanOutLookup,
+  events: readonly LogEvent[],
+): Judged & Readable & { readonly counts: EntryCounts } =>
+  readable((readable) => {
+    const counts = new EntryCounts();
+    return { ...judged(lookup, readable, counts), counts };
+  }, events);
+
+function readable<Folded>(
+  fold: (events: readonly LogEvent[]) => Folded,
+  events: readonly LogEvent[],
+): Folded & Readable {
   try {
     return { ...fold(events), unreadable: [] };
   } catch (error) {
@@ -125,16 +143,16 @@ class WindowDraft {
   readonly #deliveredMarks: Marks = new Map();
   /** By conversation, then sender and id: what this window itself has accepted. */
   readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
-  readonly #runs: RunsDraft | undefined;
+  readonly #outlet: Outlet | undefined;
   readonly #accepted: Accepted[] = [];
   readonly #refused: Refused[] = [];
   readonly #rosterChanges = new Set<ConversationId>();
   #at = 0;
 
-  /** @param runs undefined: who must see what is not asked */
-  constructor(lookup: FanOutLookup, runs: RunsDraft | undefined) {
+  /** @param outlet undefined: who must see what is not asked */
+  constructor(lookup: FanOutLookup, outlet: Outlet | undefined) {
     this.#lookup = lookup;
-    this.#runs = runs;
+    this.#outlet = outlet;
   }
 
   fold(logged: LogEvent): void {
@@ -147,7 +165,7 @@ class WindowDraft {
     if (!isMark(event)) {
       const original = this.#seen(logged, event);
       if (original !== undefined) {
-        this.#returnToSender(logged, { ...originOf(logged), type: 'duplicate', original: original.pos });
+        this.#outlet?.duplicate(logged, original.pos);
         if (isStateEvent) this.#conversations.set(id, { conversation: before.conversation, statePos });
         return;
       }
@@ -173,11 +191,10 @@ class WindowDraft {
     this.#accept(logged, before, statePos, target);
   }
 
-  finish(): FoldedWindow {
+  finish(): Judged {
     const [readMarks, deliveredMarks] = [listOf(this.#readMarks), listOf(this.#deliveredMarks)];
     const seen = [...this.#remembered.values()].flatMap((ids) => [...ids.values()]);
     return {
-      runs: this.#runs?.runs ?? [],
       accepted: this.#accepted,
       refused: this.#refused,
       changes: { at: this.#at, conversations: this.#conversations, readMarks, deliveredMarks, seen },
@@ -197,13 +214,13 @@ class WindowDraft {
     }
     if (after.roster !== before.conversation.roster) this.#rosterChanges.add(id);
     if (!hasIndex(event)) {
-      this.#runs?.append(id, audienceBeside(after.roster, event, target?.n ?? 0), plainEntry(logged), false);
+      this.#outlet?.beside(logged, audienceBeside(after.roster, event, target?.n ?? 0));
       return;
     }
     // Who leaves still sees that they left; who is added sees it as their first entry.
     const leaves = event.type === 'memberLeft' || event.type === 'membersRemoved';
     const { members } = (leaves ? before.conversation : after).roster;
-    this.#runs?.append(id, audienceOf(members), timelineEntry(logged, after.lastIndex), true);
+    this.#outlet?.timeline(logged, audienceOf(members), after.lastIndex);
   }
 
   #moveReadMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
@@ -212,7 +229,7 @@ class WindowDraft {
     putMark(this.#readMarks, id, event.by, upTo);
     this.#accepted.push({ logged, before: conversation, after: conversation, target: undefined });
     // To the reader's other devices; in a direct conversation also to the other one, unless that one has blocked the reader.
-    this.#runs?.append(id, [...new Set([event.by, ...peersOf(conversation.roster)])], plainEntry(logged), false);
+    this.#outlet?.beside(logged, [...new Set([event.by, ...peersOf(conversation.roster)])]);
   }
 
   #moveDeliveredMark(logged: LogEvent, upTo: number, { conversation }: FoldedConversation): void {
@@ -224,7 +241,7 @@ class WindowDraft {
     this.#accepted.push({ logged, before: conversation, after: conversation, target: undefined });
     // To who has sent it alone: one's own devices have nothing of it.
     const audience = peersOf(conversation.roster).filter((user) => user !== by);
-    if (audience.length > 0) this.#runs?.append(id, audience, plainEntry(logged), false);
+    if (audience.length > 0) this.#outlet?.beside(logged, audience);
   }
 
   #readMark(id: ConversationId, user: UserId): number {
@@ -233,11 +250,7 @@ class WindowDraft {
 
   #refuse(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void {
     this.#refused.push({ logged, code });
-    this.#returnToSender(logged, { ...originOf(logged), type: 'rejected', code });
-  }
-
-  #returnToSender(logged: LogEvent, entry: Entry): void {
-    this.#runs?.append(logged.conversation, [logged.event.by], entry, false);
+    this.#outlet?.rejected(logged, code);
   }
 
   #folded(id: ConversationId): FoldedConversation {
@@ -288,8 +301,6 @@ function expiryOf({ event, at }: LogEvent): number {
 
 /** NUL may stand in an id, so the length of the first part keeps the pair apart from every other. */
 const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;
-
-const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id: event.id });
 
 /**
  * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is

@@ -1,6 +1,9 @@
 /** Runs in the making: entries of one conversation with one audience, which are written once and sent to all. */
+import type { RefusalCode } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
+import type { LogEvent } from '../ports/conversation-log.ts';
 import type { Entry } from '../protocol/frames.ts';
+import { plainEntry, timelineEntry } from './entry.ts';
 
 /** At the bound a run is closed and the next one opened: a run becomes one message on the inbox stream. */
 export const MAX_RUN_BYTES = 256 * 1_024;
@@ -23,16 +26,47 @@ export interface Run {
   readonly timeline: boolean;
 }
 
+/** What the fold tells of each event: who is to see it, and as what. Whoever does not need the entries does not make them. */
+export interface Outlet {
+  /** An event that has an index in the timeline. */
+  timeline(logged: LogEvent, audience: readonly UserId[], n: number): void;
+  /** One that has none. */
+  beside(logged: LogEvent, audience: readonly UserId[]): void;
+  /** Back to who has sent it. @param original position of the one that was taken */
+  duplicate(logged: LogEvent, original: number): void;
+  rejected(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void;
+}
+
 interface OpenRun extends Run {
   readonly entries: Entry[];
   bytes: number;
 }
 
-export class RunsDraft {
+export class RunsDraft implements Outlet {
   readonly runs: OpenRun[] = [];
   readonly #openRuns = new Map<ConversationId, OpenRun>();
 
-  append(id: ConversationId, audience: readonly UserId[], entry: Entry, timeline: boolean): void {
+  timeline(logged: LogEvent, audience: readonly UserId[], n: number): void {
+    this.#append(logged.conversation, audience, timelineEntry(logged, n), true);
+  }
+
+  beside(logged: LogEvent, audience: readonly UserId[]): void {
+    this.#append(logged.conversation, audience, plainEntry(logged), false);
+  }
+
+  duplicate(logged: LogEvent, original: number): void {
+    this.#returned(logged, { ...originOf(logged), type: 'duplicate', original });
+  }
+
+  rejected(logged: LogEvent, code: RefusalCode | 'MESSAGE_ID_EXPIRED'): void {
+    this.#returned(logged, { ...originOf(logged), type: 'rejected', code });
+  }
+
+  #returned({ conversation, event }: LogEvent, entry: Entry): void {
+    this.#append(conversation, [event.by], entry, false);
+  }
+
+  #append(id: ConversationId, audience: readonly UserId[], entry: Entry, timeline: boolean): void {
     const weight = ENTRY_OVERHEAD_BYTES + bytesOf(entry);
     let run = this.#openRuns.get(id);
     if (
@@ -48,6 +82,34 @@ export class RunsDraft {
     }
     run.entries.push(entry);
     run.bytes += weight;
+  }
+}
+
+const originOf = ({ pos, at, event }: LogEvent) => ({ pos, at, by: event.by, id: event.id });
+
+/** Counts what a fold makes, and makes nothing. */
+export class EntryCounts implements Outlet {
+  /** Inbox entries: one for each recipient. */
+  entries = 0;
+  duplicates = 0;
+  readonly refused = new Map<string, number>();
+
+  timeline(_logged: LogEvent, { length }: readonly UserId[]): void {
+    this.entries += length;
+  }
+
+  beside(_logged: LogEvent, { length }: readonly UserId[]): void {
+    this.entries += length;
+  }
+
+  duplicate(): void {
+    this.entries += 1;
+    this.duplicates += 1;
+  }
+
+  rejected(_logged: LogEvent, code: string): void {
+    this.entries += 1;
+    this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
   }
 }
 

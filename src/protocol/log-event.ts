@@ -2,15 +2,23 @@
 
 import type { ConversationEvent } from '../domain/conversation.ts';
 import { parseClientMsgId, parseUserId, type UserId } from '../domain/ids.ts';
-import { opened, sealed, unreadable } from './log-envelope.ts';
+import { LOG_SCHEMA_VERSION, opened, sealed, unreadable } from './log-envelope.ts';
+import { QuickEvents } from './quick-event.ts';
 
 /** Beyond this a body is not ours: the fold reads no event that a gateway could not have written. */
 const MAX_MEMBERS = 1_000;
 
 export const encodeLogEvent = (event: ConversationEvent): Uint8Array => sealed(event);
 
-/** @throws RookeryError EVENT_UNREADABLE with the reason */
+const quickEvents = new QuickEvents(LOG_SCHEMA_VERSION);
+
+/** Bytes in it may be views of `data`. @throws RookeryError EVENT_UNREADABLE with the reason */
 export function decodeLogEvent(data: Uint8Array): ConversationEvent {
+  return quickEvents.read(data) ?? decodedInFull(data);
+}
+
+/** Any event, of whatever version and age. */
+export function decodedInFull(data: Uint8Array): ConversationEvent {
   const fields = opened(data);
   if (!parseUserId(fields.by) || !parseClientMsgId(fields.id)) throw unreadable('`by` or `id` is no id');
   if (!hasShape(fields)) throw unreadable(`not a known event: ${String(fields.type).slice(0, 64)}`);

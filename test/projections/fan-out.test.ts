@@ -4,7 +4,7 @@ import t from 'tap';
 import { type ConversationId, directConversationId, type UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';
 import type { ResumePoint, Span } from '../../src/ports/inbox-writer.ts';
-import { foldReadable, foldWindow, SEEN_HORIZON_MS } from '../../src/projections/fan-out.ts';
+import { countReadable, foldReadable, foldWindow, SEEN_HORIZON_MS } from '../../src/projections/fan-out.ts';
 import { MAX_COPIES, planFor } from '../../src/projections/fan-out-plan.ts';
 import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
 import { cutterFor } from '../../src/projections/window-cutter.ts';
@@ -261,6 +261,32 @@ t.test('however the log is cut into windows, every inbox is the same', async (t)
   fc.assert(
     fc.property(anyLog, anyCuts, (events, cuts) => {
       t.same(sorted(perConversation(inboxesOf(events, cuts))), sorted(perConversation(inboxesOf(events))));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+t.test('entries that are only counted are as many as those that are made', async (t) => {
+  fc.assert(
+    fc.property(anyLog, anyCuts, (events, cuts) => {
+      const [made, counted] = [new MemoryFanOutState(), new MemoryFanOutState()];
+      const bounds = [0, ...cuts.filter((cut) => cut < events.length).sort((a, b) => a - b), events.length];
+      for (let i = 0; i + 1 < bounds.length; i++) {
+        const window = events.slice(bounds[i], bounds[i + 1]);
+        const { runs, ...folded } = foldReadable(made, window);
+        const { counts, ...same } = countReadable(counted, window);
+        t.same(same, folded, 'what was taken and refused, and what has changed');
+        made.apply(folded.changes);
+        counted.apply(same.changes);
+        const beside = runs.flatMap(({ entries, timeline }) => (timeline ? [] : entries));
+        t.equal(
+          counts.entries,
+          runs.reduce((sum, { audience, entries }) => sum + audience.length * entries.length, 0),
+        );
+        t.equal(counts.duplicates, beside.filter(({ type }) => type === 'duplicate').length);
+        const codes = beside.flatMap((entry) => (entry.type === 'rejected' ? [entry.code] : []));
+        t.same([...counts.refused].flatMap(([code, count]) => Array(count).fill(code)).sort(), codes.sort());
+      }
     }),
     { numRuns: 300 },
   );

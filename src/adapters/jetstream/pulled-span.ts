@@ -37,20 +37,35 @@ export interface PulledSpan {
   readonly headersOnly?: boolean;
 }
 
-export interface PulledMessage {
-  /** Its data is a view into a buffer that is shared. */
-  readonly message: Msg;
-  readonly delivery: Delivery;
-}
-
 /**
- * What is there of the span. It ends with its last position, or with what is the stream's newest now.
+ * What is there of the span, as what `read` makes of each message, at once when it comes: what nats.js has made of it need not be kept,
+ * which costs more than to make it. It ends with the span's last position, or with what is the stream's newest now.
+ * @param read undefined: nothing for whoever iterates. The message's data is a view into a buffer that is shared
  * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
  */
-export async function* pulledSpan(
+export async function* pulledSpan<Read>(
+  parts: PulledSpanParts,
+  span: PulledSpan,
+  read: (message: Msg, delivery: Delivery) => Read | undefined,
+): AsyncGenerator<readonly Read[]> {
+  let arrived: Read[] = [];
+  const take = (message: Msg, delivery: Delivery): void => {
+    const one = read(message, delivery);
+    if (one !== undefined) arrived.push(one);
+  };
+  for await (const _ of pulls(parts, span, take)) {
+    const portion = arrived;
+    arrived = [];
+    if (portion.length > 0) yield portion;
+  }
+}
+
+/** One turn for each pull, when all it brought was taken; the next one is on its way then. @throws as `pulledSpan` */
+export async function* pulls(
   { nc, jsm, inboxPrefix }: PulledSpanParts,
   { stream, from, to, subjects, headersOnly = false }: PulledSpan,
-): AsyncGenerator<readonly PulledMessage[]> {
+  take: (message: Msg, delivery: Delivery) => void,
+): AsyncGenerator<void> {
   if (from > to) return;
   const config = {
     ack_policy: AckPolicy.None,
@@ -63,12 +78,12 @@ export async function* pulledSpan(
     ...(subjects && { filter_subjects: [...subjects] }),
   };
   const { name, num_pending: pending } = await answered(stream, jsm.consumers.add(stream, config));
-  const reading = new Reading(nc, `${inboxPrefix}.span.${crypto.randomUUID()}`, stream, name, to, pending);
+  const inbox = `${inboxPrefix}.span.${crypto.randomUUID()}`;
+  const reading = new Reading(nc, { inbox, stream, consumer: name, to, pending, take });
   try {
-    for (;;) {
-      const portion = await reading.portion();
-      if (portion.length > 0) yield portion;
-      else if (reading.isDone) return;
+    while (!reading.isDone) {
+      await reading.pulled();
+      yield;
     }
   } finally {
     reading.stop();
@@ -76,15 +91,21 @@ export async function* pulledSpan(
   }
 }
 
+interface ReadingParts {
+  readonly inbox: string;
+  readonly stream: string;
+  readonly consumer: string;
+  readonly to: number;
+  readonly pending: number;
+  readonly take: (message: Msg, delivery: Delivery) => void;
+}
+
 class Reading {
   readonly #nc: NatsConnection;
-  readonly #inbox: string;
+  readonly #parts: ReadingParts;
   readonly #subject: string;
-  readonly #stream: string;
-  readonly #to: number;
   readonly #subscription: { unsubscribe(): void };
   readonly #connection: ReturnType<NatsConnection['status']> & { stop(): void };
-  #arrived: PulledMessage[] = [];
   /** Of the pull that is on its way. */
   #awaited = 0;
   #lastDelivery = 0;
@@ -93,15 +114,13 @@ class Reading {
   #heardAt = 0;
   #wake: (() => void) | undefined;
 
-  constructor(nc: NatsConnection, inbox: string, stream: string, consumer: string, to: number, pending: number) {
+  constructor(nc: NatsConnection, parts: ReadingParts) {
     this.#nc = nc;
-    this.#inbox = inbox;
-    this.#stream = stream;
-    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`;
-    this.#to = to;
-    this.#isDone = pending === 0;
+    this.#parts = parts;
+    this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${parts.stream}.${parts.consumer}`;
+    this.#isDone = parts.pending === 0;
     this.#connection = nc.status() as ReturnType<NatsConnection['status']> & { stop(): void };
-    this.#subscription = nc.subscribe(inbox, {
+    this.#subscription = nc.subscribe(parts.inbox, {
       callback: (error, message) => {
         if (error) this.#break('the pull failed', error);
         else this.#received(message);
@@ -115,14 +134,11 @@ class Reading {
     return this.#isDone;
   }
 
-  /** What a pull has brought; empty when there is nothing more. */
-  async portion(): Promise<readonly PulledMessage[]> {
-    if (this.#awaited > 0 && !this.#isDone) await this.#pulled();
+  /** A pull has brought all it asked for; the next one is asked for. */
+  async pulled(): Promise<void> {
+    if (this.#awaited > 0 && !this.#isDone) await this.#brought();
     if (this.#broken) throw this.#broken;
-    const portion = this.#arrived;
-    this.#arrived = [];
     if (!this.#isDone) this.#pull();
-    return portion;
   }
 
   stop(): void {
@@ -138,8 +154,9 @@ class Reading {
     if (delivery.consumerSeq !== this.#lastDelivery + 1) return this.#break('a delivery is missing');
     this.#lastDelivery = delivery.consumerSeq;
     this.#awaited -= 1;
-    if (delivery.streamSeq <= this.#to) this.#arrived.push({ message, delivery });
-    if (delivery.streamSeq >= this.#to || delivery.pending === 0) this.#isDone = true;
+    const { to, take } = this.#parts;
+    if (delivery.streamSeq <= to) take(message, delivery);
+    if (delivery.streamSeq >= to || delivery.pending === 0) this.#isDone = true;
     if (this.#awaited === 0 || this.#isDone) this.#wake?.();
   }
 
@@ -164,11 +181,11 @@ class Reading {
       expires: PULL_EXPIRES_MS * 1e6,
       idle_heartbeat: HEARTBEAT_MS * 1e6,
     };
-    this.#nc.publish(this.#subject, JSON.stringify(request), { reply: this.#inbox });
+    this.#nc.publish(this.#subject, JSON.stringify(request), { reply: this.#parts.inbox });
   }
 
   /** The pull has brought what it asked for, or is over. */
-  async #pulled(): Promise<void> {
+  async #brought(): Promise<void> {
     this.#heardAt = performance.now();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = () => {
@@ -188,7 +205,7 @@ class Reading {
   }
 
   #break(reason: string, cause?: unknown): void {
-    this.#broken ??= new RookeryError('LOG_UNAVAILABLE', `reading ${this.#stream}: ${reason}`, { cause });
+    this.#broken ??= new RookeryError('LOG_UNAVAILABLE', `reading ${this.#parts.stream}: ${reason}`, { cause });
     this.#wake?.();
   }
 }

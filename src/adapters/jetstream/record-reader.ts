@@ -1,9 +1,12 @@
 /** The streams of the log as they are stored, message by message, whatever stands in them. */
+import type { Msg } from '@nats-io/nats-core';
 import type { ArchivedStream, RecordReader, StoredRecord } from '../../ports/archive.ts';
 import { convStreamName, type Topology, USER_STREAM } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
+import type { Delivery } from './delivery-subject.ts';
 import { happenedAtMs, ORIGINAL_TIME } from './original-time.ts';
-import { type PulledMessage, type PulledSpan, type PulledSpanParts, pulledSpan } from './pulled-span.ts';
+import { type PulledSpan, type PulledSpanParts, pulledSpan } from './pulled-span.ts';
+import { headersOf } from './quick-headers.ts';
 
 /** A message's id where JetStream is not to look at it: it was restored to its very position, twins of it included. */
 export const KEPT_MESSAGE_ID = 'Rookery-Msg-Id';
@@ -51,39 +54,23 @@ export class JetstreamRecordReader implements RecordReader {
     return this.#portions({ stream, from: 1, to, headersOnly: true });
   }
 
-  async *#portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
-    for await (const messages of pulledSpan(this.#parts, span)) {
-      const records: StoredRecord[] = [];
-      for (const message of messages) {
-        const record = recordOf(message);
-        if (record) records.push(record);
-      }
-      if (records.length > 0) yield records;
-    }
+  #portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
+    return pulledSpan(this.#parts, span, recordOf);
   }
 }
 
 const NONE: StoredRecord['headers'] = [];
 
 /** Undefined for what only fills a position. Its data are a view into what the socket brought, which is not written over. */
-function recordOf({ message, delivery }: PulledMessage): StoredRecord | undefined {
-  const { headers, data } = message;
+function recordOf(message: Msg, delivery: Delivery): StoredRecord | undefined {
+  const { subject, data } = message;
   let messageId = '';
   let others: [string, string][] | undefined;
-  if (headers) {
-    for (const [name, values] of headers) {
-      const value = values[0] ?? '';
-      if (name === VOID) return undefined;
-      if (name === MESSAGE_ID || name === KEPT_MESSAGE_ID) messageId = value;
-      else if (name !== ORIGINAL_TIME && !FOR_THE_SERVER.test(name)) (others ??= []).push([name, value]);
-    }
+  for (const [name, value] of headersOf(message, data) ?? []) {
+    if (name === VOID) return undefined;
+    if (name === MESSAGE_ID || name === KEPT_MESSAGE_ID) messageId = value;
+    else if (name !== ORIGINAL_TIME && !FOR_THE_SERVER.test(name)) (others ??= []).push([name, value]);
   }
-  return {
-    seq: delivery.streamSeq,
-    at: happenedAtMs(data, delivery.atMs),
-    subject: message.subject,
-    messageId,
-    headers: others ?? NONE,
-    data,
-  };
+  const at = happenedAtMs(data, delivery.atMs);
+  return { seq: delivery.streamSeq, at, subject, messageId, headers: others ?? NONE, data };
 }

@@ -23,9 +23,11 @@ export class ReplayState implements FanOutLookup {
   readonly #deliveredMarks = new Map<ConversationId, Map<UserId, number>>();
   /** By conversation and sender the greatest id ever accepted: a greater one is new, and nearly every one is. */
   readonly #greatest = new Map<ConversationId, Map<UserId, ClientMsgId>>();
-  /** By id; of the same id the last one of a conversation and sender counts. */
-  #recent = new Map<ClientMsgId, SeenEvent | SeenEvent[]>();
-  #recentCount = 0;
+  /** In order; of the same id the last one of a conversation and sender counts. */
+  #recent: SeenEvent[] = [];
+  /** The first so many of them by id: made when somebody looks, for where all ids are new ones nobody ever does. */
+  #byId = new Map<ClientMsgId, SeenEvent | SeenEvent[]>();
+  #indexed = 0;
 
   /** @param folder empty, and removed by its owner */
   constructor(folder: string) {
@@ -56,7 +58,8 @@ export class ReplayState implements FanOutLookup {
   seen(conversation: ConversationId, by: UserId, id: ClientMsgId, at: number): Seen | undefined {
     const greatest = this.#greatest.get(conversation)?.get(by);
     if (greatest === undefined || id > greatest) return undefined;
-    const recent = this.#recent.get(id);
+    this.#index();
+    const recent = this.#byId.get(id);
     const found = recent === undefined ? undefined : lastOf(recent, conversation, by);
     const seen = found ?? this.#rows.find(conversation, by, id);
     return seen && seen.expiresAt > at ? seen : undefined;
@@ -67,7 +70,7 @@ export class ReplayState implements FanOutLookup {
     for (const { conversation, user, upTo } of readMarks) of(this.#readMarks, conversation).set(user, upTo);
     for (const { conversation, user, upTo } of deliveredMarks) of(this.#deliveredMarks, conversation).set(user, upTo);
     for (const event of seen) this.#remember(event);
-    if (this.#recentCount > MAX_RECENT) this.#spill(at);
+    if (this.#recent.length > MAX_RECENT) this.#spill(at);
   }
 
   close(): void {
@@ -79,28 +82,28 @@ export class ReplayState implements FanOutLookup {
     const greatest = of(this.#greatest, conversation);
     const before = greatest.get(by);
     if (before === undefined || id > before) greatest.set(by, id);
-    const others = this.#recent.get(id);
-    if (others === undefined) this.#recent.set(id, event);
-    else if (Array.isArray(others)) others.push(event);
-    else this.#recent.set(id, [others, event]);
-    this.#recentCount += 1;
+    this.#recent.push(event);
+  }
+
+  #index(): void {
+    for (; this.#indexed < this.#recent.length; this.#indexed++) {
+      const event = this.#recent[this.#indexed] as SeenEvent;
+      const others = this.#byId.get(event.id);
+      if (others === undefined) this.#byId.set(event.id, event);
+      else if (Array.isArray(others)) others.push(event);
+      else this.#byId.set(event.id, [others, event]);
+    }
   }
 
   #spill(at: number): void {
     this.#db.transaction(() => {
-      this.#rows.write(all(this.#recent));
+      this.#rows.write(this.#recent);
       this.#rows.forget(at);
     })();
-    for (const event of all(this.#recent)) this.#rows.settle(event);
-    this.#recent = new Map();
-    this.#recentCount = 0;
-  }
-}
-
-function* all(recent: ReadonlyMap<ClientMsgId, SeenEvent | SeenEvent[]>): Generator<SeenEvent> {
-  for (const events of recent.values()) {
-    if (Array.isArray(events)) yield* events;
-    else yield events;
+    for (const event of this.#recent) this.#rows.settle(event);
+    this.#recent = [];
+    this.#byId = new Map();
+    this.#indexed = 0;
   }
 }
 
