@@ -45,16 +45,19 @@ export function registerImport(program: Command): void {
 async function restoreFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
   const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
   const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
+  const { batchedStreams } = await import('../adapters/jetstream/restore-batches.ts');
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { restoreLog } = await import('../application/archive/restore-log.ts');
   const { StepBars } = await import('./progress.ts');
   const bars = new StepBars('events');
   const startedMs = performance.now();
+  const names = logStreams(topology);
+  const batched = await batchedStreams(nats.jsm, names);
   const restored = await restoreLog({
     open: () => FileArchiveReader.open(path),
-    target: new JetstreamRecordReader({ ...nats, names: logStreams(topology) }),
-    appenderFrom: (ends) => new JetstreamRecordAppender(nats.nc, nats.inboxPrefix, ends),
+    target: new JetstreamRecordReader({ ...nats, names }),
+    appenderFrom: (ends) => new JetstreamRecordAppender({ ...nats, ends, batched }),
     countOf: (stream) => new Summary(stream),
     keepUnreadable: options.keepUnreadable === true,
     stop,

@@ -23,7 +23,7 @@ export async function mergeInto(
   const { SqliteKnownIds } = await import('../adapters/sqlite/known-ids.ts');
   const { LogMerge } = await import('../application/archive/merge-log.ts');
   const known = new SqliteKnownIds();
-  const appender = new JetstreamRecordAppender(nats.nc, nats.inboxPrefix, new Map());
+  const appender = new JetstreamRecordAppender({ ...nats, ends: new Map(), batched: new Set() });
   if (copyInto !== undefined) appender.intoStream(copyInto);
   try {
     const target = new JetstreamRecordReader({ ...nats, names });

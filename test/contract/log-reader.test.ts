@@ -1,8 +1,11 @@
 /** What `LogReader` in ports/conversation-log.ts promises, on a real nats-server. */
 import t, { type Test } from 'tap';
 import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { readLogSpan } from '../../src/adapters/jetstream/log-span.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
+import { conversationSubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { inboxWriting } from '../support/inbox-writing.ts';
 import { startNats } from '../support/nats.ts';
@@ -31,6 +34,45 @@ async function all(records: AsyncIterable<LogRecord>): Promise<LogRecord[]> {
   for await (const record of records) found.push(record);
   return found;
 }
+
+t.test('a span is read to its end by one who is slower than it comes, and none is taken twice', async (t) => {
+  const EVENTS = 4_500;
+  const { operator } = await scene(t, 0);
+  const data = encodeLogEvent(says(1));
+  for (let i = 1; i <= EVENTS; i++) operator.nc.publish(conversationSubject(conversation(`c ${i % 3}`), 'm'), data);
+  await eventually(
+    async () => (await operator.jsm.streams.info('CONV_0')).state.last_seq === EVENTS,
+    'all events stored',
+  );
+  for (const [from, to] of [
+    [1, EVENTS],
+    [1, 2_000],
+    [1_999, 4_001],
+    [EVENTS, EVENTS],
+  ] as const) {
+    const taken: number[] = [];
+    let turns = 0;
+    for await (const _ of readLogSpan(operator, { convStream: 0, from, to }, (pos) => taken.push(pos))) {
+      turns += 1;
+      const before = taken.length;
+      // Until all of the next turn is there as well, before anything is done with this one.
+      await eventually(async () => taken.length === to - from + 1 || taken.length >= before + 2_000, 'the next turn');
+    }
+    t.ok(turns > 0);
+    t.same(
+      taken,
+      Array.from({ length: to - from + 1 }, (_, i) => from + i),
+    );
+  }
+});
+
+t.test('a span that is longer than the log is said to be', async (t) => {
+  const { operator } = await scene(t, 3);
+  const read = async (): Promise<void> => {
+    for await (const _ of readLogSpan(operator, { convStream: 0, from: 1, to: 5 }, () => undefined));
+  };
+  await t.rejects(read(), { code: 'LOG_UNAVAILABLE', message: /has lost its end: it is at 3/ });
+});
 
 t.test('an empty log has nothing, and reading it ends', async (t) => {
   const { reader } = await scene(t, 0);

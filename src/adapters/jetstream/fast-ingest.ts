@@ -9,7 +9,8 @@
 import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
 
-const Operation = { start: 0, append: 1, commit: 2 } as const;
+/** `end` stores nothing: it ends the batch behind what was sent. */
+const Operation = { start: 0, append: 1, commit: 2, end: 3 } as const;
 
 /** The server confirms every so many messages, fewer when they are large; and fewer when several batches share a stream. */
 const MAX_ACK_EVERY = 100;
@@ -76,6 +77,8 @@ export class Batch {
   readonly #maxUnconfirmed: number;
   readonly #timeoutMs: number;
   #sent = 0;
+  /** Of what was sent, messages that are to be stored. */
+  #messages = 0;
   #confirmed = 0;
   #ended: RookeryError | undefined;
   #committed = false;
@@ -95,9 +98,14 @@ export class Batch {
     return this.#sent - this.#confirmed >= this.#maxUnconfirmed;
   }
 
-  /** Sends one message. What it did is known only from `room` and `commit`. */
-  add(subject: string, data: Uint8Array): void {
-    this.#publish(this.#sent === 0 ? Operation.start : Operation.append, subject, data);
+  /** Why nothing more is taken, of a batch that was not ended by its writer; its cause is the server's error, if there was one. */
+  get failure(): RookeryError | undefined {
+    return this.#ended;
+  }
+
+  /** Sends one message. What it did is known only from `room`, `commit` and `end`. */
+  add(subject: string, data: Uint8Array, headers?: MsgHdrs): void {
+    this.#publish(this.#sent === 0 ? Operation.start : Operation.append, subject, data, headers);
   }
 
   /** @throws RookeryError TERM_LOST when the server ended the batch, LOG_UNAVAILABLE when it is silent */
@@ -108,6 +116,12 @@ export class Batch {
   /** Sends the last message; resolves when the server has stored all of the batch. @throws as `room` */
   async commit(subject: string, data: Uint8Array, headers?: MsgHdrs): Promise<void> {
     this.#publish(Operation.commit, subject, data, headers);
+    await this.#until(() => this.#committed);
+  }
+
+  /** Behind the last message, of which there is one at least; resolves as `commit` does. @throws as `room` */
+  async end(subject: string): Promise<void> {
+    this.#publish(Operation.end, subject, EMPTY);
     await this.#until(() => this.#committed);
   }
 
@@ -128,6 +142,7 @@ export class Batch {
   #publish(operation: number, subject: string, data: Uint8Array, headers?: MsgHdrs): void {
     if (this.#ended) return;
     this.#sent += 1;
+    if (operation !== Operation.end) this.#messages += 1;
     const reply = `${this.#prefix}.fail.${this.#sent}.${operation}.$FI`;
     this.#nc.publish(subject, data, headers ? { reply, headers } : { reply });
   }
@@ -137,12 +152,13 @@ export class Batch {
     const answer = parseAnswer(text);
     if (answer?.type === 'ack' && typeof answer.seq === 'number') {
       this.#confirmed = Math.max(this.#confirmed, answer.seq);
-    } else if (answer?.error === undefined && answer?.batch !== undefined && answer.count === this.#sent) {
+    } else if (answer?.error === undefined && answer?.batch !== undefined && answer.count === this.#messages) {
       this.#confirmed = this.#sent;
       this.#committed = true;
     } else {
       // A gap, a refusal, a batch the server no longer knows, or a commit of fewer than were sent.
-      this.#end(new RookeryError('TERM_LOST', `the server ended the batch: ${text.slice(0, 256)}`));
+      const reason = `the server ended the batch: ${text.slice(0, 256)}`;
+      this.#end(new RookeryError('TERM_LOST', reason, { cause: answer?.error }));
     }
   }
 
@@ -172,6 +188,8 @@ export class Batch {
     });
   }
 }
+
+const EMPTY = new Uint8Array(0);
 
 interface Answer {
   readonly type?: string;

@@ -81,9 +81,12 @@ export async function* pulls(
   const inbox = `${inboxPrefix}.span.${crypto.randomUUID()}`;
   const reading = new Reading(nc, { inbox, stream, consumer: name, to, pending, take });
   try {
-    while (!reading.isDone) {
+    for (;;) {
       await reading.pulled();
+      // What comes from here on is the next turn's, also where it is the last.
+      const { isDone } = reading;
       yield;
+      if (isDone) return;
     }
   } finally {
     reading.stop();

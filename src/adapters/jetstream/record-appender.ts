@@ -10,6 +10,7 @@ import { isWrongLastSequence } from './answered.ts';
 import { ORIGINAL_TIME, originalTimeValue } from './original-time.ts';
 import { parseAck } from './publish-ack.ts';
 import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
+import { RestoreBatches } from './restore-batches.ts';
 
 /** Unanswered messages and their bytes; at either bound who appends waits. */
 const MAX_IN_FLIGHT = 4_096;
@@ -20,6 +21,15 @@ const RESUME_BELOW = MAX_IN_FLIGHT / 2;
 const SILENCE_MS = 10_000;
 /** Positions that one gap may have; a log whose beginning was dropped has more. */
 const MAX_HOLE = 100_000;
+
+export interface RecordAppenderParts {
+  readonly nc: NatsConnection;
+  readonly inboxPrefix: string;
+  /** The streams' last positions as they are now. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** Streams that take batches: restoring into these is half as much work again for everybody. */
+  readonly batched: ReadonlySet<string>;
+}
 
 interface InFlight {
   readonly bytes: number;
@@ -40,11 +50,14 @@ export class JetstreamRecordAppender implements RecordAppender {
   #broken: RookeryError | undefined;
   #wake: (() => void) | undefined;
   #silence: NodeJS.Timeout | undefined;
+  readonly #batched: ReadonlySet<string>;
+  readonly #batches: RestoreBatches;
 
-  /** @param ends the streams' last positions as they are now */
-  constructor(nc: NatsConnection, inboxPrefix: string, ends: ReadonlyMap<string, number>) {
+  constructor({ nc, inboxPrefix, ends, batched }: RecordAppenderParts) {
     this.#nc = nc;
     this.#ends = new Map(ends);
+    this.#batched = batched;
+    this.#batches = new RestoreBatches(nc, `${inboxPrefix}.restore`);
     this.#inbox = `${inboxPrefix}.records.${crypto.randomUUID()}`;
     this.#subscription = nc.subscribe(this.#inbox, {
       callback: (error, { data }) => {
@@ -61,12 +74,23 @@ export class JetstreamRecordAppender implements RecordAppender {
       const gap = `${stream} is at ${end} and the next event at ${record.seq}`;
       throw new RookeryError('IMPORT_MISMATCH', `${gap}: the beginning of the exported log was dropped`);
     }
-    for (let seq = end + 1; seq < record.seq; seq++) {
-      this.#send(voidSubject(record.subject), EMPTY, [[VOID, '1'], expectedLast(seq - 1)], record.at);
-    }
-    const id = record.messageId === '' ? [] : [[KEPT_MESSAGE_ID, record.messageId] as const];
-    this.#send(record.subject, record.data, [...id, ...record.headers, expectedLast(record.seq - 1)], record.at);
     this.#ends.set(stream, record.seq);
+    const id = record.messageId === '' ? [] : [[KEPT_MESSAGE_ID, record.messageId] as const];
+    const about = [...id, ...record.headers, expectedLast(record.seq - 1)];
+    if (record.seq > end + 1) return this.#restoreBehindHole(stream, end, record, about);
+    return this.#put(stream, record.subject, record.data, about, record.at);
+  }
+
+  async #restoreBehindHole(stream: string, end: number, record: StoredRecord, about: About): Promise<void> {
+    for (let seq = end + 1; seq < record.seq; seq++) {
+      await this.#put(stream, voidSubject(record.subject), EMPTY, [[VOID, '1'], expectedLast(seq - 1)], record.at);
+    }
+    await this.#put(stream, record.subject, record.data, about, record.at);
+  }
+
+  #put(stream: string, subject: string, data: Uint8Array, about: About, atMs: number): Promise<void> | undefined {
+    if (this.#batched.has(stream)) return this.#batches.add(stream, subject, data, writtenHeaders(about, atMs));
+    this.#send(subject, data, about, atMs);
     return this.#room();
   }
 
@@ -81,11 +105,13 @@ export class JetstreamRecordAppender implements RecordAppender {
     return this.#room();
   }
 
-  settled(): Promise<void> {
-    return this.#until(() => this.#unanswered === 0);
+  async settled(): Promise<void> {
+    await this.#batches.end();
+    await this.#until(() => this.#unanswered === 0);
   }
 
   stop(): void {
+    this.#batches.stop();
     clearTimeout(this.#silence);
     this.#subscription.unsubscribe();
   }
@@ -99,21 +125,12 @@ export class JetstreamRecordAppender implements RecordAppender {
     return this.#until(() => this.#unanswered < RESUME_BELOW && this.#bytes < MAX_IN_FLIGHT_BYTES / 2);
   }
 
-  #send(
-    subject: string,
-    data: Uint8Array,
-    about: readonly (readonly [string, string])[],
-    atMs: number,
-    onAnswer?: (answer: Appending) => void,
-  ): void {
+  #send(subject: string, data: Uint8Array, about: About, atMs: number, onAnswer?: (answer: Appending) => void): void {
     if (this.#broken) throw this.#broken;
-    let text = 'NATS/1.0\r\n';
-    for (const [name, value] of about) text += `${name}: ${value}\r\n`;
-    const bytes = Buffer.from(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
     this.#inFlight.push({ bytes: data.length, onAnswer });
     this.#bytes += data.length;
     try {
-      this.#nc.publish(subject, data, { reply: this.#inbox, headers: new WrittenHeaders(bytes) as unknown as MsgHdrs });
+      this.#nc.publish(subject, data, { reply: this.#inbox, headers: writtenHeaders(about, atMs) });
     } catch (cause) {
       throw (this.#broken = new RookeryError('IMPORT_MISMATCH', `${subject}: ${String(cause)}`, { cause }));
     }
@@ -177,6 +194,15 @@ export class JetstreamRecordAppender implements RecordAppender {
     this.#broken ??= reason;
     this.#wake?.();
   }
+}
+
+type About = readonly (readonly [string, string])[];
+
+function writtenHeaders(about: About, atMs: number): MsgHdrs {
+  let text = 'NATS/1.0\r\n';
+  for (const [name, value] of about) text += `${name}: ${value}\r\n`;
+  const bytes = Buffer.from(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
+  return new WrittenHeaders(bytes) as unknown as MsgHdrs;
 }
 
 /** As nats.js writes headers: it asks for nothing but the bytes. Its own class costs more than all else of a publish. */

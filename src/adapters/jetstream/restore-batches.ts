@@ -1,0 +1,90 @@
+/**
+ * Restored messages in batches of JetStream's fast ingest. Each still names the position it must get: the server stores none behind one
+ * that it refuses, so nothing ever stands at a wrong one, whoever else writes.
+ */
+
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { answered, isWrongLastSequence } from './answered.ts';
+import { type Batch, FastIngest } from './fast-ingest.ts';
+
+/** The server is silent for so long: the log is not available. */
+const SILENCE_MS = 10_000;
+/** A batch of messages up to so large has some 800 on their way, 16 MiB; one of larger ones has fewer. */
+const USUAL_BYTES = 20 * 1_024;
+/** So many usual ones after a large one, and the next batch is a usual one again. */
+const CALM_MESSAGES = 2_000;
+
+/** Which of these streams take batches: those of a deployment whose definitions are older do not. @throws RookeryError STREAM_MISSING */
+export async function batchedStreams(jsm: JetStreamManager, names: readonly string[]): Promise<ReadonlySet<string>> {
+  const infos = await Promise.all(names.map((name) => answered(name, jsm.streams.info(name))));
+  return new Set(
+    infos.flatMap(({ config }) => ((config as { allow_batched?: boolean }).allow_batched ? [config.name] : [])),
+  );
+}
+
+/** One stream after the other. */
+export class RestoreBatches {
+  readonly #ingest: FastIngest;
+  #stream = '';
+  /** Of the last message. */
+  #subject = '';
+  #batch: Batch | undefined;
+  #largest = USUAL_BYTES;
+  #usualInARow = 0;
+
+  /** @param inbox below the connection's inbox prefix, this one's alone */
+  constructor(nc: NatsConnection, inbox: string) {
+    this.#ingest = new FastIngest(nc, { inbox: `${inbox}.${crypto.randomUUID()}`, timeoutMs: SILENCE_MS });
+  }
+
+  /**
+   * Resolves when there is room for more.
+   * @throws RookeryError IMPORT_MISMATCH where the stream's end is not what the message says · LOG_UNAVAILABLE
+   */
+  add(stream: string, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
+    this.#usualInARow = data.length <= USUAL_BYTES ? this.#usualInARow + 1 : 0;
+    const isCalm = this.#largest > USUAL_BYTES && this.#usualInARow > CALM_MESSAGES;
+    if (!this.#batch || stream !== this.#stream || data.length > this.#largest || isCalm) {
+      return this.#addToNext(stream, subject, data, headers);
+    }
+    return this.#addTo(this.#batch, subject, data, headers);
+  }
+
+  /** Resolves when all that was given is stored. @throws as `add` */
+  async end(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = undefined;
+    await batch?.end(this.#subject).catch(refused);
+  }
+
+  stop(): void {
+    this.#ingest.stop();
+  }
+
+  async #addToNext(stream: string, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> {
+    await this.end();
+    this.#stream = stream;
+    this.#largest = data.length > USUAL_BYTES ? 2 * data.length : USUAL_BYTES;
+    this.#batch = this.#ingest.begin(this.#largest);
+    await this.#addTo(this.#batch, subject, data, headers);
+  }
+
+  #addTo(batch: Batch, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
+    if (batch.failure) refused(batch.failure);
+    this.#subject = subject;
+    batch.add(subject, data, headers);
+    return batch.isFull ? batch.room().catch(refused) : undefined;
+  }
+}
+
+/** A batch that ended is no term of anybody here. */
+function refused(thrown: unknown): never {
+  if (!(thrown instanceof RookeryError) || thrown.code !== 'TERM_LOST') throw thrown;
+  const { err_code: code = 0 } = (thrown.cause ?? {}) as { err_code?: number };
+  if (isWrongLastSequence(code)) {
+    throw new RookeryError('IMPORT_MISMATCH', `somebody else writes to the log: ${thrown.message}`, { cause: thrown });
+  }
+  throw new RookeryError('LOG_UNAVAILABLE', `the log did not take all events: ${thrown.message}`, { cause: thrown });
+}
