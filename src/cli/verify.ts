@@ -76,6 +76,7 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   const { nats, stop } = operator;
   const { existsSync } = await import('node:fs');
   const { join } = await import('node:path');
+  const { asRookeryError } = await import('../protocol/error-codes.ts');
   const { rebuild, verify } = await import('../processes/read-model-files.ts');
   const { ProgressBar } = await import('./progress.ts');
   const { painted } = await import('./terminal.ts');
@@ -88,12 +89,17 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   const bar = new ProgressBar(`lane ${lane}, read model`, 0);
   const onProgress = (position: number, end: number): void => bar.at(position, end);
   const parts = { config: { stateDir }, nats, lane, withDigest: false, onProgress };
-  let verdict = await verify(parts);
-  if (!verdict.same && options.repair && !stop.aborted) {
+  // A damaged one is repaired as one that is wrong.
+  let verdict = await verify(parts).catch((thrown: unknown) => {
+    if (!options.repair || asRookeryError(thrown).code !== 'STATE_FILE_UNUSABLE') throw thrown;
+    return undefined;
+  });
+  if (!verdict?.same && options.repair && !stop.aborted) {
     await rebuild(parts);
     verdict = await verify(parts);
     if (!options.json) await print(`repaired  read model of lane ${lane}: built anew from the log`);
   }
+  if (!verdict) return;
   if (!verdict.same) process.exitCode ??= 1;
   if (options.json) return print(JSON.stringify({ what: 'read model', ...verdict }));
   const { position, same, tables, difference } = verdict;

@@ -37,6 +37,8 @@ export interface Operated {
   append(to: ConversationId, event: Said, id?: string): Promise<number>;
   start(...args: string[]): Run;
   run(...args: string[]): Promise<Outcome>;
+  /** With another file of configuration. */
+  runWith(config: string, ...args: string[]): Promise<Outcome>;
   /** What each line says. @throws what was written to stderr where there is no line */
   json(...args: string[]): Promise<Record<string, unknown>[]>;
   startWorker(name?: string): Promise<{ drain(): Promise<void> }>;
@@ -53,8 +55,8 @@ export async function startOperated(topology: Topology = { convStreams: 1, inbox
   writeFileSync(configFile, JSON.stringify({ nats: access, topology }));
   let count = 0;
   const workers: { drain(): Promise<void> }[] = [];
-  const start = (...args: string[]): Run => {
-    const child = spawn(process.execPath, [CLI, ...args, '--config', configFile], {
+  const startWith = (config: string, ...args: string[]): Run => {
+    const child = spawn(process.execPath, [CLI, ...args, '--config', config], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const said = { stdout: '', stderr: '' };
@@ -63,6 +65,7 @@ export async function startOperated(topology: Topology = { convStreams: 1, inbox
     const ended = new Promise<Outcome>((resolve) => child.once('close', (code) => resolve({ code, ...said })));
     return { child, said, ended };
   };
+  const start = (...args: string[]): Run => startWith(configFile, ...args);
   const run = (...args: string[]): Promise<Outcome> => start(...args).ended;
   return {
     nats,
@@ -75,6 +78,7 @@ export async function startOperated(topology: Topology = { convStreams: 1, inbox
     },
     start,
     run,
+    runWith: (config, ...args) => startWith(config, ...args).ended,
     async json(...args) {
       const { stdout, stderr } = await run(...args, '--json');
       if (stdout === '') throw new Error(`${args.join(' ')}: ${stderr}`);

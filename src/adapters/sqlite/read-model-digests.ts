@@ -1,6 +1,7 @@
 /** What a read model's file holds, table by table: as a digest, and row by row beside another file. */
 import { createHash } from 'node:crypto';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
+import { openSnapshot, positionIn, usable, usableRows } from './usable.ts';
 
 export interface TableDigest {
   readonly table: string;
@@ -33,22 +34,27 @@ export class ReadModelSnapshot {
   readonly schema: string;
   /** Name and time of the stream that it follows. */
   readonly log: string;
+  readonly #path: string;
   readonly #db: Database.Database;
 
-  /** @throws what opening throws, where there is no such file */
+  /** @throws RookeryError STATE_FILE_UNUSABLE, also where there is no such file */
   constructor(path: string) {
-    this.#db = new Database(path, { readonly: true, fileMustExist: true });
-    this.#db.exec("CREATE VIRTUAL TABLE temp.text_terms USING fts5vocab('main', 'message_text', 'instance')");
-    this.#db.exec('BEGIN');
-    const noted = this.#db.prepare('SELECT value FROM about WHERE key = ?').pluck();
-    this.position = Number(noted.get('position') ?? 0);
-    this.schema = String(noted.get('schema') ?? '');
-    this.log = String(noted.get('log') ?? '');
+    this.#path = path;
+    this.#db = openSnapshot(path);
+    try {
+      this.position = positionIn(path, this.#db);
+      const noted = usable(path, () => this.#db.prepare('SELECT value FROM about WHERE key = ?').pluck());
+      const textOf = (key: string): string => usable(path, () => String(noted.get(key) ?? ''));
+      [this.schema, this.log] = [textOf('schema'), textOf('log')];
+    } catch (thrown) {
+      this.#db.close();
+      throw thrown;
+    }
   }
 
-  /** Reads every row. */
+  /** Reads every row. @throws RookeryError STATE_FILE_UNUSABLE */
   digests(): TableDigest[] {
-    return this.#tables().map((table) => {
+    return usable(this.#path, () => this.#tables()).map((table) => {
       const hash = createHash('sha256');
       let rows = 0;
       for (const row of this.rows(table)) {
@@ -70,12 +76,15 @@ export class ReadModelSnapshot {
       const next = others.next();
       return next.done ? undefined : { table, one: undefined, other: shown(textOf(next.value)) };
     } finally {
-      others.return?.();
+      others.return(undefined);
     }
   }
 
-  rows(table: string): IterableIterator<Row> {
-    return this.#db.prepare(this.#selectOf(table)).raw().iterate() as IterableIterator<Row>;
+  rows(table: string): Generator<Row> {
+    return usableRows(
+      this.#path,
+      () => this.#db.prepare(this.#selectOf(table)).raw().iterate() as IterableIterator<Row>,
+    );
   }
 
   close(): void {
@@ -89,6 +98,9 @@ export class ReadModelSnapshot {
       .all() as string[];
     const own = names.filter(
       (name) => name !== 'about' && !name.startsWith('message_text') && !name.startsWith('sqlite_'),
+    );
+    this.#db.exec(
+      "CREATE VIRTUAL TABLE IF NOT EXISTS temp.text_terms USING fts5vocab('main', 'message_text', 'instance')",
     );
     return [...own, TEXT_TERMS];
   }

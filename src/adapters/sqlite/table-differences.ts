@@ -1,5 +1,6 @@
 /** Two files of the same tables, row by row, in the order of their keys. */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
+import { openSnapshot, positionIn, usable, usableRows } from './usable.ts';
 
 export interface RowPair {
   readonly table: string;
@@ -18,21 +19,25 @@ const MAX_SHOWN_CHARS = 400;
 /** A file as it was when it was opened, whatever is written meanwhile. */
 export class FileSnapshot {
   readonly position: number;
+  readonly #path: string;
   readonly #db: Database.Database;
 
-  /** @throws what opening throws, where there is no such file */
+  /** @throws RookeryError STATE_FILE_UNUSABLE, also where there is no such file */
   constructor(path: string) {
-    this.#db = new Database(path, { readonly: true, fileMustExist: true });
-    this.#db.exec('BEGIN');
-    this.position = Number(this.#db.prepare("SELECT value FROM about WHERE key = 'position'").pluck().get() ?? 0);
+    this.#path = path;
+    this.#db = openSnapshot(path);
+    try {
+      this.position = positionIn(path, this.#db);
+    } catch (thrown) {
+      this.#db.close();
+      throw thrown;
+    }
   }
 
   /** Ids that have expired are forgotten some time or other, and an index of text is stored as it was cut: both say nothing. */
   tables(): string[] {
-    const names = this.#db
-      .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql IS NOT NULL ORDER BY name")
-      .pluck()
-      .all() as string[];
+    const sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql IS NOT NULL ORDER BY name";
+    const names = usable(this.#path, () => this.#db.prepare(sql).pluck().all()) as string[];
     return names.filter((name) => !/^(about|seen|sqlite_|message_text)/.test(name));
   }
 
@@ -42,7 +47,10 @@ export class FileSnapshot {
     table: string,
     shown: (column: string, value: unknown) => unknown,
   ): Generator<RowPair> {
-    const columns = this.#db.pragma(`main.table_info(${table})`) as { readonly name: string; readonly pk: number }[];
+    const columns = usable(this.#path, () => this.#db.pragma(`main.table_info(${table})`)) as {
+      readonly name: string;
+      readonly pk: number;
+    }[];
     const keys = columns
       .filter(({ pk }) => pk > 0)
       .sort((a, b) => a.pk - b.pk)
@@ -69,8 +77,8 @@ export class FileSnapshot {
     this.#db.close();
   }
 
-  #rows(sql: string): IterableIterator<Row> {
-    return this.#db.prepare(sql).iterate() as IterableIterator<Row>;
+  #rows(sql: string): Generator<Row> {
+    return usableRows(this.#path, () => this.#db.prepare(sql).iterate() as IterableIterator<Row>);
   }
 }
 

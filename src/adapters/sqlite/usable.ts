@@ -1,0 +1,49 @@
+/** What SQLite says of a file that somebody else has written, damaged it may be: in our terms. */
+import Database from 'better-sqlite3';
+import { RookeryError } from '../../protocol/error-codes.ts';
+
+/** What `work` gives. @throws RookeryError STATE_FILE_UNUSABLE for what SQLite throws */
+export function usable<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (cause) {
+    throw unusableFile(path, cause);
+  }
+}
+
+/** The same of rows that are read one after the other. */
+export function* usableRows<Row>(path: string, rows: () => IterableIterator<Row>): Generator<Row> {
+  try {
+    yield* rows();
+  } catch (cause) {
+    throw unusableFile(path, cause);
+  }
+}
+
+/** Opened to be read, as it is now, whatever is written meanwhile. @throws RookeryError STATE_FILE_UNUSABLE, also where there is none */
+export function openSnapshot(path: string): Database.Database {
+  return usable(path, () => {
+    const db = new Database(path, { readonly: true, fileMustExist: true });
+    try {
+      db.exec('BEGIN');
+      db.prepare('SELECT count(*) FROM sqlite_schema').get();
+      return db;
+    } catch (cause) {
+      db.close();
+      throw cause;
+    }
+  });
+}
+
+/** @throws RookeryError STATE_FILE_UNUSABLE where it is none */
+export function positionIn(path: string, db: Database.Database): number {
+  const value = usable(path, () => db.prepare("SELECT value FROM about WHERE key = 'position'").pluck().get());
+  const position = Number(value ?? 0);
+  if (Number.isSafeInteger(position) && position >= 0) return position;
+  throw new RookeryError('STATE_FILE_UNUSABLE', `${path}: its position is ${JSON.stringify(value)}`);
+}
+
+function unusableFile(path: string, cause: unknown): unknown {
+  if (!(cause instanceof Database.SqliteError)) return cause;
+  return new RookeryError('STATE_FILE_UNUSABLE', `${path}: ${cause.message} (${cause.code})`, { cause });
+}
