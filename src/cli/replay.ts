@@ -97,15 +97,24 @@ async function diff(from: string, to: string, options: Options): Promise<void> {
     }
     await past.advance(first.to);
     const old = plain(stateOf(past, options, first));
+    const entriesBefore = entriesOf(past, old);
     await past.advance(second.to);
     if (stop.aborted) return;
-    const { changesBetween, changeLine } = await import('./state-changes.ts');
-    const changes = changesBetween(old, plain(stateOf(past, options, second)));
+    const { changesBetween, changeLine, hiddenEntries, withoutScrolled } = await import('./state-changes.ts');
+    const now = plain(stateOf(past, options, second));
+    const changes = withoutScrolled(changesBetween(old, now), now, Number(options.lines));
     if (!options.json) await print(`from ${first.name} to ${second.name}`);
     for (const change of changes) await print(options.json ? JSON.stringify(change) : changeLine(change));
     if (changes.length === 0 && !options.json) await print('no difference');
+    const more = hiddenEntries(changes, entriesOf(past, now) - entriesBefore);
+    if (more > 0)
+      process.stderr.write(`… and ${more} more entries: -n ${Math.min(9_999, more + Number(options.lines))}\n`);
   });
 }
+
+/** How many entries a timeline or an inbox has by now, whatever part of them is shown. */
+const entriesOf = (past: Past, state: Record<string, unknown>): number =>
+  typeof state.lastIndex === 'number' ? state.lastIndex : past.gathered;
 
 function stateOf(past: Past, { conversation, user }: Options, moment: Moment): object {
   if (conversation !== undefined) return past.conversation(conversation as never);

@@ -20,6 +20,21 @@ export function changesBetween(before: unknown, after: unknown, field = ''): Cha
   );
 }
 
+/** Lists of which the newest are compared: what is not among them any more is not gone. */
+const LISTS = /^(timeline|inbox|conversations)\.[^.]+$/;
+
+/** @param lines so many of a list are shown at most; @param now the later state */
+export function withoutScrolled(changes: readonly Change[], now: Record<string, unknown>, lines: number): Change[] {
+  return changes.filter(({ field, to }) => {
+    const list = now[LISTS.exec(field)?.[1] ?? ''];
+    return to !== undefined || !Array.isArray(list) || list.length < lines;
+  });
+}
+
+/** Of so many new entries those that are not among the changes. */
+export const hiddenEntries = (changes: readonly Change[], added: number): number =>
+  added - changes.filter(({ field, from }) => from === undefined && /^(timeline|inbox)\.[^.]+$/.test(field)).length;
+
 const isTree = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 /** What an entry of a list is known by, so that one more at its beginning is not a change of all. */

@@ -10,7 +10,8 @@ interface Options extends OperatorOptions {
   readonly until?: string;
   readonly kind?: string;
   readonly grep?: string;
-  readonly lines: string;
+  /** Undefined: not said. */
+  readonly lines?: string;
   readonly follow: boolean;
 }
 
@@ -34,7 +35,7 @@ export function registerTail(program: Command): void {
       '--grep <pattern>',
       'whose text, names or ids match a JavaScript regular expression; without regard to case',
     )
-    .option('-n, --lines <count>', 'newest events shown at first', '10')
+    .option('-n, --lines <count>', 'newest events shown at first (default: 10)')
     .option('--no-follow', 'end at the end of the log')
     .option('--no-json', 'lines for people, also in a pipe')
     .action(async (options: Options) => {
@@ -55,6 +56,8 @@ interface Stream {
   readonly convStream: number;
   readonly reader: LogReader;
   readonly follower: LogFollower;
+  /** The oldest position that is kept. */
+  readonly first: number;
   /** The first position shown. */
   readonly from: number;
   /** The end of the log, or the last position wanted. */
@@ -75,10 +78,10 @@ async function streamsOf(operator: Operator, options: Options, only: number | un
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
     if (only !== undefined && convStream !== only) continue;
     const parts = { nc: nats.nc, js: nats.js, jsm: nats.jsm, convStream };
-    const { last } = await logBounds(nats.jsm, convStream);
-    const newest = Math.max(1, last - lines + 1);
+    const { first, last } = await logBounds(nats.jsm, convStream);
+    const newest = Math.max(first, last - lines + 1);
     streams.push({
-      convStream,
+      ...{ convStream, first },
       reader: new JetstreamLogReader(parts),
       follower: new JetstreamLogFollower({ ...parts, log }),
       from: since ? since.from(convStream) : until ? 1 : newest,
@@ -88,7 +91,9 @@ async function streamsOf(operator: Operator, options: Options, only: number | un
   return streams;
 }
 
-function countOf(text: string): number {
+const DEFAULT_LINES = '10';
+
+function countOf(text = DEFAULT_LINES): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
 }
 
@@ -116,9 +121,10 @@ async function show(
   const shown: (readonly [LogRecord, number])[] = [];
   for await (const { record, convStream } of mergedByTime(past)) {
     if (!isNewestOnly) await tell(record, convStream);
-    else if (shown.push([record, convStream]) > Number(lines)) shown.shift();
+    else if (shown.push([record, convStream]) > countOf(lines)) shown.shift();
   }
   for (const [record, convStream] of shown) await tell(record, convStream);
+  if (!follow && since === undefined && until === undefined && lines === undefined) tellEarlier(streams);
   if (!follow || until !== undefined) return;
   await Promise.all(
     streams.map(async ({ convStream, follower, end, from }) => {
@@ -127,6 +133,13 @@ async function show(
       }
     }),
   );
+}
+
+/** Who asked for no number may take the newest ones for all there are. */
+function tellEarlier(streams: readonly Stream[]): void {
+  const events = streams.reduce((sum, { first, end }) => sum + Math.max(0, end - first + 1), 0);
+  const earlier = events - countOf();
+  if (earlier > 0) process.stderr.write(`… ${earlier} earlier events: --lines <count>, or --since <place>\n`);
 }
 
 /** @throws RookeryError BAD_REQUEST, BAD_ID */

@@ -71,6 +71,7 @@ export class Past {
   readonly #lanes: readonly LanePast[];
   readonly #hears = new WeakMap<readonly UserId[], boolean>();
   #inbox: InboxEntry[] = [];
+  #gathered = 0;
 
   constructor(parts: PastParts) {
     this.#parts = parts;
@@ -132,6 +133,11 @@ export class Past {
     return { user, badge, conversations: conversations.slice(0, lines), inbox: [...this.#inbox] };
   }
 
+  /** Entries of the user's inbox so far, of which the newest are kept. */
+  get gathered(): number {
+    return this.#gathered;
+  }
+
   close(): void {
     for (const { model } of this.#lanes) model.close();
     rmSync(this.#folder, { recursive: true, force: true });
@@ -160,6 +166,7 @@ export class Past {
       if (this.#isHeard(audience, user)) inbox.push(...entries.map((entry) => ({ ...entry, conversation })));
     }
     if (inbox.length === 0) return;
+    this.#gathered += inbox.length;
     this.#inbox = [...this.#inbox, ...inbox].sort((a, b) => a.at - b.at).slice(-lines);
   }
 

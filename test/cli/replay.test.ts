@@ -88,6 +88,15 @@ t.test('what has changed between two times', async (t) => {
   ]);
   t.match((await run('diff', at(read), 'now', '--conversation', group)).stdout, /^~ lastIndex {2}3 → 4$/m);
   t.match((await run('diff', at(read), at(read), '--user', bob)).stdout, /no difference/);
+  const whole = { code: 0, stderr: '' };
+  t.match(await run('diff', at(created), 'now', '--conversation', group), whole);
+  const part = await run('diff', at(created), 'now', '--conversation', group, '-n', '1');
+  t.match(part.stderr, /^… and 2 more entries: -n 3\n$/, 'entries that are not shown are told of');
+  t.notMatch(part.stdout, /^- timeline/m, 'and what is not among the newest any more is not gone');
+  t.match(await run('diff', at(created), 'now', '--user', bob), whole);
+  const some = await run('diff', at(created), 'now', '--user', bob, '-n', '2');
+  t.match(some.stderr, /^… and \d more entries/);
+  t.notMatch(some.stdout, /^- inbox/m);
 });
 
 t.test('bad input is refused with a code', async (t) => {

@@ -20,9 +20,10 @@ for (let i = 0; i < 20; i++) await append(group, says(bob, `caw ${i}`));
 await scene.operator.js.publish(conversationSubject(direct, 'm'), new Uint8Array([0xc1]));
 
 t.test('in a pipe it is one JSON a line, the newest ten first', async (t) => {
-  const { code, stdout } = await run('tail', '--no-follow');
+  const { code, stdout, stderr } = await run('tail', '--no-follow');
   const lines = stdout.trimEnd().split('\n');
   t.equal(code, 0);
+  t.equal(stderr, '… 14 earlier events: --lines <count>, or --since <place>\n', 'and that these are not all');
   t.equal(lines.length, 10);
   t.match(lines.map((line) => JSON.parse(line)).slice(-2), [
     { conversation: group, type: 'messageSent', by: bob, text: 'caw 19', body: String, pos: Number, at: String },
@@ -42,6 +43,15 @@ t.test('what is asked for and nothing else', async (t) => {
     'the invoice',
   ]);
   t.same(await texts('--until', '2001-01-01', '--conversation', direct).catch(() => 'nothing'), 'nothing');
+});
+
+t.test('who says how many, or from where, is told of no others', async (t) => {
+  for (const args of [
+    ['-n', '3'],
+    ['--since', '1d'],
+  ]) {
+    t.match(await run('tail', '--no-follow', ...args), { code: 0, stderr: '' });
+  }
 });
 
 t.test('lines for people line up, and nothing in a message steers the terminal', async (t) => {
