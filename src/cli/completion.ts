@@ -7,6 +7,8 @@ interface Completed {
   readonly description: string;
   /** Subcommands, and the words an argument may be. */
   readonly words: readonly { readonly name: string; readonly description: string }[];
+  /** Whether an argument is a file, also where there are words. */
+  readonly takesFile: boolean;
   readonly options: readonly { readonly flag: string; readonly description: string; readonly takesValue: boolean }[];
 }
 
@@ -46,7 +48,8 @@ function completedOf(command: Command, path = ''): Completed[] {
       ...{ flag: long ?? '', description },
       takesValue: required || optional,
     }));
-  const own = { path, description: command.description(), words: [...subcommands, ...values], options };
+  const takesFile = command.registeredArguments.some((argument) => argument.name() === 'file');
+  const own = { path, description: command.description(), words: [...subcommands, ...values], takesFile, options };
   const below = command.commands.flatMap((one) => completedOf(one, path === '' ? one.name() : `${path} ${one.name()}`));
   return [own, ...below];
 }
@@ -79,7 +82,7 @@ complete -o default -F _rookery rookery`;
 function zsh(all: readonly Completed[]): string {
   const paths = all.filter(({ path }) => path !== '').map(({ path }) => quoted(path));
   const told = ({ name, description }: { readonly name: string; readonly description: string }): string =>
-    quoted(`${name.replaceAll(':', '\\:')}:${description}`);
+    quoted(name.replaceAll(':', '\\:') + (description && `:${description}`));
   const cases = all.map(({ path, words, options }) => {
     const flags = options.map(({ flag, description }) => told({ name: flag, description }));
     return `    ${quoted(path)}) words_of=(${words.map(told).join(' ')}); flags=(${flags.join(' ')}) ;;`;
@@ -99,20 +102,22 @@ _rookery() {
 ${cases.join('\n')}
   esac
   if [[ "\${words[CURRENT]}" == -* ]]; then _describe option flags
-  elif (( \${#words_of} )); then _describe command words_of
+  elif (( \${#words_of} )); then _describe command words_of || _files
   else _files; fi
 }
 if [[ "\${funcstack[1]}" == _rookery ]]; then _rookery "$@"; else compdef _rookery rookery; fi`;
 }
 
 function fish(all: readonly Completed[]): string {
-  const lines = all.flatMap(({ path, words, options }) => {
+  const lines = all.flatMap(({ path, words, takesFile, options }) => {
     const names = path === '' ? [] : path.split(' ');
     const below = words.map(({ name }) => name).join(' ');
     const seen = names.map((name) => `__fish_seen_subcommand_from ${name}`).join('; and ');
     const here = path === '' ? '__fish_use_subcommand' : seen;
     const isOpen = path === '' || below === '' ? here : `${here}; and not __fish_seen_subcommand_from ${below}`;
     return [
+      // Words alone would be all that is offered.
+      ...(takesFile && words.length > 0 ? [`complete -c rookery -F -n ${quoted(isOpen)}`] : []),
       ...words.map(
         ({ name, description }) => `complete -c rookery -f -n ${quoted(isOpen)} -a ${name} -d ${quoted(description)}`,
       ),

@@ -4,6 +4,7 @@ import type { Nats } from '../adapters/jetstream/connect.ts';
 import type { Log } from '../ports/log.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Topology } from '../protocol/subjects.ts';
+import { endBar } from './progress.ts';
 
 /** As a shell has it for a program that SIGINT ended. */
 export const INTERRUPTED_EXIT_CODE = 130;
@@ -73,7 +74,11 @@ export function interruptible(goOn: string): AbortSignal {
   const onSignal = (exitCode: number): void => {
     if (interrupted.signal.aborted) process.exit(exitCode);
     process.exitCode = exitCode;
-    if (goOn && exitCode !== 0) process.stderr.write(`\n${goOn}\n`);
+    if (goOn && exitCode !== 0) {
+      // The terminal has written ^C on this line.
+      const isOwnLine = endBar() || process.stderr.isTTY !== true;
+      process.stderr.write(`${isOwnLine ? '' : '\n'}${goOn}\n`);
+    }
     interrupted.abort();
   };
   process.on('SIGINT', () => onSignal(INTERRUPTED_EXIT_CODE));
@@ -86,6 +91,7 @@ let isReaderGone = false;
 /** Written when whoever reads is ready for more: nothing piles up here. */
 export async function print(text: string): Promise<void> {
   const { stdout } = process;
+  endBar();
   if (isReaderGone || stdout.write(`${text}\n`)) return;
   await new Promise<void>((resolve) => {
     const done = (): void => {

@@ -68,6 +68,7 @@ async function onEachLane<Result>(
   const { readModelWorkerSchema } = await import('../processes/configuration/read-model-worker.ts');
   const { connectNats } = await import('../adapters/jetstream/connect.ts');
   const { createLog } = await import('../adapters/system/log.ts');
+  const { print } = await import('./operator.ts');
   const { ProgressBar } = await import('./progress.ts');
   const { config } = loadConfiguration(readModelWorkerSchema, { file: options.config, flags: flagsOf(options.set) });
   const log = createLog('cli', 'silent');
@@ -77,7 +78,7 @@ async function onEachLane<Result>(
       const bar = new ProgressBar(`lane ${lane}`, 0);
       const onProgress = (position: number, end: number): void => bar.at(position, end);
       const result = await work({ config, nats, lane, withDigest: options.digest === true, onProgress });
-      console.log(options.json ? JSON.stringify(result) : lineOf(result));
+      await print(options.json ? JSON.stringify(result) : lineOf(result));
     }
   } finally {
     await nats.nc.close();

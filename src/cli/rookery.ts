@@ -13,6 +13,7 @@ import { registerExport } from './export.ts';
 import { registerImport } from './import.ts';
 import { registerKey } from './key.ts';
 import { registerProcesses } from './processes.ts';
+import { endBar } from './progress.ts';
 import { registerReadModel } from './read-model.ts';
 import { registerRebuild } from './rebuild.ts';
 import { registerReplay } from './replay.ts';
@@ -75,6 +76,7 @@ try {
 } catch (thrown) {
   const error = asRookeryError(thrown);
   const text = error.code === 'INTERNAL' ? String((thrown as Error).stack ?? thrown) : error.message;
+  endBar();
   console.error(`${error.code}: ${text}`);
   process.exitCode = 1;
 }

@@ -8,6 +8,7 @@ interface Options extends OperatorOptions {
   readonly every: string;
 }
 
+const CTRL_C = 3;
 /** A lag that is worth a colour. */
 const LATE_SECONDS = 5;
 const SLOW_SECONDS = 1;
@@ -49,11 +50,13 @@ async function watch(
   source: { look(): Promise<Stats> },
   { json }: Options,
   everyMs: number,
-  stop: AbortSignal,
+  interrupted: AbortSignal,
 ): Promise<void> {
-  const isPage = process.stdout.isTTY === true && !json;
-  if (isPage) process.stdout.write('\x1b[?1049h\x1b[?25l');
-  const forget = isPage ? onKeyQ(() => process.kill(process.pid, 'SIGINT')) : () => undefined;
+  const { Page } = await import('./page.ts');
+  const page = process.stdout.isTTY === true && !json ? new Page(process.stdout) : undefined;
+  const quit = new AbortController();
+  const stop = AbortSignal.any([interrupted, quit.signal]);
+  const forget = page ? onKeys(() => quit.abort()) : () => undefined;
   try {
     while (!stop.aborted) {
       const text = await source.look().then(
@@ -61,22 +64,23 @@ async function watch(
         // A server that restarts ends no page that is watched.
         (error: unknown) => (json ? JSON.stringify({ error: String(error) }) : `\n${String(error)}`),
       );
-      if (isPage)
-        process.stdout.write(`\x1b[H${text.split('\n').slice(0, process.stdout.rows).join('\x1b[K\n')}\x1b[K\x1b[J`);
+      if (page) page.draw(text);
       else await print(text);
       await pause(everyMs, stop);
     }
   } finally {
     forget();
-    if (isPage) process.stdout.write('\x1b[?25h\x1b[?1049l');
+    page?.close();
   }
 }
 
-function onKeyQ(act: () => void): () => void {
+/** Keys come one by one: q is one that is done, and Ctrl-C is a key now. */
+function onKeys(quit: () => void): () => void {
   const { stdin } = process;
   if (!stdin.isTTY) return () => undefined;
   const onData = (data: Buffer): void => {
-    if (data.includes('q') || data.includes(3)) act();
+    if (data.includes(CTRL_C)) process.kill(process.pid, 'SIGINT');
+    else if (data.includes('q')) quit();
   };
   stdin.setRawMode(true).on('data', onData).resume();
   return () => void stdin.off('data', onData).setRawMode(false).pause();

@@ -64,6 +64,27 @@ export function cut(text: string, width: number): string {
   return `${taken}…`;
 }
 
+const PAINT = /(\x1b\[[0-9;]*m)/;
+
+/** The same of a line that is painted: colours take no columns, and end with it. */
+export function cutPainted(line: string, width: number): string {
+  // Text and colours in turns.
+  const parts = line.split(PAINT);
+  const isTooWide = widthOf(parts.filter((_, i) => i % 2 === 0).join('')) > width;
+  if (!isTooWide) return line;
+  let taken = '';
+  let room = width;
+  for (const [i, part] of parts.entries()) {
+    const isColour = i % 2 === 1;
+    const partWidth = isColour ? 0 : widthOf(part);
+    // For the sign that something is missing there must be room.
+    if (partWidth >= room) return `${taken}${cut(`${part} `, room)}${parts.length > 1 ? '\x1b[0m' : ''}`;
+    taken += part;
+    room -= partWidth;
+  }
+  return taken;
+}
+
 export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 
 /** Rows with columns that line up; the last one is left as it is. */

@@ -28,6 +28,12 @@ t.test('zsh and fish are told the same commands', async (t) => {
   t.match(script('zsh'), /^#compdef rookery\n.*'tail'\).*'--since:/s);
   t.match(script('fish'), /complete -c rookery -f -n '__fish_use_subcommand' -a tail -d '/);
   t.match(script('fish'), /complete -c rookery -n '__fish_seen_subcommand_from tail' -l since -r/);
+  t.match(script('zsh'), /'rebuild'\) words_of=\('inbox' 'read-model'/, 'a word that needs no description has none');
+  t.match(
+    script('fish'),
+    /complete -c rookery -F -n '__fish_seen_subcommand_from import;/,
+    'a file is an argument, too',
+  );
 });
 
 t.test('another shell is refused with a code', async (t) => {
