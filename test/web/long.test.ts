@@ -1,12 +1,10 @@
 /** A conversation of a hundred thousand messages: only what is seen is drawn, and any place of it can be reached. */
 import t from 'tap';
-import { msgpackCodec } from '../../src/protocol/codec.ts';
-import { RawClient } from '../support/gateway.ts';
+import { Flood } from '../support/flood.ts';
 import { eventually } from '../support/waiting.ts';
 import { isConnected, message, openDirect, startWeb } from '../support/web.ts';
 
 const COUNT = 100_000;
-const IN_FLIGHT = 400;
 /** Far more than a screen shows. */
 const MAX_DRAWN = 100;
 
@@ -14,29 +12,13 @@ const MAX_DRAWN = 100;
 const web = await startWeb({ limits: { maxLaneBacklog: 2 * COUNT } });
 t.teardown(() => web.stop());
 
-async function write(count: number): Promise<void> {
-  const writer = await RawClient.greeted(web.gateway, 'writer', 'd', msgpackCodec);
-  let answered = 0;
-  writer.ws.removeAllListeners('message');
-  writer.ws.on('message', (data) => {
-    const frame = msgpackCodec.decode(data as Buffer) as { t: string; code?: string };
-    if (frame.t === 'error') throw new Error(`refused: ${frame.code}`);
-    if (frame.t === 'sent') answered += 1;
-  });
-  for (let n = 1; n <= count; n++) {
-    if (n - answered > IN_FLIGHT) await eventually(() => n - answered <= IN_FLIGHT / 2, 'answers');
-    const body = new TextEncoder().encode(`message number ${n}${n % 7 === 0 ? '\nwith a second line' : ''}`);
-    writer.send({ t: 'send', id: n, to: 'reader', clientMsgId: `n-${n}`, contentType: 'text/plain', body });
-  }
-  await eventually(() => answered === count, 'all are in the log', 120_000);
-  writer.end();
-}
-
 t.test(
   'a hundred thousand messages: the end at once, the beginning, the middle, and back',
   { timeout: 300_000 },
   async (t) => {
-    await write(COUNT);
+    const writer = await Flood.of(web.gateway, 'writer');
+    await writer.write(COUNT, 'reader', (n) => `message number ${n}${n % 7 === 0 ? '\nwith a second line' : ''}`);
+    writer.end();
     const page = await web.person(t, 'reader');
     await isConnected(page);
     await page.locator('.row', { hasText: String(COUNT) }).waitFor({ timeout: 120_000 });
