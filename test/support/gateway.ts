@@ -10,6 +10,7 @@ import { startFanOutWorker } from '../../src/processes/fan-out-worker.ts';
 import { type Gateway, startGateway } from '../../src/processes/gateway.ts';
 import type { Codec } from '../../src/protocol/codec.ts';
 import { codecs, jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
+import { type ErrorCode, errorCodes } from '../../src/protocol/error-codes.ts';
 import type { ServerFrame } from '../../src/protocol/frames.ts';
 import { quiet, startNats, type TestNats } from './nats.ts';
 import { eventually } from './waiting.ts';
@@ -148,6 +149,14 @@ export class RawClient {
     const id = this.#nextId++;
     this.send({ ...request, id });
     return this.answer(id);
+  }
+
+  /** As `ask`, and again while it is refused for a passing reason, as an app would: a busy worker may not answer in time. */
+  askUntilTaken(request: object): Promise<Frame> {
+    return eventually(async () => {
+      const answer = await this.ask(request);
+      return errorCodes[answer.code as ErrorCode]?.retry ? undefined : answer;
+    }, 'an answer that is none to wait for');
   }
 
   answer(id: number): Promise<Frame> {
