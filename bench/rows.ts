@@ -186,8 +186,8 @@ export const CATCH_UP_ROWS: readonly CatchUpRow[] = [
 ];
 
 export const EXTRA_CATCH_UP_ROWS: readonly CatchUpRow[] = [
-  // With the default bound so many entries lead to a resync from the log; here they are read one by one.
-  { name: 'catch-up-cold-inbox', ...AWAY, resumes: 3, limits: { ...NO_RING, maxColdEntries: 100_000 }, musts: [] },
+  // All of it from the log, as a device gets it whose cursor means nothing any more.
+  { name: 'catch-up-replay', ...AWAY, resumes: 3, limits: { ...NO_RING, maxColdEntries: 1 }, musts: [] },
 ];
 
 /** Bare rows into one table with one index: what SQLite itself takes. */

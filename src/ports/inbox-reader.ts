@@ -43,6 +43,12 @@ export interface InboxReader {
   reportTailed(gateway: string, seq: number): void;
   /** The user's next message with a sequence ≥ `fromSeq`, or undefined. About 0.4 ms. */
   nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined>;
+  /**
+   * Everything that the stream keeps from `fromSeq` to `toSeq`, both included, in order and in parts. Some 4 µs a message, for
+   * whoever it is.
+   * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
+   */
+  read(fromSeq: number, toSeq: number): AsyncIterable<readonly InboxMessage[]>;
 }
 
 export interface Tail {

@@ -98,7 +98,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
-    readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ nc, js, jsm, stream, log })),
+    readers: range(topology.inboxStreams, (stream) => new JetstreamInboxReader({ ...nats, stream, log })),
     onConfirmed: (inboxStream, lane, to) => backlog.confirmed(inboxStream, lane, to),
     cursors: await JetstreamDeviceCursors.open(nc, log),
     ...{ gateway: name, logs, topology, frameOnWire, limits, log },

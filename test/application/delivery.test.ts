@@ -171,10 +171,58 @@ t.test('records that no kept marker can judge are beyond the retention, not skip
 
 t.test('too many records behind is too far behind', async (t) => {
   const inbox = stored(...Array.from({ length: 200 }, () => 'a'));
-  const { attach } = await scene(t, inbox, { ringMaxEntries: 2, maxColdEntries: 100 });
+  const { attach } = await scene(t, inbox, { ringMaxEntries: 2, maxColdEntries: 50 });
   const { connection } = attach('a', { epoch: 'e1', seq: 1 });
   await isAt(connection, 201);
   t.same(connection.resyncs, ['TOO_FAR_BEHIND']);
+});
+
+t.test(
+  'records that stand close together are read in a row, once each and in order, past full sockets too',
+  async (t) => {
+    const others = ['b', 'c'];
+    const names = Array.from({ length: 6_000 }, (_, i) => (i % 3 === 0 ? 'a' : (others[i % 2] as string)));
+    const inbox = stored(...names);
+    const { attach } = await scene(t, inbox, { ringMaxEntries: 2, maxColdEntries: 400 });
+    const connection = new TestConnection(jsonCodec);
+    connection.stopReading();
+    attach('a', { epoch: 'e1', seq: 1 }, connection);
+    await eventually(() => connection.bufferedBytes > LIMITS.maxBufferedBytes, 'its socket is full');
+    connection.readOn();
+    await isAt(connection, 6_001);
+    t.same(connection.resyncs, []);
+    t.same(
+      connection.positions,
+      names.flatMap((name, i) => (name === 'a' ? [i + 1] : [])),
+    );
+    t.ok(inbox.lookedUp < 400, `${inbox.lookedUp} of 2,000 were looked up one by one`);
+  },
+);
+
+t.test('a pack that is read in a row serves its pointers, and the log is not asked', async (t) => {
+  const inbox = stored(...Array.from({ length: 100 }, () => 'a'));
+  const log = new ScriptedLog(300);
+  inbox.append('pack', '0', pack([101, 102], { from: 101, to: 102, offset: 0 }));
+  inbox.append('inbox', 'a', pointer([101, 102], 0, { from: 101, to: 102, offset: 1 }));
+  for (let pos = 103; pos <= 105; pos++) inbox.append('inbox', 'a', copy([pos], { from: pos, to: pos }));
+  const { delivery, attach } = await scene(t, inbox, { ringMaxEntries: 1 }, log);
+  await eventually(() => delivery.ready, 'the tail');
+  const { connection } = attach('a', { epoch: 'e1', seq: 1 });
+  await isAt(connection, 106);
+  t.same(
+    connection.positions,
+    Array.from({ length: 105 }, (_, i) => i + 1),
+  );
+  t.equal(log.reads, 0);
+});
+
+t.test('records far from each other are looked up, and the rest of the stream is not read', async (t) => {
+  const inbox = stored(...Array.from({ length: 20_000 }, (_, i) => (i % 200 === 0 ? 'a' : 'b')));
+  const { attach } = await scene(t, inbox, { ringMaxEntries: 2 });
+  const { connection } = attach('a', { epoch: 'e1', seq: 1 });
+  await isAt(connection, 20_001);
+  t.equal(connection.positions.length, 100);
+  t.equal(inbox.readInARow, 0);
 });
 
 t.test('a lost tail is not ready; devices wait, and go on from where they are', async (t) => {

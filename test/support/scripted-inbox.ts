@@ -17,6 +17,9 @@ export class ScriptedInbox implements InboxReader {
   isMissing = false;
   /** How often it was asked for while missing. */
   missed = 0;
+  /** How often a next record was asked for, and how many were read in a row. */
+  lookedUp = 0;
+  readInARow = 0;
   messages: InboxMessage[] = [];
   #seq = 0;
   #tailed = 0;
@@ -88,7 +91,19 @@ export class ScriptedInbox implements InboxReader {
 
   async nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined> {
     await this.#gate;
+    this.lookedUp += 1;
     return this.messages.find(({ seq, kind, key }) => kind === 'inbox' && key === userToken && seq >= fromSeq);
+  }
+
+  /** Three at a time. */
+  async *read(fromSeq: number, toSeq: number): AsyncIterable<readonly InboxMessage[]> {
+    await this.#gate;
+    const span = this.messages.filter(({ seq }) => seq >= fromSeq && seq <= toSeq);
+    while (span.length > 0) {
+      const part = span.splice(0, 3);
+      this.readInARow += part.length;
+      yield part;
+    }
   }
 
   async tail(

@@ -6,6 +6,7 @@ import type { Log } from '../../ports/log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { checkpointSubject, inboxStreamName, inboxSubjectOfToken, tailedSubject } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
+import { pulledSpan } from './pulled-span.ts';
 import { infoOf, isReplicated } from './stream-info.ts';
 import { StreamTail } from './stream-tail.ts';
 
@@ -13,6 +14,8 @@ export interface InboxReaderParts {
   readonly nc: NatsConnection;
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  /** Subjects below it are this connection's alone. */
+  readonly inboxPrefix: string;
   readonly stream: number;
   readonly log: Log;
 }
@@ -62,6 +65,13 @@ export class JetstreamInboxReader implements InboxReader {
 
   async nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined> {
     return this.#next(inboxSubjectOfToken(userToken), fromSeq);
+  }
+
+  read(fromSeq: number, toSeq: number): AsyncIterable<readonly InboxMessage[]> {
+    const span = { stream: this.#name, from: fromSeq, to: toSeq };
+    return pulledSpan(this.#parts, span, ({ subject, data }, { streamSeq }) =>
+      toInboxMessage(subject, streamSeq, data),
+    );
   }
 
   reportTailed(gateway: string, seq: number): void {

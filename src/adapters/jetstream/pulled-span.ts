@@ -68,6 +68,8 @@ export async function* pulls(
 ): AsyncGenerator<void> {
   if (from > to) return;
   const config = {
+    // A gateway may create those with a name alone: their stream stands in the subject then.
+    name: `span-${crypto.randomUUID()}`,
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: from,

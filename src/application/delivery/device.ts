@@ -36,8 +36,10 @@ export class Device {
   at = 0;
   /** Where in the ring the entry at `at` stands; -1 where that is not known. */
   ringPosition = -1;
-  /** Records read for it from the stream, and resyncs begun, since it was last live. */
+  /** What was read for it from the stream, in records looked up one by one, and resyncs begun, since it was last live. */
   coldEntries = 0;
+  /** Where it stands in the stream its records are close together. */
+  isDense = false;
   /** Records written to it since it was last live. */
   caughtUpRecords = 0;
   resyncs = 0;
@@ -82,6 +84,7 @@ export class Device {
   /** It lacks nothing of what was to be caught up with. */
   hasCaughtUp(): void {
     this.coldEntries = 0;
+    this.isDense = false;
     this.caughtUpRecords = 0;
   }
 

@@ -12,7 +12,7 @@ export interface DeliveryLimits {
   readonly maxBufferedBytes: number;
   readonly ringMaxBytes: number;
   readonly ringMaxEntries: number;
-  /** Records read from the stream for one device; further behind it gets a resync. */
+  /** Records looked up in the stream for one device, a hundred read in a row counting as one; further behind it gets a resync. */
   readonly maxColdEntries: number;
   /** Events of the log read for one resync; beyond it the device is turned away. */
   readonly maxReplayEvents: number;

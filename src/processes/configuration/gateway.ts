@@ -115,7 +115,8 @@ const limitFields = Type.Object(
     maxColdEntries: Type.Integer({
       default: 5_000,
       minimum: 1,
-      description: 'inbox records read for one device from the stream; further behind: resync',
+      description:
+        'inbox records looked up for one device in the stream, a hundred read in a row counting as one; further behind: resync',
     }),
     maxReplayEvents: Type.Integer({
       default: 2_000_000,
