@@ -39,7 +39,8 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
 
 interface Ran {
   readonly result: Record<string, unknown>;
-  readonly peakMib: number;
+  /** Resident, at the ends of the four quarters of the time it took, and at most. */
+  readonly memory: string;
 }
 
 /** @throws what it wrote to stderr where it did not end well */
@@ -51,25 +52,37 @@ function rookery(nats: TestNats, ...args: string[]): Promise<Ran> {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let [stdout, stderr, peakMib] = ['', '', 0];
+  const residentMib: number[] = [];
   child.stdout.on('data', (chunk) => (stdout += chunk));
   child.stderr.on('data', (chunk) => (stderr += chunk));
-  const poll = setInterval(() => (peakMib = Math.max(peakMib, peakOf(child.pid))), POLL_MS);
+  const poll = setInterval(() => {
+    peakMib = Math.max(peakMib, mibOf(child.pid, 'VmHWM'));
+    residentMib.push(mibOf(child.pid, 'VmRSS'));
+  }, POLL_MS);
   return new Promise((resolve, reject) =>
     child.once('close', (code) => {
       clearInterval(poll);
       if (code !== 0) reject(new Error(`${args.join(' ')} ended with ${code}: ${stderr}`));
-      else resolve({ result: JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), peakMib });
+      else
+        resolve({ result: JSON.parse(stdout.trim().split('\n').at(-1) ?? ''), memory: memoryOf(residentMib, peakMib) });
     }),
   );
 }
 
-/** What the kernel has seen it use at most; where there is no /proc, 0. */
-function peakOf(pid: number | undefined): number {
+/** What the kernel says; where there is no /proc, or the process is gone, 0. */
+function mibOf(pid: number | undefined, what: 'VmHWM' | 'VmRSS'): number {
   try {
-    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024;
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(new RegExp(`${what}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) / 1_024;
   } catch {
     return 0;
   }
+}
+
+function memoryOf(residentMib: readonly number[], peakMib: number): string {
+  const seen = residentMib.filter((mib) => mib > 0);
+  const quarters = [1, 2, 3, 4].map((quarter) => seen[Math.ceil((seen.length * quarter) / 4) - 1] ?? 0);
+  return `memory ${quarters.map((mib) => mib.toFixed(0)).join(', ')} MiB, at most ${peakMib.toFixed(0)}`;
 }
 
 /** All of a stream, counted and thrown away. */
@@ -123,10 +136,10 @@ try {
     'rookery export',
     made,
     Number(exported.result.seconds),
-    `peak ${exported.peakMib.toFixed(0)} MiB, file ${(statSync(archive).size / 2 ** 20).toFixed(1)} MiB`,
+    `${exported.memory}, file ${(statSync(archive).size / 2 ** 20).toFixed(1)} MiB`,
   );
   const imported = await rookery(to, 'import', archive);
-  tell('rookery import, all of it', made, Number(imported.result.seconds), `peak ${imported.peakMib.toFixed(0)} MiB`);
+  tell('rookery import, all of it', made, Number(imported.result.seconds), imported.memory);
   const events = new Map(
     (exported.result.streams as { name: string; events: number }[]).map((one) => [one.name, one.events]),
   );
@@ -135,7 +148,7 @@ try {
   }
   const again = await rookery(to, 'import', archive);
   const stored = (again.result.streams as { stored: number }[]).reduce((sum, stream) => sum + stream.stored, 0);
-  tell('rookery import, a second time', stored, Number(again.result.seconds), 'stored');
+  tell('rookery import, a second time', stored, Number(again.result.seconds), `stored, ${again.memory}`);
   differs ||= stored !== 0;
 
   const [one, other] = isProof ? [await digestsOf(source, 'source'), await digestsOf(target, 'target')] : [[], []];

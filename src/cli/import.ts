@@ -42,13 +42,14 @@ export function registerImport(program: Command): void {
   registerForeignImports(command);
 }
 
-async function restoreFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
+async function restoreFrom(path: string, { nats, access, topology, stop }: Operator, options: Options): Promise<void> {
   const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
   const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
   const { batchedStreams } = await import('../adapters/jetstream/restore-batches.ts');
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { restoreLog } = await import('../application/archive/restore-log.ts');
+  const { ThreadedReadBack } = await import('../processes/log-digests.ts');
   const { StepBars } = await import('./progress.ts');
   const bars = new StepBars('events');
   const startedMs = performance.now();
@@ -59,6 +60,12 @@ async function restoreFrom(path: string, { nats, topology, stop }: Operator, opt
     target: new JetstreamRecordReader({ ...nats, names }),
     appenderFrom: (ends) => new JetstreamRecordAppender({ ...nats, ends, batched }),
     countOf: (stream) => new Summary(stream),
+    readBack: (ends) => {
+      const total = new Map(ends);
+      return new ThreadedReadBack(access, ends, (stream, seq) =>
+        bars.at({ step: `verifying ${stream}`, done: seq, total: total.get(stream) ?? seq }),
+      );
+    },
     keepUnreadable: options.keepUnreadable === true,
     stop,
     onProgress: (progress) => bars.at(progress),

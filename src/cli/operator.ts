@@ -1,6 +1,6 @@
 /** What all commands of an operator have in common: where the deployment is, how an answer is written, and Ctrl-C. */
 import type { Command } from 'commander';
-import type { Nats } from '../adapters/jetstream/connect.ts';
+import type { Nats, NatsAccess } from '../adapters/jetstream/connect.ts';
 import type { Log } from '../ports/log.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Topology } from '../protocol/subjects.ts';
@@ -23,6 +23,8 @@ export interface OperatorOptions {
 
 export interface Operator {
   readonly nats: Nats;
+  /** For who needs a connection more. */
+  readonly access: NatsAccess;
   readonly topology: Topology;
   readonly log: Log;
   /** Aborted by Ctrl-C; a second one ends the process at once. */
@@ -58,7 +60,7 @@ export async function withOperator(
   const stop = interruptible(goOn);
   const nats = await connectNats(config.nats, 'operator', `rookery ${name}`, log);
   try {
-    await work({ nats, topology: config.topology, log, stop });
+    await work({ nats, access: config.nats, topology: config.topology, log, stop });
   } finally {
     await nats.nc.close();
   }

@@ -69,6 +69,16 @@ export interface RecordCount {
   readonly now: StreamSummary;
 }
 
+/** A log that is read back while it is being written. */
+export interface ReadBack {
+  /**
+   * What stands in each stream, up to the position that was asked for; to be called when all was written.
+   * @throws RookeryError LOG_UNAVAILABLE
+   */
+  written(): Promise<readonly StreamSummary[]>;
+  stop(): Promise<void>;
+}
+
 export interface ArchiveWriter {
   readonly header: ArchiveHeader;
   /** What is in the file already, of one that is gone on with: for each stream of the header. */

@@ -3,7 +3,15 @@
  * same to the byte. What is there already must be the beginning of what is in the file; then it is gone on with behind it, and a
  * second run finds nothing to do.
  */
-import type { ArchivedStream, ArchiveReader, RecordAppender, RecordCount, RecordReader } from '../../ports/archive.ts';
+import type {
+  ArchivedStream,
+  ArchiveReader,
+  ReadBack,
+  RecordAppender,
+  RecordCount,
+  RecordReader,
+  StreamSummary,
+} from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import { type Checked, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
@@ -18,6 +26,8 @@ export interface RestoreParts {
   /** @param ends the last positions of the target's streams, as they are now */
   readonly appenderFrom: (ends: ReadonlyMap<string, number>) => RecordAppender & { stop(): void };
   readonly countOf: (stream: string) => RecordCount;
+  /** Begins to read back what is being written. @param ends of each stream the position up to which that is done */
+  readonly readBack: (ends: readonly (readonly [name: string, end: number])[]) => ReadBack;
   readonly keepUnreadable: boolean;
   readonly stop: AbortSignal;
   readonly onProgress: OnProgress;
@@ -41,11 +51,23 @@ export async function restoreLog(parts: RestoreParts): Promise<Restored> {
   const isThere = checked.summaries.every(({ name, lastSeq }) => lastSeq <= (before.get(name) ?? 0));
   // Compared to the last event, and nothing to write.
   if (isThere) return result(parts, checked, before, true);
+  const held = checked.summaries.filter(({ lastSeq }) => lastSeq > 0);
+  const reading = parts.readBack(held.map(({ name, lastSeq }) => [name, lastSeq]));
+  try {
+    const isWhole = await restoreAll(parts, before);
+    if (isWhole) compare(held, await reading.written());
+    return await result(parts, checked, before, isWhole);
+  } finally {
+    await reading.stop();
+  }
+}
+
+/** @returns whether it came to the end */
+async function restoreAll(parts: RestoreParts, before: ReadonlyMap<string, number>): Promise<boolean> {
   let attempts = 1;
   for (let ends = before; ; ) {
     try {
-      if (!(await restoreFrom(parts, ends))) return result(parts, checked, before, false);
-      break;
+      return await restoreFrom(parts, ends);
     } catch (thrown) {
       if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE') throw thrown;
       const now = await endsOf(parts.target);
@@ -54,8 +76,6 @@ export async function restoreLog(parts: RestoreParts): Promise<Restored> {
       ends = now;
     }
   }
-  await verify(parts, checked);
-  return result(parts, checked, before, true);
 }
 
 async function check(parts: RestoreParts, ends: ReadonlyMap<string, number>): Promise<Checked> {
@@ -121,19 +141,12 @@ async function restoreFrom(parts: RestoreParts, ends: ReadonlyMap<string, number
   }
 }
 
-/** What was written is read back and compared: digests of all records, their positions and times included. */
-async function verify({ target, countOf, onProgress }: RestoreParts, { summaries }: Checked): Promise<void> {
-  for (const { name, events, digest, lastSeq } of summaries) {
-    const there = countOf(name);
-    if (lastSeq > 0) {
-      for await (const records of target.read(name, 1, lastSeq)) {
-        there.add(records);
-        onProgress({ step: `verifying ${name}`, done: records.at(-1)?.seq ?? 0, total: lastSeq });
-      }
-    }
-    const { now } = there;
-    if (now.digest !== digest)
-      throw mismatch(`${name} differs from the file: ${now.events} events, in the file ${events}`);
+/** What was written, as it was read back: digests of all records, their positions and times included. */
+function compare(held: readonly StreamSummary[], there: readonly StreamSummary[]): void {
+  for (const { name, events, digest } of held) {
+    const found = there.find((one) => one.name === name);
+    if (found?.digest === digest) continue;
+    throw mismatch(`${name} differs from the file: ${found?.events ?? 0} events, in the file ${events}`);
   }
 }
 

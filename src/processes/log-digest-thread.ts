@@ -1,0 +1,72 @@
+/**
+ * The thread that reads a log back while it is being written, and digests it: what has come is read, again and again, until all is there.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { Summary } from '../adapters/archive/summary.ts';
+import { connectNats, type NatsAccess } from '../adapters/jetstream/connect.ts';
+import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
+import { createLog } from '../adapters/system/log.ts';
+import type { StreamSummary } from '../ports/archive.ts';
+import { asRookeryError } from '../protocol/error-codes.ts';
+
+export interface DigestThreadData {
+  readonly nats: NatsAccess;
+  /** Of each stream the position up to which it is read. */
+  readonly ends: readonly (readonly [name: string, end: number])[];
+}
+
+/** What it is told: all was written. */
+export type ToDigest = 'written';
+
+export type FromDigest =
+  | { readonly type: 'read'; readonly stream: string; readonly seq: number }
+  | { readonly type: 'digested'; readonly summaries: readonly StreamSummary[] }
+  | { readonly type: 'failed'; readonly code: string; readonly message: string };
+
+/** Where nothing has come it looks again after so long. */
+const LOOK_AGAIN_MS = 100;
+/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
+const MAX_ATTEMPTS = 5;
+
+const port = parentPort;
+const { nats: access, ends } = workerData as DigestThreadData;
+let isWritten = false;
+port?.on('message', (message: ToDigest) => (isWritten ||= message === 'written'));
+
+const tell = (message: FromDigest): void => port?.postMessage(message);
+
+async function digest(reader: JetstreamRecordReader, stream: string, end: number): Promise<StreamSummary> {
+  const summary = new Summary(stream);
+  for (let [next, attempts] = [1, 0]; next <= end; ) {
+    const [before, mayGrow] = [next, !isWritten];
+    try {
+      for await (const records of reader.read(stream, next, end)) {
+        summary.add(records);
+        next = (records.at(-1)?.seq ?? next) + 1;
+        tell({ type: 'read', stream, seq: next - 1 });
+      }
+      // What only fills positions at the end is no record.
+      if (next === before && !mayGrow) break;
+      attempts = 0;
+    } catch (thrown) {
+      attempts = next > before ? 1 : attempts + 1;
+      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
+    }
+    if (next <= end && next === before) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+  }
+  return summary.now;
+}
+
+try {
+  const nats = await connectNats(access, 'operator', 'rookery import, verifying', createLog('cli', 'silent'));
+  const reader = new JetstreamRecordReader({ ...nats, names: ends.map(([name]) => name) });
+  const summaries: StreamSummary[] = [];
+  for (const [name, end] of ends) summaries.push(await digest(reader, name, end));
+  await nats.nc.close();
+  tell({ type: 'digested', summaries });
+} catch (thrown) {
+  const { code, message } = asRookeryError(thrown);
+  tell({ type: 'failed', code, message: thrown instanceof Error ? thrown.message : message });
+} finally {
+  port?.close();
+}
