@@ -17,11 +17,12 @@ export class BehindTold {
     return [{ type: 'status', status: { phase: 'catching up', ...(isKnown && { behind }) } }];
   }
 
-  /** That nothing is left of what was told is told at once: no number stays that is not true. */
+  /** How many conversations there are is told at once, and that nothing is left: no number stays that is not true. */
   told(entries: number, conversations: number | undefined, nowMs: number): Effect[] {
     if (entries === this.#entries && conversations === this.#conversations) return [];
     const isOver = entries === 0 && (conversations ?? 0) === 0;
-    if (!isOver && nowMs - this.#atMs < BEHIND_EVERY_MS) return [];
+    const isNew = this.#conversations === undefined && conversations !== undefined;
+    if (!isOver && !isNew && nowMs - this.#atMs < BEHIND_EVERY_MS) return [];
     return this.begins(entries, conversations, nowMs);
   }
 }

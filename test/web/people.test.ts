@@ -56,3 +56,25 @@ t.test('a device is known by its browser, renamed, and signed out by another one
   await here.locator('.panel .card', { hasText: 'This device' }).waitFor();
   await isConnected(here);
 });
+
+t.test('who is asked to be a contact is looked for first, by their id or as they are called', async (t) => {
+  const [olga, pim] = [await web.person(t, 'olga'), await web.person(t, 'pim')];
+  for (const page of [olga, pim]) await isConnected(page);
+  await olga.getByRole('button', { name: 'Contacts', exact: true }).click();
+  const form = olga.locator('.panel form');
+  await form.getByLabel('User name').fill('pimm');
+  await form.getByRole('button', { name: 'Send request' }).click();
+  await form.getByText('Nobody is known as pimm').waitFor();
+  t.equal(await olga.locator('.panel .card').count(), 0, 'nobody is asked before');
+  await form.getByLabel('User name').fill('pim');
+  t.equal(await form.getByText('Nobody is known as').count(), 0, 'what is typed anew is looked for anew');
+  await form.getByLabel('Greeting').fill('we met at the pond');
+  await form.getByRole('button', { name: 'Send request' }).click();
+  await olga.getByText('Asked, no answer yet').waitFor();
+  await pim.getByRole('button', { name: 'Contacts', exact: true }).click();
+  await pim.getByText('Wants to be a contact').waitFor();
+  await form.getByLabel('User name').fill('nobody-here');
+  await form.getByRole('button', { name: 'Send request' }).click();
+  await form.getByRole('button', { name: 'Go on anyway' }).click();
+  await olga.locator('.panel .card', { hasText: 'nobody-here' }).getByText('Asked, no answer yet').waitFor();
+});

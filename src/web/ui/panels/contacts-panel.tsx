@@ -1,12 +1,14 @@
 import { useSignal } from '@preact/signals';
 import { Ban, Check, MessageSquare, UserMinus, X } from 'lucide';
 import { useEffect } from 'preact/hooks';
-import { type ContactPage, type ListedContact, parseUserId } from '../../../sdk/index.ts';
+import type { ContactPage, ListedContact, UserId } from '../../../sdk/index.ts';
+import { namesIn } from '../../model/who.ts';
 import { go } from '../../state/route.ts';
 import { text } from '../../text/text.ts';
 import { useApp } from '../context.ts';
 import { Icon } from '../icon.tsx';
 import { Person } from '../person.tsx';
+import { useWho } from '../use-who.tsx';
 
 const PAGE = 100;
 
@@ -27,15 +29,6 @@ export function ContactsPanel() {
   useEffect(() => {
     refresh().catch(() => undefined);
   }, [app.contactsVersion.value]);
-  const ask = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const data = new FormData(form);
-    const user = parseUserId(String(data.get('user')).trim());
-    if (user && (await app.command({ type: 'requestContact', user, greeting: String(data.get('greeting')) }))) {
-      form.reset();
-    }
-  };
   const order = { asked: 0, contacts: 1, requested: 2, none: 3 } as const;
   const shown = [...(contacts.value ?? [])].sort((a, b) => order[a.state] - order[b.state]);
   return (
@@ -46,21 +39,40 @@ export function ContactsPanel() {
           <Contact key={contact.user} contact={contact} />
         ))}
       </ul>
-      <form class="stack" onSubmit={(event) => void ask(event)}>
-        <h3>{text('contacts.ask')}</h3>
-        <label>
-          {text('signIn.user')}
-          <input name="user" type="text" maxLength={128} required />
-        </label>
-        <label>
-          {text('contacts.greeting')}
-          <input name="greeting" type="text" maxLength={256} />
-        </label>
-        <button type="submit" class="button primary">
-          {text('contacts.send')}
-        </button>
-      </form>
+      <AskSomebody />
     </>
+  );
+}
+
+function AskSomebody() {
+  const app = useApp();
+  const { look, forget, question } = useWho();
+  const ask = (event: Event): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const data = new FormData(form);
+    const greeting = String(data.get('greeting'));
+    const request = async ([user]: readonly UserId[]): Promise<void> => {
+      if (user !== undefined && (await app.command({ type: 'requestContact', user, greeting }))) form.reset();
+    };
+    void look(namesIn(String(data.get('user'))).slice(0, 1), (users) => void request(users));
+  };
+  return (
+    <form class="stack" onSubmit={ask} onInput={forget}>
+      <h3>{text('contacts.ask')}</h3>
+      <label>
+        {text('signIn.user')}
+        <input name="user" type="text" maxLength={128} required />
+      </label>
+      <label>
+        {text('contacts.greeting')}
+        <input name="greeting" type="text" maxLength={256} />
+      </label>
+      {question}
+      <button type="submit" class="button primary">
+        {text('contacts.send')}
+      </button>
+    </form>
   );
 }
 
