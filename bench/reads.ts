@@ -1,6 +1,7 @@
 /**
  * What the read model takes in and what it answers, in this process: a user with 1,000 conversations and a long log behind
- * them. Beside the ingest stands what SQLite itself takes of bare rows, in transactions of the same size.
+ * them. Beside the ingest stands what SQLite itself takes of bare rows, in transactions of the same size: that of a worker's windows
+ * while it has a log to catch up with.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import Database from 'better-sqlite3';
 import { JetstreamLogReader } from '../src/adapters/jetstream/log-reader.ts';
 import { SqliteReadModel } from '../src/adapters/sqlite/read-model.ts';
 import { foldLog } from '../src/application/read-model/rebuild.ts';
+import { MAX_WINDOW_EVENTS } from '../src/application/read-model/windows.ts';
 import type { ConversationEvent } from '../src/domain/conversation.ts';
 import type { ConversationId } from '../src/domain/ids.ts';
 import type { LogEvent } from '../src/ports/conversation-log.ts';
@@ -22,7 +24,6 @@ import { startNats } from '../test/support/nats.ts';
 import { type Row, SQLITE_INSERT } from './rows.ts';
 
 const CONVERSATIONS = 1_000;
-const WINDOW_EVENTS = 1_000;
 const PAGE = 50;
 const ROUNDS = 300;
 /** First syncs are long; so many are enough for a p99 that is nearly the worst. */
@@ -91,7 +92,7 @@ export function measureIngest(events: number): {
   };
   const window: Stored[] = [];
   for (const event of log(events)) {
-    if (window.push(event) === WINDOW_EVENTS) take(window.splice(0));
+    if (window.push(event) === MAX_WINDOW_EVENTS) take(window.splice(0));
   }
   take(window);
   const rows = [bareInserts(dir, Math.min(position, 300_000)), row('read-ingest', position / (ms / 1_000), 'events/s')];
@@ -111,12 +112,12 @@ function bareInserts(dir: string, count: number): Row {
   const insert = db.prepare('INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?)');
   const body = bytes('the quick brown fox jumps over the lazy dog, and the rook looks on: word0000');
   const window = db.transaction((from: number) => {
-    for (let pos = from; pos < from + WINDOW_EVENTS; pos++) {
+    for (let pos = from; pos < from + MAX_WINDOW_EVENTS; pos++) {
       insert.run(pos, (pos * 7919) % CONVERSATIONS, pos, START, me, `id-${pos}-of-thirty-six-characters----`, body);
     }
   });
   const before = performance.now();
-  for (let from = 1; from < count; from += WINDOW_EVENTS) window(from);
+  for (let from = 1; from < count; from += MAX_WINDOW_EVENTS) window(from);
   const ms = performance.now() - before;
   db.close();
   return row(SQLITE_INSERT, count / (ms / 1_000), 'rows/s');

@@ -69,7 +69,19 @@ async function reached(nats: TestNats, pos: number, folder?: string): Promise<vo
   await eventually(() => position() === pos, `position ${pos}`, 20_000);
 }
 
-const TABLES = ['summary', 'stay', 'past_stay', 'entry', 'edit', 'recall', 'mention', 'receipt', 'read_mark', 'seen'];
+const TABLES = [
+  'summary',
+  'stay',
+  'past_stay',
+  'entry',
+  'place',
+  'edit',
+  'recall',
+  'mention',
+  'receipt',
+  'read_mark',
+  'seen',
+];
 
 function dump(path: string): Record<string, unknown[]> {
   const db = new Database(path, { readonly: true });

@@ -40,8 +40,9 @@ export const SHOWN_ENTRIES = `SELECT ${SHOWN_COLUMNS} FROM entry ${SHOWN_JOINS}`
 /**
  * The same as it stood at position `:until`: who has left is not told what was written into old messages afterwards. A recall
  * holds for them too: what is taken back is kept for nobody. Where the newest edit is not beyond it, no other is looked for.
+ * To be followed by a WHERE clause on `place`.
  */
-export const ENTRIES_AS_OF = `SELECT ${SHOWN_COLUMNS} FROM entry
+export const ENTRIES_AS_OF = `SELECT ${SHOWN_COLUMNS} FROM place CROSS JOIN entry ON entry.pos = place.pos
   LEFT JOIN edit ON edit.pos = CASE WHEN entry.edit > :until
     THEN (SELECT max(older.pos) FROM edit AS older WHERE older.target = entry.pos AND older.pos <= :until)
     ELSE entry.edit END
@@ -49,7 +50,7 @@ export const ENTRIES_AS_OF = `SELECT ${SHOWN_COLUMNS} FROM entry
 
 /** Of a stay that is over the position of its end, up to which edits were told; to be used on `past_stay`. */
 export const END_OF_STAY =
-  '(SELECT pos FROM entry WHERE entry.conversation = past_stay.conversation AND entry.n = past_stay.sees_to)';
+  '(SELECT pos FROM place WHERE place.conversation = past_stay.conversation AND place.n = past_stay.sees_to)';
 
 /** Of a stay that is not over. */
 export const NO_END = Number.MAX_SAFE_INTEGER;

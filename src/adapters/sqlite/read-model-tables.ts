@@ -1,8 +1,9 @@
 /**
  * The read model's tables and how a window's changes get into them.
  *
- * A message costs one row at the end of `entry` and one in its index, whatever the size of the group: what depends on who
- * looks is not written, but derived when somebody does.
+ * A message costs one row at the end of `entry` and one in `place`, whatever the size of the group: what depends on who
+ * looks is not written, but derived when somebody does. What goes all over a table is written in its order, a window at a time, so
+ * that neighbours meet the same page.
  */
 import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
@@ -65,7 +66,10 @@ const SCHEMA = `
     pos INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, n INTEGER NOT NULL, at INTEGER NOT NULL,
     sender TEXT NOT NULL, id TEXT NOT NULL, content_type TEXT, body BLOB, details BLOB, edit INTEGER
   );
-  CREATE UNIQUE INDEX IF NOT EXISTS entry_of_conversation ON entry (conversation, n);
+  -- Where a conversation's entries stand. No index of "entry": that would get its rows in the order of the log.
+  CREATE TABLE IF NOT EXISTS place (
+    conversation INTEGER NOT NULL, n INTEGER NOT NULL, pos INTEGER NOT NULL, PRIMARY KEY (conversation, n)
+  ) WITHOUT ROWID;
   -- What is shown in place of a message; the newest one counts, and stands in the message's "edit".
   CREATE TABLE IF NOT EXISTS edit (
     pos INTEGER PRIMARY KEY, target INTEGER NOT NULL, at INTEGER NOT NULL, content_type TEXT NOT NULL,
@@ -95,7 +99,7 @@ const SCHEMA = `
 
 export class ReadModelTables implements Tables {
   readonly schema = SCHEMA + TEXT_INDEX;
-  readonly version = '5';
+  readonly version = '6';
   #sql!: ReturnType<typeof prepare>;
   #added!: ReturnType<typeof batches>;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
@@ -115,18 +119,13 @@ export class ReadModelTables implements Tables {
   write({ summaries, memberships, entries, ownLast, amendments, receipts }: ReadModelChanges): void {
     const added = this.#added;
     for (const batch of Object.values(added)) batch.clear();
-    for (const [id, { lastIndex, lastPos, lastAt, about }] of summaries) {
-      const key = about ? this.#summarize(id, about) : this.#keyOf(id);
+    for (const [id, { about }] of summaries) if (about) this.#summarize(id, about);
+    for (const [key, { lastIndex, lastPos, lastAt }] of this.#inOrder(summaries)) {
       added.newest.add(key, lastIndex, lastPos, lastAt);
     }
     for (const change of memberships) this.#follow(change);
-    for (const { conversation, entry, mentioned } of entries) {
-      const key = this.#keyOf(conversation);
-      this.#enter(key, entry);
-      this.#mention(key, entry.n, mentioned);
-    }
-    for (const [conversation, users] of ownLast) {
-      const key = this.#keyOf(conversation);
+    this.#enterAll(entries);
+    for (const [key, users] of this.#inOrder(ownLast)) {
       for (const [user, n] of users) added.ownLast.add(key, user, n);
     }
     for (const { conversation, user, upTo, at } of receipts) {
@@ -136,16 +135,17 @@ export class ReadModelTables implements Tables {
     for (const amendment of amendments) this.#amend(amendment);
   }
 
-  #summarize(id: ConversationId, { kind, name, avatar, memberCount, dissolved }: ConversationFacts): number {
+  /** By the keys of the conversations, in their order. */
+  #inOrder<Value>(changes: ReadonlyMap<ConversationId, Value>): [key: number, Value][] {
+    const byKey = Array.from(changes, ([id, value]): [number, Value] => [this.#keyOf(id), value]);
+    return byKey.sort(([one], [other]) => one - other);
+  }
+
+  #summarize(id: ConversationId, { kind, name, avatar, memberCount, dissolved }: ConversationFacts): void {
     const row = [kind, name, avatar, memberCount, Number(dissolved)];
     const known = this.#known(id);
-    if (known === undefined) {
-      const key = Number(this.#sql.addSummary.run(id, ...row).lastInsertRowid);
-      this.#keys.set(id, key);
-      return key;
-    }
-    this.#sql.setSummary.run(...row, known);
-    return known;
+    if (known !== undefined) this.#sql.setSummary.run(...row, known);
+    else this.#keys.set(id, Number(this.#sql.addSummary.run(id, ...row).lastInsertRowid));
   }
 
   #follow(change: MembershipChange): void {
@@ -159,12 +159,27 @@ export class ReadModelTables implements Tables {
     }
   }
 
+  #enterAll(entries: ReadModelChanges['entries']): void {
+    const places = new Map<ConversationId, TimelineEntry[]>();
+    for (const { conversation, entry, mentioned } of entries) {
+      const key = this.#keyOf(conversation);
+      this.#enter(key, entry);
+      this.#mention(key, entry.n, mentioned);
+      const others = places.get(conversation);
+      if (others) others.push(entry);
+      else places.set(conversation, [entry]);
+    }
+    for (const [key, placed] of this.#inOrder(places)) {
+      for (const { n, pos } of placed) this.#added.places.add(key, n, pos);
+    }
+  }
+
   #enter(key: number, entry: TimelineEntry): void {
     const { n, pos, at, by, id } = entry;
     if (entry.type === 'message') {
       this.#added.entries.add(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
       const document = documentOf(key, by, entry);
-      if (document) this.#added.texts.add(pos, document);
+      if (document) this.#sql.addText.run(pos, document);
     } else {
       const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
       this.#added.entries.add(pos, key, n, at, by, id, null, null, packr.pack(details));
@@ -265,6 +280,7 @@ const prepare = (db: Database.Database) => ({
   addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
   addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
   removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),
+  // One a statement: one of several rows makes FTS5 write out at its end what it has gathered, and merge that again and again.
   addText: db.prepare('INSERT INTO message_text (rowid, text) VALUES (?, ?)'),
   removeText: db.prepare("INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', ?, ?)"),
   shown: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
@@ -275,7 +291,7 @@ const prepare = (db: Database.Database) => ({
 const batches = (db: Database.Database) => ({
   newest: new RowBatch(db, 'INSERT OR REPLACE INTO newest', '(?, ?, ?, ?)'),
   entries: new RowBatch(db, 'INSERT INTO entry', '(?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
-  texts: new RowBatch(db, 'INSERT INTO message_text (rowid, text)', '(?, ?)'),
+  places: new RowBatch(db, 'INSERT INTO place', '(?, ?, ?)'),
   ownLast: new RowBatch(
     db,
     'INSERT INTO receipt',

@@ -189,12 +189,14 @@ function apart(stays: readonly Visible[]): Visible[] {
 const prepare = (db: Database.Database) => ({
   key: db.prepare('SELECT key FROM summary WHERE id = ?').pluck(),
   older: db.prepare(
-    `${ENTRIES_AS_OF} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n DESC LIMIT :limit`,
+    `${ENTRIES_AS_OF} WHERE place.conversation = :key AND place.n BETWEEN :from AND :to ORDER BY place.n DESC LIMIT :limit`,
   ),
   newer: db.prepare(
-    `${ENTRIES_AS_OF} WHERE entry.conversation = :key AND entry.n BETWEEN :from AND :to ORDER BY entry.n LIMIT :limit`,
+    `${ENTRIES_AS_OF} WHERE place.conversation = :key AND place.n BETWEEN :from AND :to ORDER BY place.n LIMIT :limit`,
   ),
-  timeOf: db.prepare('SELECT at FROM entry WHERE conversation = ? AND n = ?').pluck(),
+  timeOf: db
+    .prepare('SELECT at FROM place JOIN entry USING (pos) WHERE place.conversation = ? AND place.n = ?')
+    .pluck(),
   visible: db.prepare(
     `SELECT max(stay.sees_from, 1) AS "from", last_index AS "to", ${NO_END} AS until FROM stay JOIN newest USING (conversation)
        WHERE user = :user AND conversation = :key
@@ -207,7 +209,7 @@ const prepare = (db: Database.Database) => ({
   ),
   message: db.prepare(
     `SELECT pos, EXISTS (SELECT 1 FROM recall WHERE recall.conversation = entry.conversation AND recall.n = entry.n) AS isRecalled
-     FROM entry WHERE conversation = ? AND n = ? AND content_type IS NOT NULL`,
+     FROM place JOIN entry USING (pos) WHERE place.conversation = ? AND place.n = ? AND content_type IS NOT NULL`,
   ),
   versions: db.prepare(
     `SELECT pos, at, content_type, body, details FROM edit WHERE target = :pos AND pos < :before

@@ -41,9 +41,10 @@ export class SeenRows {
    * the others are looked up, each some microseconds.
    */
   #greatestOfOthers: string;
-  readonly #greatest = new LRUCache<string, string>({
+  /** In slots: what each message changes must not cost a new place in the cache. */
+  readonly #greatest = new LRUCache<string, { id: string }>({
     max: MAX_CACHED_SENDERS,
-    dispose: (id, _sender, reason) => {
+    dispose: ({ id }, _sender, reason) => {
       if (reason === 'evict' && id > this.#greatestOfOthers) this.#greatestOfOthers = id;
     },
   });
@@ -59,7 +60,7 @@ export class SeenRows {
   find(conversation: ConversationId, by: UserId, id: ClientMsgId): Seen | undefined {
     if (id > this.#greatestOfOthers && isTimed(id)) {
       const greatest = this.#greatest.get(senderOf(conversation, by));
-      if (greatest === undefined || id > greatest) return undefined;
+      if (greatest === undefined || id > greatest.id) return undefined;
     }
     return this.#sql.get.get(seenKeyOf(conversation, by, id)) as Seen | undefined;
   }
@@ -78,7 +79,8 @@ export class SeenRows {
     if (!isTimed(id)) return;
     const sender = senderOf(conversation, by);
     const greatest = this.#greatest.get(sender);
-    if (greatest === undefined || id > greatest) this.#greatest.set(sender, id);
+    if (greatest === undefined) this.#greatest.set(sender, { id });
+    else if (id > greatest.id) greatest.id = id;
   }
 
   /** Walks the table in portions, round and round, and deletes what has expired by `at`, the log's time. */

@@ -4,10 +4,17 @@
  */
 import { isUnreadable, type LogRecord } from '../../ports/conversation-log.ts';
 
-/** Events folded and written together at most: some 20 ms. */
-const MAX_WINDOW_EVENTS = 1_000;
+/** Events folded and written together: some 20 ms. */
+const WINDOW_EVENTS = 1_000;
 /** Their bodies; the last may be over it. Words cost more than events: of Chinese, at worst, some 3 µs a character. */
-export const MAX_WINDOW_BYTES = 131_072;
+export const WINDOW_BYTES = 131_072;
+/**
+ * A window is up to a quarter of what waits, where that is more, and never more than this. An event costs a third less in a large
+ * one, and who is so far behind has nothing fresh to answer with: then an answer may wait for 0.1 s, of long Chinese texts 0.5.
+ */
+const SHARE_OF_WAITING = 1 / 4;
+export const MAX_WINDOW_EVENTS = 5_000;
+export const MAX_WINDOW_BYTES = 524_288;
 /** Bodies that wait. Beyond it windows are written with no pause, and nothing more is read of the log meanwhile. */
 const MAX_AHEAD_BYTES = 32 * 1_024 * 1_024;
 
@@ -54,8 +61,10 @@ export class Windows {
 
   #writeOne(): void {
     let [count, bytes] = [0, 0];
+    const maxEvents = between(WINDOW_EVENTS, this.#ahead.length * SHARE_OF_WAITING, MAX_WINDOW_EVENTS);
+    const maxBytes = between(WINDOW_BYTES, this.#aheadBytes * SHARE_OF_WAITING, MAX_WINDOW_BYTES);
     for (const record of this.#ahead) {
-      if (count === MAX_WINDOW_EVENTS || bytes >= MAX_WINDOW_BYTES) break;
+      if (count >= maxEvents || bytes >= maxBytes) break;
       count += 1;
       bytes += bytesOf(record);
     }
@@ -69,6 +78,8 @@ export class Windows {
     }
   }
 }
+
+const between = (least: number, wanted: number, most: number): number => Math.max(least, Math.min(wanted, most));
 
 const bytesOf = (record: LogRecord): number =>
   !isUnreadable(record) && 'body' in record.event ? record.event.body.length : 0;
