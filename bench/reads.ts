@@ -9,11 +9,11 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { JetstreamLogReader } from '../src/adapters/jetstream/log-reader.ts';
 import { SqliteReadModel } from '../src/adapters/sqlite/read-model.ts';
-import { foldLog } from '../src/application/read-model/rebuild.ts';
 import { MAX_WINDOW_EVENTS } from '../src/application/read-model/windows.ts';
 import type { ConversationEvent } from '../src/domain/conversation.ts';
 import type { ConversationId } from '../src/domain/ids.ts';
 import type { LogEvent } from '../src/ports/conversation-log.ts';
+import { ReadModelBuilder } from '../src/processes/read-model-builder.ts';
 import { acceptReadable } from '../src/projections/fan-out.ts';
 import { readModelChanges } from '../src/projections/read-model.ts';
 import { decodeLogEvent, encodeLogEvent } from '../src/protocol/log-event.ts';
@@ -187,13 +187,12 @@ export async function measureRebuild(events = REBUILT_EVENTS): Promise<Row> {
     }
     await Promise.all(pending);
     const reader = new JetstreamLogReader({ nc, js, jsm, convStream: 0 });
-    const model = new SqliteReadModel({ path: join(nats.dataDir, 'rebuilt.sqlite'), log: 'bench', isBuilt: true });
+    const end = await reader.lastPos();
     const before = performance.now();
-    await foldLog(reader, model, await reader.lastPos(), () => undefined);
+    const builder = new ReadModelBuilder({ path: join(nats.dataDir, 'rebuilt.sqlite'), log: 'bench', isBuilt: true });
+    await builder.foldUpTo(reader, end, () => undefined).finally(() => builder.close());
     const ms = performance.now() - before;
-    const taken = model.position;
-    model.close();
-    return row('read-rebuild', taken / (ms / 1_000), 'events/s');
+    return row('read-rebuild', end / (ms / 1_000), 'events/s');
   } finally {
     await nats.stop();
   }

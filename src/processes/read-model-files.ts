@@ -7,7 +7,6 @@ import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { infoOf } from '../adapters/jetstream/stream-info.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
-import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { ReadModelSnapshot, type RowDifference, type TableDigest } from '../adapters/sqlite/read-model-digests.ts';
 import {
   buildingFolder,
@@ -16,10 +15,10 @@ import {
   takeRebuilt,
   whenTaken,
 } from '../adapters/sqlite/rebuilt-file.ts';
-import { foldLog } from '../application/read-model/rebuild.ts';
 import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
+import { ReadModelBuilder } from './read-model-builder.ts';
 
 export interface LaneParts {
   readonly config: Pick<ReadModelWorkerConfig, 'stateDir'>;
@@ -29,6 +28,8 @@ export interface LaneParts {
   readonly withDigest: boolean;
   readonly onProgress: (position: number, end: number) => void;
 }
+
+const MAX_OPENINGS = 3;
 
 const lanePath = (stateDir: string, lane: number): string => join(stateDir, `lane-${lane}.sqlite`);
 
@@ -64,11 +65,11 @@ export async function verify({ config, nats, lane, onProgress }: LaneParts) {
   const built = join(folder, `verify-${lane}.sqlite`);
   try {
     removeDatabase(built);
-    const model = new SqliteReadModel({ path: built, log, isBuilt: true });
+    const builder = new ReadModelBuilder({ path: built, log, isBuilt: true });
     try {
-      await foldLog(readerOf(nats, lane), model, inUse.position, ({ position, end }) => onProgress(position, end));
+      await builder.foldUpTo(readerOf(nats, lane), inUse.position, ({ position, end }) => onProgress(position, end));
     } finally {
-      model.close();
+      await builder.close();
     }
     return { lane, ...compared(inUse, built) };
   } finally {
@@ -112,15 +113,15 @@ export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
   try {
     const built = join(folder, `lane-${lane}.sqlite`);
     removeDatabase(built);
-    const model = new SqliteReadModel({ path: built, log, isBuilt: true });
+    const builder = new ReadModelBuilder({ path: built, log, isBuilt: true });
     try {
       const reader = readerOf(nats, lane);
       // What came while it was built is little, and what comes while that is read is next to nothing.
       for (const _ of ['the past', 'what came meanwhile']) {
-        await foldLog(reader, model, await reader.lastPos(), ({ position, end }) => onProgress(position, end));
+        await builder.foldUpTo(reader, await reader.lastPos(), ({ position, end }) => onProgress(position, end));
       }
     } finally {
-      model.close();
+      await builder.close();
     }
     const seconds = (performance.now() - startedMs) / 1_000;
     const { position } = sized(built);
@@ -156,10 +157,22 @@ async function taken(stateDir: string, path: string): Promise<boolean> {
 /** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE where it follows another log than the one that is asked about */
 function opened({ path, log }: LaneFilePlace): ReadModelSnapshot {
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no read model at ${path}`);
-  const snapshot = new ReadModelSnapshot(path);
+  const snapshot = snapshotOf(path);
   if (snapshot.log === log) return snapshot;
   snapshot.close();
   throw new RookeryError('STATE_FILE_UNUSABLE', `${path} follows another log: "${snapshot.log}", not "${log}"`);
+}
+
+/** Where a worker puts a rebuilt file in its place just then, SQLite finds another one than it has opened, and says so: once more. */
+function snapshotOf(path: string): ReadModelSnapshot {
+  for (let tries = 1; ; tries++) {
+    try {
+      return new ReadModelSnapshot(path);
+    } catch (thrown) {
+      if (tries === MAX_OPENINGS || !String((thrown as { code?: unknown }).code).startsWith('SQLITE_READONLY'))
+        throw thrown;
+    }
+  }
 }
 
 const readerOf = ({ nc, js, jsm }: Nats, convStream: number): JetstreamLogReader =>

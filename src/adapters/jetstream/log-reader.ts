@@ -7,6 +7,7 @@ import { storedAtMs } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
 import { happenedAtMs, happenedAtMsIn } from './original-time.ts';
 import { readSpan, readSpanParts, type SpanReaderParts } from './span-reader.ts';
+import { packed, type StoredBatch, type StoredEvent } from './stored-batch.ts';
 
 export interface LogReaderParts extends SpanReaderParts {
   readonly jsm: JetStreamManager;
@@ -34,6 +35,13 @@ export class JetstreamLogReader implements LogReader {
   async *readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]> {
     const end = await this.#endOf(from, to);
     if (end !== undefined) yield* readSpanParts(this.#parts, this.#stream, from, end, recordOf);
+  }
+
+  /** As `readParts`, packed for a thread that decodes them. */
+  async *readStored(from: number, to: number): AsyncIterable<StoredBatch> {
+    const end = await this.#endOf(from, to);
+    if (end === undefined) return;
+    for await (const part of readSpanParts(this.#parts, this.#stream, from, end, storedEventOf)) yield packed(part);
   }
 
   /** Undefined of a span that holds nothing: no message would ever come. */
@@ -70,6 +78,13 @@ export class JetstreamLogReader implements LogReader {
     return new RookeryError('LOG_UNAVAILABLE', `cannot read ${this.#stream}`, { cause });
   }
 }
+
+const storedEventOf = (message: JsMsg): StoredEvent => ({
+  subject: message.subject,
+  pos: message.seq,
+  at: happenedAtMs(message.data, storedAtMs(message)),
+  data: message.data,
+});
 
 const recordOf = (message: JsMsg): LogRecord =>
   logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data);

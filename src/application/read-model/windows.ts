@@ -37,7 +37,7 @@ export class Windows {
     if (this.#isClosed) return;
     for (const record of records) {
       this.#ahead.push(record);
-      this.#aheadBytes += bytesOf(record);
+      this.#aheadBytes += bodyBytesOf(record);
     }
     while (this.#aheadBytes > MAX_AHEAD_BYTES) this.#writeOne();
     if (!this.#isWriting) void this.#writeAll();
@@ -66,7 +66,7 @@ export class Windows {
     for (const record of this.#ahead) {
       if (count >= maxEvents || bytes >= maxBytes) break;
       count += 1;
-      bytes += bytesOf(record);
+      bytes += bodyBytesOf(record);
     }
     const window = this.#ahead.splice(0, count);
     this.#aheadBytes -= bytes;
@@ -81,5 +81,7 @@ export class Windows {
 
 const between = (least: number, wanted: number, most: number): number => Math.max(least, Math.min(wanted, most));
 
-const bytesOf = (record: LogRecord): number =>
-  !isUnreadable(record) && 'body' in record.event ? record.event.body.length : 0;
+export function bodyBytesOf(record: LogRecord): number {
+  if (isUnreadable(record)) return record.data.length;
+  return 'body' in record.event ? record.event.body.length : 0;
+}

@@ -1,0 +1,102 @@
+/** A read model built from the log in two threads: here it is read, in the other (building-thread.ts) folded and written. */
+import { Worker } from 'node:worker_threads';
+import { type StoredBatch, transferred } from '../adapters/jetstream/stored-batch.ts';
+import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
+import { type Progress, readUpTo } from '../application/read-model/rebuild.ts';
+import { RookeryError } from '../protocol/error-codes.ts';
+import type { BuildingOrder, BuildingReport } from './building-thread.ts';
+
+/** Read and not yet folded; beyond either nothing more is read. */
+const MAX_BATCHES_AHEAD = 64;
+export const MAX_BYTES_AHEAD = 8 * 1_024 * 1_024;
+
+/** From the sources, or from what was built of them. */
+const THREAD = new URL(`building-thread${import.meta.filename.slice(-3)}`, import.meta.url);
+
+export interface StoredLogReader {
+  /** From `from` to `to`, both included, in order. @throws RookeryError LOG_UNAVAILABLE */
+  readStored(from: number, to: number): AsyncIterable<StoredBatch>;
+}
+
+export class ReadModelBuilder {
+  readonly #thread: Worker;
+  readonly #ended: Promise<void>;
+  /** Bytes of what was sent and not yet answered, in its order; of a flush 0. */
+  readonly #unanswered: number[] = [];
+  #bytesAhead = 0;
+  /** Position of the newest event that was sent, and that is in the file. */
+  #sent = 0;
+  #written = 0;
+  #failure: RookeryError | undefined;
+  #onReport: (() => void) | undefined;
+
+  constructor(place: LaneFilePlace) {
+    this.#thread = new Worker(THREAD, { workerData: place });
+    this.#thread.on('message', (report: BuildingReport) => this.#heard(report));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#ended = promise;
+    this.#thread.on('error', (error) => this.#fail(new RookeryError('STATE_FILE_UNUSABLE', String(error))));
+    this.#thread.on('exit', () => {
+      this.#fail(new RookeryError('STATE_FILE_UNUSABLE', `nobody builds ${place.path} any more`));
+      resolve();
+    });
+  }
+
+  /**
+   * What lies between what was read before and `end`; all of it is in the file then.
+   * @throws RookeryError LOG_UNAVAILABLE, STATE_FILE_UNUSABLE
+   */
+  async foldUpTo(reader: StoredLogReader, end: number, onProgress: (progress: Progress) => void): Promise<void> {
+    await readUpTo(
+      end,
+      () => this.#sent,
+      async () => {
+        for await (const batch of reader.readStored(this.#sent + 1, end)) {
+          while (this.#unanswered.length >= MAX_BATCHES_AHEAD || this.#bytesAhead >= MAX_BYTES_AHEAD)
+            await this.#report();
+          this.#sent = batch.positions.at(-1) ?? this.#sent;
+          this.#send({ batch }, batch.data.length, transferred(batch));
+          onProgress({ position: this.#written, end });
+        }
+      },
+    );
+    this.#send('flush', 0);
+    while (this.#unanswered.length > 0) await this.#report();
+    onProgress({ position: this.#written, end });
+  }
+
+  /** The file is closed then, whole or not. */
+  async close(): Promise<void> {
+    if (this.#failure) await this.#thread.terminate();
+    else this.#thread.postMessage('close' satisfies BuildingOrder);
+    await this.#ended;
+  }
+
+  #send(order: BuildingOrder, bytes: number, transfer: ArrayBuffer[] = []): void {
+    if (this.#failure) throw this.#failure;
+    this.#unanswered.push(bytes);
+    this.#bytesAhead += bytes;
+    this.#thread.postMessage(order, transfer);
+  }
+
+  #heard(report: BuildingReport): void {
+    if ('failed' in report) {
+      this.#fail(new RookeryError(report.failed.code, report.failed.message));
+      return;
+    }
+    this.#written = report.position;
+    this.#bytesAhead -= this.#unanswered.shift() ?? 0;
+    this.#onReport?.();
+  }
+
+  #fail(failure: RookeryError): void {
+    this.#failure ??= failure;
+    this.#onReport?.();
+  }
+
+  /** Resolves with the next report. @throws what the thread has failed with */
+  async #report(): Promise<void> {
+    if (!this.#failure) await new Promise<void>((resolve) => (this.#onReport = resolve));
+    if (this.#failure) throw this.#failure;
+  }
+}
