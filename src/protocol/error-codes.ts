@@ -45,6 +45,10 @@ export const errorCodes = {
   BODY_TOO_LARGE: { status: 413, retry: false },
   FRAME_TOO_LARGE: { status: 413, retry: false },
   NOT_FOUND: { status: 404, retry: false },
+  UPGRADE_REQUIRED: { status: 426, retry: false },
+  HEADERS_TOO_LARGE: { status: 431, retry: false },
+  PRECONDITION_FAILED: { status: 412, retry: false },
+  RANGE_NOT_SATISFIABLE: { status: 416, retry: false },
   // Who you are.
   HELLO_EXPECTED: { status: 401, retry: false },
   TOKEN_INVALID: { status: 401, retry: false },
@@ -61,6 +65,7 @@ export const errorCodes = {
   LOG_UNAVAILABLE: { status: 503, retry: true },
   CONFLICT: { status: 503, retry: true },
   READ_MODEL_UNAVAILABLE: { status: 503, retry: true },
+  REQUEST_TIMEOUT: { status: 408, retry: true },
   SHUTTING_DOWN: { status: 503, retry: true },
   INTERNAL: { status: 500, retry: true },
   // What an operator meets at the command line or in the log.

@@ -77,7 +77,7 @@ t.test('what is wrong gets its code and status', async (t) => {
 
 t.test('what does not exist is not found, the token endpoint among it', async (t) => {
   t.match(await post('/v1/dev/token', { user: 'alice' }), { status: 404, code: 'NOT_FOUND' });
-  t.equal((await fetch(`${gateway.address}/v1/ws`)).status, 404, 'no upgrade, no page');
+  t.equal((await fetch(`${gateway.address}/v1/ws`)).status, 426, 'no upgrade, no page');
 });
 
 t.test('in development anybody gets a token for any user, and it opens a session', async (t) => {

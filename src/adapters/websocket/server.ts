@@ -8,16 +8,17 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import websocket from '@fastify/websocket';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify';
 import type { WebSocket } from 'ws';
 import { MAX_ID_BYTES } from '../../domain/ids.ts';
 import type { ClientConnection } from '../../ports/client-connection.ts';
 import { type CloseReason, closeCodes } from '../../protocol/close-codes.ts';
 import { type Codec, codecs } from '../../protocol/codec.ts';
-import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import { MAX_FRAME_OVERHEAD_BYTES, MAX_HELLO_FRAME_BYTES } from '../../protocol/limits.ts';
 import { ClosingSockets } from './closing-sockets.ts';
 import { type FrameBounds, WebSocketConnection } from './connection.ts';
+import { answerDamaged, answerUnreadable, answerWith } from './http-refusals.ts';
 
 /** How long a peer may take to answer a close frame before the socket is destroyed. */
 const CLOSE_WITHIN_MS = 5_000;
@@ -33,7 +34,6 @@ const HTTP_REQUEST_WITHIN_MS = 30_000;
 const MAX_PATH_ID_CHARS = 3 * MAX_ID_BYTES;
 /** Base64 in a body over HTTP. */
 const BASE64_GROWTH = 4 / 3;
-const MS_PER_SECOND = 1_000;
 
 /** The application's side of one connection. */
 export interface ConnectionHandler {
@@ -78,6 +78,7 @@ const attachedTo = Symbol('attached');
 type Held = WebSocket & { [attachedTo]?: Attached | undefined };
 
 export async function createServer(options: ServerOptions): Promise<Server> {
+  const { onRefused } = options;
   const http = Fastify({
     bodyLimit: Math.ceil(options.maxBodyBytes * BASE64_GROWTH) + MAX_FRAME_OVERHEAD_BYTES,
     // A field of the wrong type is told so, not bent into shape.
@@ -86,17 +87,18 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     trustProxy: options.trustedProxies?.length ? [...options.trustedProxies] : false,
     routerOptions: { maxParamLength: MAX_PATH_ID_CHARS },
     requestTimeout: HTTP_REQUEST_WITHIN_MS,
+    // What comes while we stop is answered like what came before.
+    return503OnClosing: false,
+    // A request without it gets an answer of ours.
+    http: { requireHostHeader: false },
     // Of paths that no route is even looked for.
-    frameworkErrors: (error, _request, reply) => answer(error, reply),
+    frameworkErrors: (error, _request, reply) => answerWith(error, reply, onRefused),
+    clientErrorHandler: (error, socket) => answerUnreadable(error, socket, onRefused),
   });
-  const answer = (error: FastifyError, reply: FastifyReply): void => {
-    const { status, code, message, retryAfterMs } = errorOfHttp(error);
-    options.onRefused(code);
-    if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / MS_PER_SECOND));
-    void reply.code(status).send({ code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) });
-  };
-  http.setErrorHandler((error: FastifyError, _request, reply) => answer(error, reply));
-  http.setNotFoundHandler((_request, reply) => reply.code(404).send({ code: 'NOT_FOUND', message: 'no such path' }));
+  http.setErrorHandler((error: FastifyError, _request, reply) => answerWith(error, reply, onRefused));
+  http.setNotFoundHandler(() => {
+    throw new RookeryError('NOT_FOUND', 'no such path');
+  });
   const ws = {
     ...HELLO_BOUNDS,
     maxFragments: MAX_FRAGMENTS,
@@ -115,8 +117,15 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     preClose: (done) => done(),
     errorHandler: (_error, socket) => socket.terminate(),
   });
+  answerDamaged(http, onRefused);
   const server = new WebSocketServer(http, options);
-  http.get('/v1/ws', { websocket: true }, (ws) => server.take(ws));
+  http.route({
+    ...{ method: 'GET', url: '/v1/ws', exposeHeadRoute: false, schema: { hide: true } },
+    handler() {
+      throw new RookeryError('UPGRADE_REQUIRED', 'a WebSocket is opened here');
+    },
+    wsHandler: (ws) => server.take(ws),
+  });
   return server;
 }
 
@@ -244,17 +253,4 @@ function letGoOfUpgrade(ws: WebSocket): void {
   ws.on('error', ignoreError);
   const socket = (ws as unknown as { _socket: Socket & { _httpMessage?: ServerResponse | null } })._socket;
   socket._httpMessage?.detachSocket(socket);
-}
-
-/** Fastify's own refusals as codes of ours. */
-function errorOfHttp(error: FastifyError): RookeryError {
-  if (error.validation || error.code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
-    return new RookeryError('BAD_REQUEST', error.message);
-  }
-  if (error.code === 'FST_ERR_BAD_URL') return new RookeryError('BAD_REQUEST', 'the path is not well-formed');
-  if (error.code === 'FST_ERR_MAX_PARAM_LENGTH') return new RookeryError('BAD_ID', 'an id in the path is too long');
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE')
-    return new RookeryError('FRAME_TOO_LARGE', 'the request is too long');
-  if (error.statusCode === 400) return new RookeryError('BAD_FRAME', 'the body is not valid JSON');
-  return asRookeryError(error);
 }
