@@ -146,6 +146,10 @@ export function pairRefusal({ contact, blockers }: Roster, event: PairEvent, at:
   }
 }
 
+/** Whether others may see how far somebody has read, and what was delivered to them: not where one of two has blocked the other. */
+export const showsMarks = ({ kind, blockers }: Pick<Roster, 'kind' | 'blockers'>): boolean =>
+  kind !== 'direct' || blockers.size === 0;
+
 export function isBlocked(blockers: Roster['blockers'], user: UserId): boolean {
   if (blockers.size === 0) return false;
   for (const blocker of blockers) if (blocker !== user) return true;

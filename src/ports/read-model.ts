@@ -84,6 +84,12 @@ export interface Receipt {
   readonly at: number;
 }
 
+/** How far a user has read. */
+export interface ReadReceipt extends Receipt {
+  /** The newest mark of the window that others may see; undefined: none, what they saw before stays. */
+  readonly shown: Pick<Receipt, 'upTo' | 'at'> | undefined;
+}
+
 /** What a user has set for themselves; what is absent stays as it was. */
 export interface PreferenceChange {
   /** '': about all. */
@@ -119,7 +125,7 @@ export interface ReadModelChanges {
   readonly ownLast: ReadonlyMap<ConversationId, ReadonlyMap<UserId, number>>;
   /** In the order of the log. */
   readonly amendments: readonly Amendment[];
-  readonly receipts: readonly Receipt[];
+  readonly receipts: readonly ReadReceipt[];
   /** How far the two of a direct conversation have stored it. */
   readonly delivered: readonly Receipt[];
   /** In the order of the log. */

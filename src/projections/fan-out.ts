@@ -19,7 +19,7 @@ import {
 import { movesDeliveredMark } from '../domain/delivered-mark.ts';
 import { type ConversationId, type UserId, uuidv7TimeMs } from '../domain/ids.ts';
 import { movesReadMark } from '../domain/read-mark.ts';
-import { adminsOf, maySee, type Roster } from '../domain/roster.ts';
+import { adminsOf, maySee, type Roster, showsMarks } from '../domain/roster.ts';
 import type { LogEvent, UnreadableEvent } from '../ports/conversation-log.ts';
 import type {
   ChangedMark,
@@ -228,7 +228,7 @@ class WindowDraft {
     if (!movesReadMark(this.#readMark(id, event.by), upTo)) return;
     putMark(this.#readMarks, id, event.by, upTo);
     this.#accepted.push({ logged, before: conversation, after: conversation, target: undefined });
-    // To the reader's other devices; in a direct conversation also to the other one, unless that one has blocked the reader.
+    // To the reader's other devices; in a direct conversation also to the other one.
     this.#outlet?.beside(logged, [...new Set([event.by, ...peersOf(conversation.roster)])]);
   }
 
@@ -286,9 +286,9 @@ const listOf = (all: Marks): ChangedMark[] =>
 const isMark = ({ type }: ConversationEvent): boolean =>
   type === 'conversationRead' || type === 'conversationDelivered';
 
-/** The two of a direct conversation, without who has blocked the other. */
-const peersOf = ({ kind, members, blockers }: Roster): UserId[] =>
-  kind === 'direct' ? [...members.keys()].filter((user) => !blockers.has(user)) : [];
+/** The two of a direct conversation. While there is a block between them neither hears of the other's marks. */
+const peersOf = (roster: Roster): UserId[] =>
+  roster.kind === 'direct' && showsMarks(roster) ? [...roster.members.keys()] : [];
 
 /**
  * A clock ahead of the log's must not make its ids forgotten while they still count as fresh. One that is ahead by more than the

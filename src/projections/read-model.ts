@@ -5,6 +5,7 @@
 import type { MessageContent, Roster } from '../domain/conversation.ts';
 import { hasIndex } from '../domain/conversation.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
+import { showsMarks } from '../domain/roster.ts';
 import type { LogEvent } from '../ports/conversation-log.ts';
 import {
   type Amendment,
@@ -15,6 +16,7 @@ import {
   type Mentioned,
   type PreferenceChange,
   type ReadModelChanges,
+  type ReadReceipt,
   type Receipt,
   type Summary,
   type TimelineEntry,
@@ -35,7 +37,7 @@ class Draft {
   readonly #ownLast = new Map<ConversationId, Map<UserId, number>>();
   readonly #amendments: Amendment[] = [];
   /** By conversation and user: of several marks in a window the last one counts. */
-  readonly #receipts = new Map<ConversationId, Map<UserId, Receipt>>();
+  readonly #receipts = new Map<ConversationId, Map<UserId, ReadReceipt>>();
   readonly #delivered = new Map<ConversationId, Map<UserId, Receipt>>();
   readonly #preferences: PreferenceChange[] = [];
   readonly #contacts = new Map<ConversationId, ContactChange>();
@@ -122,14 +124,18 @@ class Draft {
     );
   }
 
-  #deliver({ logged }: Accepted, upTo: number): void {
+  /** For the other alone: what is not shown to them is nothing. */
+  #deliver({ logged, after }: Accepted, upTo: number): void {
     const { conversation, at, event } = logged;
+    if (!showsMarks(after.roster)) return;
     of(this.#delivered, conversation).set(event.by, { conversation, user: event.by, upTo, at });
   }
 
-  #read({ logged }: Accepted, upTo: number): void {
+  #read({ logged, after }: Accepted, upTo: number): void {
     const { conversation, at, event } = logged;
-    of(this.#receipts, conversation).set(event.by, { conversation, user: event.by, upTo, at });
+    const receipts = of(this.#receipts, conversation);
+    const shown = showsMarks(after.roster) ? { upTo, at } : receipts.get(event.by)?.shown;
+    receipts.set(event.by, { conversation, user: event.by, upTo, at, shown });
   }
 }
 

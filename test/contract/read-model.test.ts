@@ -125,11 +125,15 @@ t.test('receipts are those of the members, told to members who may see the entry
       written(model, events, cuts);
       const naive = new NaiveReadModel(events);
       const { roster, lastIndex } = naive.state.folded(room).conversation;
-      const readers = [...roster.members.keys()]
-        .map((user) => ({ user, upTo: naive.inbox(user, room).mark, at: naive.inbox(user, room).markAt }))
-        .filter(({ upTo }) => upTo >= n && upTo > 0)
-        .sort((a, b) => Buffer.compare(Buffer.from(a.user), Buffer.from(b.user)));
+      const markOf = (user: UserId, asker: UserId) => {
+        const { mark, markAt, shown, shownAt } = naive.inbox(user, room);
+        return user === asker ? { user, upTo: mark, at: markAt } : { user, upTo: shown, at: shownAt };
+      };
       for (const user of people) {
+        const readers = [...roster.members.keys()]
+          .map((reader) => markOf(reader, user))
+          .filter(({ upTo }) => upTo >= n && upTo > 0)
+          .sort((a, b) => Buffer.compare(Buffer.from(a.user), Buffer.from(b.user)));
         const sees = roster.members.has(user) && n >= (roster.joined.get(user) ?? 0) && n <= lastIndex;
         const expected = { memberCount: roster.members.size, count: readers.length, readers };
         assert.deepEqual(model.receipts(user, room, n), sees && lastIndex > 0 ? expected : undefined);

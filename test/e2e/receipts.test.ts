@@ -48,6 +48,46 @@ t.test('who blocks the other, or switches it off, or has read it, tells nothing'
   await eventually(() => deliveredTo(carol).length === 1, 'erin tells');
 });
 
+t.test(
+  'who was blocked sees no mark, presence or writing of who did it, live or asked for, and sees what it saw before',
+  async (t) => {
+    const ivy = await scene.device(t, 'ivy');
+    const jack = await scene.device(t, 'jack');
+    const marksOf = ({ entries }: SdkDevice, of: string) =>
+      entries.flatMap((one) => ('upTo' in one && one.by === of ? [`${one.type} ${one.upTo}`] : []));
+    const written: string[] = [];
+    jack.client.on('typing', (_, { user }) => written.push(user));
+    const pair = 'direct:ivy:jack';
+    for (let n = 1; n <= 3; n++) await jack.client.sendText({ to: 'ivy' }, `m${n}`).durable;
+    await eventually(() => ivy.entries.length === 3, 'ivy has them');
+    await ivy.client.markRead(pair, 1).durable;
+    await eventually(() => marksOf(jack, 'ivy').includes('conversationRead 1'), 'jack sees it');
+    const before = await eventually(async () => {
+      const listed = (await jack.client.conversations().catch(() => undefined))?.conversations[0];
+      return listed?.peerReadUpTo === 1 && listed;
+    }, 'listed');
+    await ivy.client.block('jack').durable;
+    await ivy.client.markRead(pair, 3).durable;
+    ivy.client.typing({ to: 'jack' });
+    await eventually(() => marksOf(ivy, 'ivy').includes('conversationRead 3'), 'her own devices have it');
+    await eventually(async () => (await ivy.client.receipts(pair, 3)).readers.length === 1, 'and it can be asked for');
+    t.match((await ivy.client.receipts(pair, 3)).readers, [{ user: 'ivy', upTo: 3 }]);
+    t.same((await jack.client.receipts(pair, 3)).readers, []);
+    t.match((await jack.client.receipts(pair, 1)).readers, [{ user: 'ivy', upTo: 1 }], 'what he saw he sees');
+    t.match((await jack.client.conversations()).conversations, [
+      { peerReadUpTo: 1, peerDeliveredUpTo: before.peerDeliveredUpTo },
+    ]);
+    t.same(await jack.client.presence(['ivy']), [{ user: 'ivy', online: false }]);
+    await ivy.client.unblock('jack').durable;
+    await jack.client.sendText({ to: 'ivy' }, 'm4').durable;
+    await eventually(() => ivy.entries.some((one) => 'n' in one && one.n === 4), 'she has it');
+    await ivy.client.markRead(pair, 4).durable;
+    await eventually(() => marksOf(jack, 'ivy').includes('conversationRead 4'), 'the next mark is told again');
+    t.notOk(marksOf(jack, 'ivy').includes('conversationRead 3'), 'and none of those between');
+    t.same(written, []);
+  },
+);
+
 t.test('what a device had stored and not told before it ended is told at its next start', async (t) => {
   const frank = await scene.device(t, 'frank');
   const storage = new MemoryStorage();

@@ -131,6 +131,40 @@ t.test(
   },
 );
 
+t.test(
+  'while one of two has blocked the other neither hears how far the other is; then on from the next mark',
+  async (t) => {
+    const mark = (type: 'conversationRead' | 'conversationDelivered', by: UserId, upTo: number): Part => ({
+      type,
+      by,
+      upTo,
+    });
+    const inboxes = inboxesOf(
+      log(
+        ...([1, 2, 3].flatMap(() => [
+          [direct, says(alice)],
+          [direct, says(bob)],
+        ]) as [typeof direct, Part][]),
+        [direct, { type: 'userBlocked', by: alice }],
+        [direct, mark('conversationDelivered', alice, 2)],
+        [direct, mark('conversationRead', alice, 4)],
+        [direct, mark('conversationRead', bob, 3)],
+        [direct, mark('conversationDelivered', bob, 5)],
+        [direct, { type: 'userUnblocked', by: alice }],
+        [direct, mark('conversationRead', alice, 4)],
+        [direct, mark('conversationRead', alice, 6)],
+      ),
+    );
+    const marksOf = (user: UserId) => inboxes[user]?.filter((entry) => /Delivered|Read/.test(entry));
+    t.same(
+      marksOf(bob),
+      [`${direct}@10 conversationRead`, `${direct}@14 conversationRead`],
+      'his own, and what came after',
+    );
+    t.same(marksOf(alice), [`${direct}@9 conversationRead`, `${direct}@14 conversationRead`]);
+  },
+);
+
 t.test('what was delivered goes to who has sent it, only forwards, and not behind what was read', async (t) => {
   const delivered = (by: UserId, upTo: number): Part => ({ type: 'conversationDelivered', by, upTo });
   const inboxes = inboxesOf(

@@ -120,6 +120,22 @@ t.test('of several marks of a user in a window the furthest is kept; one’s own
       [direct, { type: 'conversationRead', by: bob, upTo: 1 }],
     ),
   );
-  t.same(receipts, [{ conversation: direct, user: bob, upTo: 2, at: 3_000 }]);
+  t.same(receipts, [{ conversation: direct, user: bob, upTo: 2, at: 3_000, shown: { upTo: 2, at: 3_000 } }]);
   t.same([...(ownLast.get(direct) ?? [])], [[alice, 2]]);
+});
+
+t.test('of a mark made under a block its reader has it alone, and the other what was shown before', async (t) => {
+  const marks = (type: 'conversationRead' | 'conversationDelivered', upTo: number) =>
+    ({ type, by: bob, upTo }) as const;
+  const blocked = [
+    [direct, says(alice)],
+    [direct, says(alice)],
+    [direct, marks('conversationRead', 1)],
+    [direct, { type: 'userBlocked', by: bob }],
+    [direct, marks('conversationDelivered', 2)],
+    [direct, marks('conversationRead', 2)],
+  ] as const;
+  const { receipts, delivered } = changesOf(log(...blocked));
+  t.same(receipts, [{ conversation: direct, user: bob, upTo: 2, at: 6_000, shown: { upTo: 1, at: 3_000 } }]);
+  t.same(delivered, []);
 });

@@ -17,6 +17,10 @@ interface Inbox {
   markAt: number;
   /** The furthest that some device of theirs has told to have stored. */
   delivered: number;
+  /** What the others may see of these. */
+  shown: number;
+  shownAt: number;
+  shownDelivered: number;
   ownLast: number;
   joined: number;
   preferences: Preferences;
@@ -84,6 +88,9 @@ export class NaiveReadModel {
         mark: 0,
         markAt: 0,
         delivered: 0,
+        shown: 0,
+        shownAt: 0,
+        shownDelivered: 0,
         ownLast: 0,
         joined: 0,
         ...nothingYet(),
@@ -139,7 +146,7 @@ export class NaiveReadModel {
     const entry = runs[0]?.entries[0];
     if (!entry || entry.type === 'rejected' || entry.type === 'duplicate') return;
     let timeline = this.timelines.get(id);
-    for (const user of this.#concerned(entry, runs[0]?.audience ?? [], roster)) {
+    for (const user of this.#concerned(entry, runs[0]?.audience ?? [])) {
       this.inbox(user, id).changedAt = Math.max(at, this.inbox(user, id).changedAt);
     }
     if (entry.type === 'preferencesChanged') {
@@ -148,7 +155,10 @@ export class NaiveReadModel {
       if (entry.preferences.hidden) inbox.hiddenAt = timeline?.length ?? 0;
     }
     const named = (mentions: readonly UserId[] = []) => mentions.filter((user) => roster.members.has(user));
-    if (entry.type === 'conversationRead') Object.assign(this.inbox(entry.by, id), { mark: entry.upTo, markAt: at });
+    if (entry.type === 'conversationRead') {
+      Object.assign(this.inbox(entry.by, id), { mark: entry.upTo, markAt: at });
+      if (!hasBlock(roster)) Object.assign(this.inbox(entry.by, id), { shown: entry.upTo, shownAt: at });
+    }
     if (entry.type === 'messageRecalled' || entry.type === 'messageEdited') {
       const target = timeline?.find((message) => message.pos === this.#posOf(id, entry.target));
       if (!target) return;
@@ -174,7 +184,7 @@ export class NaiveReadModel {
     });
     for (const user of roster.members.keys()) {
       if (before.members.has(user)) continue;
-      Object.assign(this.inbox(user, id), { since: [], mark: 0, ownLast: 0, joined: entry.n });
+      Object.assign(this.inbox(user, id), { since: [], mark: 0, shown: 0, ownLast: 0, joined: entry.n });
       if (before.settings.newcomersSee !== 'everything') continue;
       for (const { n, versions } of timeline) this.inbox(user, id).visible.set(n, versions);
     }
@@ -187,13 +197,15 @@ export class NaiveReadModel {
   }
 
   /** The other of a direct conversation sees the furthest of what was told, and what was read counts as well. */
-  #deliver({ conversation: id, event, at }: LogEvent, { kind, members }: Roster, upTo: number): void {
+  #deliver({ conversation: id, event, at }: LogEvent, roster: Roster, upTo: number): void {
+    const { kind, members } = roster;
     const inbox = this.inbox(event.by, id);
     const isThere = upTo <= (this.timelines.get(id)?.length ?? 0);
     if (kind !== 'direct' || !members.has(event.by) || !isThere || upTo <= inbox.delivered) return;
     const isNew = upTo > inbox.mark;
     inbox.delivered = upTo;
-    if (!isNew) return;
+    if (!isNew || hasBlock(roster)) return;
+    inbox.shownDelivered = upTo;
     for (const user of members.keys()) {
       if (user !== event.by) this.inbox(user, id).changedAt = Math.max(at, this.inbox(user, id).changedAt);
     }
@@ -204,14 +216,12 @@ export class NaiveReadModel {
     const { kind, members } = this.state.folded(id).conversation.roster;
     const peer = [...members.keys()].find((one) => one !== user);
     if (kind !== 'direct' || peer === undefined) return {};
-    const { mark, delivered } = this.inbox(peer, id);
-    return { peerReadUpTo: mark, peerDeliveredUpTo: Math.max(mark, delivered) };
+    const { shown, shownDelivered } = this.inbox(peer, id);
+    return { peerReadUpTo: shown, peerDeliveredUpTo: Math.max(shown, shownDelivered) };
   }
 
-  /** Of a direct conversation both may see how far the other has read, whoever was told. */
-  #concerned(entry: Entry, audience: readonly UserId[], { kind, members }: Roster): Iterable<UserId> {
-    if (!('n' in entry) && !CHANGES.has(entry.type)) return [];
-    return entry.type === 'conversationRead' && kind === 'direct' ? members.keys() : audience;
+  #concerned(entry: Entry, audience: readonly UserId[]): Iterable<UserId> {
+    return 'n' in entry || CHANGES.has(entry.type) ? audience : [];
   }
 
   /** Of messages and edits, by position. */
@@ -222,3 +232,6 @@ export class NaiveReadModel {
     return this.#positions.get(`${id} ${by} ${messageId}`);
   }
 }
+
+/** Between two who have blocked each other, or one the other, nobody sees how far somebody is. */
+const hasBlock = ({ kind, blockers }: Roster): boolean => kind === 'direct' && blockers.size > 0;

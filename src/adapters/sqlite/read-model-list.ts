@@ -155,7 +155,7 @@ const PINNED = 'coalesce(preference.pinned, 0)';
 
 /** Of a direct conversation: how far the other has read it, and how far a device of theirs has stored it. */
 const PEER_MARKS = `
-       CASE kind WHEN 'direct' THEN coalesce((SELECT up_to FROM receipt WHERE conversation = key AND user <> :user), 0) END
+       CASE kind WHEN 'direct' THEN coalesce((SELECT shown_up_to FROM receipt WHERE conversation = key AND user <> :user), 0) END
          AS peer_up_to,
        CASE kind WHEN 'direct' THEN
          coalesce((SELECT up_to FROM delivered WHERE delivered.conversation = listed.conversation AND user <> :user), 0) END
@@ -213,7 +213,7 @@ const prepare = (db: Database.Database) => ({
      WHERE stay.user = :user AND id > :after AND (
        last_at >= :since OR receipt.at >= :since OR preference.changed_at >= :since
        OR EXISTS (SELECT 1 FROM amended WHERE conversation = key AND at >= :since AND n >= sees_from)
-       OR (kind = 'direct' AND (SELECT max(at) FROM receipt AS any_mark WHERE any_mark.conversation = key) >= :since)
+       OR (kind = 'direct' AND (SELECT shown_at FROM receipt AS peer WHERE peer.conversation = key AND peer.user <> :user) >= :since)
        OR (kind = 'direct' AND (SELECT at FROM delivered WHERE delivered.conversation = id AND delivered.user <> :user) >= :since)
      )
      UNION ALL

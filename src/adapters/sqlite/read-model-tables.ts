@@ -90,16 +90,16 @@ const SCHEMA = `
     conversation INTEGER NOT NULL, user TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (conversation, user, n)
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS mention_of_entry ON mention (conversation, n);
-  -- How far who has read, and when they said so (0, 0: not yet), and their own newest entry.
+  -- How far who has read, and when they said so (0, 0: not yet), their own newest entry, and what others may see of the mark.
   CREATE TABLE IF NOT EXISTS receipt (
     conversation INTEGER NOT NULL, user TEXT NOT NULL, up_to INTEGER NOT NULL, at INTEGER NOT NULL, own_last INTEGER NOT NULL,
-    PRIMARY KEY (conversation, user)
+    shown_up_to INTEGER NOT NULL, shown_at INTEGER NOT NULL, PRIMARY KEY (conversation, user)
   ) WITHOUT ROWID;
 `;
 
 export class ReadModelTables implements Tables {
   readonly schema = SCHEMA + TEXT_INDEX;
-  readonly version = '6';
+  readonly version = '7';
   #sql!: ReturnType<typeof prepare>;
   #added!: ReturnType<typeof batches>;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
@@ -128,8 +128,8 @@ export class ReadModelTables implements Tables {
     for (const [key, users] of this.#inOrder(ownLast)) {
       for (const [user, n] of users) added.ownLast.add(key, user, n);
     }
-    for (const { conversation, user, upTo, at } of receipts) {
-      added.receipts.add(this.#keyOf(conversation), user, upTo, at);
+    for (const { conversation, user, upTo, at, shown } of receipts) {
+      added.receipts.add(this.#keyOf(conversation), user, upTo, at, shown?.upTo ?? 0, shown?.at ?? 0);
     }
     for (const batch of Object.values(added)) batch.flush();
     for (const amendment of amendments) this.#amend(amendment);
@@ -295,13 +295,14 @@ const batches = (db: Database.Database) => ({
   ownLast: new RowBatch(
     db,
     'INSERT INTO receipt',
-    '(?, ?, 0, 0, ?)',
+    '(?, ?, 0, 0, ?, 0, 0)',
     'ON CONFLICT DO UPDATE SET own_last = excluded.own_last',
   ),
   receipts: new RowBatch(
     db,
     'INSERT INTO receipt',
-    '(?, ?, ?, ?, 0)',
-    'ON CONFLICT DO UPDATE SET up_to = excluded.up_to, at = excluded.at',
+    '(?, ?, ?, ?, 0, ?, ?)',
+    `ON CONFLICT DO UPDATE SET up_to = excluded.up_to, at = excluded.at, shown_up_to = max(shown_up_to, excluded.shown_up_to),
+       shown_at = iif(excluded.shown_up_to > shown_up_to, excluded.shown_at, shown_at)`,
   ),
 });

@@ -101,8 +101,9 @@ export class ReadModelTimeline implements Pick<ReadQueries, 'history' | 'edits' 
     const found = this.#sql.stay.get({ user, conversation }) as Stay | undefined;
     if (!found || n < found.seesFrom || n > found.lastIndex) return undefined;
     const { key, memberCount } = found;
-    const count = this.#sql.readerCount.get(key, n) as number;
-    const readers = memberCount > MAX_NAMED_READERS ? [] : (this.#sql.readers.all(key, n) as Receipts['readers']);
+    const count = this.#sql.readerCount.get({ key, n, user }) as number;
+    const isNamed = memberCount <= MAX_NAMED_READERS;
+    const readers = isNamed ? (this.#sql.readers.all({ key, n, user }) as Receipts['readers']) : [];
     return { memberCount, count, readers };
   }
 
@@ -186,6 +187,10 @@ function apart(stays: readonly Visible[]): Visible[] {
   return result;
 }
 
+/** One's own mark, and what one may see of the others'. */
+const READ_UP_TO = 'iif(user = :user, up_to, shown_up_to)';
+const READERS = `FROM receipt WHERE conversation = :key AND ${READ_UP_TO} >= max(1, :n)`;
+
 const prepare = (db: Database.Database) => ({
   key: db.prepare('SELECT key FROM summary WHERE id = ?').pluck(),
   older: db.prepare(
@@ -219,8 +224,8 @@ const prepare = (db: Database.Database) => ({
   members: db.prepare(
     `SELECT user, role, joined AS since FROM stay WHERE conversation = ? AND (role, user) > (?, ?) ORDER BY role, user LIMIT ?`,
   ),
-  readerCount: db.prepare('SELECT count(*) FROM receipt WHERE conversation = ? AND up_to >= max(1, ?)').pluck(),
+  readerCount: db.prepare(`SELECT count(*) ${READERS}`).pluck(),
   readers: db.prepare(
-    'SELECT user, up_to AS upTo, at FROM receipt WHERE conversation = ? AND up_to >= max(1, ?) ORDER BY user',
+    `SELECT user, ${READ_UP_TO} AS upTo, iif(user = :user, at, shown_at) AS at ${READERS} ORDER BY user`,
   ),
 });
