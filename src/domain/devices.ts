@@ -32,7 +32,7 @@ export interface Devices {
 }
 
 export type DeviceEvent =
-  /** One that came in, for the first time or as another kind. Beyond MAX_DEVICES `forgets` makes room, else the oldest. */
+  /** One that came in, for the first time or as another kind. Beyond MAX_DEVICES `forgets` makes room: its gateway names the least recently used; without a name the one added first. */
   | {
       readonly type: 'deviceAdded';
       readonly device: DeviceId;

@@ -3,7 +3,7 @@
  * together, each what it knows of its own sessions, one after the other. So what stands there decides, for all of them alike, which
  * session of a device stays, and which devices of a kind must go where more are online than may be.
  */
-import type { DeviceKind } from './devices.ts';
+import type { Device, DeviceKind } from './devices.ts';
 import type { DeviceId } from './ids.ts';
 
 export interface OnlineDevice {
@@ -147,6 +147,23 @@ function bounded(devices: OnlineDevice[]): OnlineDevice[] {
 
 const isSame = (one: Online, other: Online): boolean =>
   one.length === other.length && one.every((device, k) => JSON.stringify(device) === JSON.stringify(other[k]));
+
+/**
+ * Of devices the one to be forgotten first. One that is online is in use; of one that does not stand in `online` nothing is known but when
+ * it came in first: those that stand there were seen later than all that made room.
+ */
+export function leastRecentlyUsed(known: readonly Device[], online: Online): DeviceId | undefined {
+  const seen = new Map(online.map((one) => [one.device, one]));
+  const used = known.map(({ device, addedAt }) => {
+    const one = seen.get(device);
+    return {
+      device,
+      isOnline: one !== undefined && isOnline(one),
+      at: Math.max(addedAt, one?.since ?? 0, one?.seenAt ?? 0),
+    };
+  });
+  return used.sort((a, b) => Number(a.isOnline) - Number(b.isOnline) || a.at - b.at)[0]?.device;
+}
 
 /** Whether a user is online, and since when not: milliseconds since 1970, 0 for never. */
 export interface Presence {

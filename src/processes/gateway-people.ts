@@ -31,9 +31,10 @@ export async function peopleOf({ nats, gateway, appender, views, tokens, config,
   const isOpen = config.accounts === 'open';
   const accounts = new Accounts({ log: accountLog, follower, clock, isOpen, logger: log });
   const identities = new Identities(tokens, accounts, clock);
-  const devices = new DeviceRegister(accounts, clock, log);
   const online = await presenceOf({ nats, gateway, accounts, views, config, clock, log });
   const { presence } = online;
-  const people = new People(accounts, clock, (user) => presence.where(user));
+  const where = presence.where.bind(presence);
+  const people = new People(accounts, clock, where);
+  const devices = new DeviceRegister(accounts, where, clock, log);
   return { accounts, people, identities, devices, presence, online, accountLog };
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import {
+  leastRecentlyUsed,
   MAX_OFFLINE_DEVICES,
   type Online,
   type OnlineCircumstances,
@@ -129,4 +130,19 @@ t.test('however gateways race, one session of the limit stays and each of the ot
       return left.length === 1 && sessions(online).join() === left.join() && ended.size === begun.size - 1;
     }),
   );
+});
+
+t.test('the device that was longest not used is the one to be forgotten', async (t) => {
+  const known = ['unseen', 'gone', 'away', 'here'].map((name, k) => ({
+    ...{ device: device(name), kind: 'phone' as const, name: '', addedAt: 300 - k },
+  }));
+  const here = settle([], from('g', open('here', 's1', { since: 50 })), circumstances()).online;
+  const offline = (name: string, seenAt: number): Online[number] => ({
+    ...{ device: device(name), kind: 'phone', agent: '', session: '', gateway: '', since: 10, seenAt },
+  });
+  const online = [...here, offline('gone', 400), offline('away', 500)];
+  const order: string[] = [];
+  for (let left = known; left.length > 0; left = left.filter((one) => !order.includes(one.device)))
+    order.push(leastRecentlyUsed(left, online) as string);
+  t.same(order, ['unseen', 'gone', 'away', 'here']);
 });

@@ -1,5 +1,6 @@
 /** Devices over two real gateways: listed, named, revoked. */
 import t from 'tap';
+import { MAX_DEVICES } from '../../src/domain/devices.ts';
 import { RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
 import { eventually } from '../support/waiting.ts';
 
@@ -78,4 +79,31 @@ t.test('a revoked device goes at once, at any gateway, and its token is refused 
   t.match((await hello('lost', { token })).answer, { code: 'DEVICE_REVOKED' }, 'and the old token still does not');
   laptop.end();
   back.client.end();
+});
+
+t.test('of more devices than are kept the least recently used is forgotten, not the one that came first', async (t) => {
+  const token = await tokenFor('collector');
+  const { client: watcher } = await hello('d0', { token, at: other });
+  for (let k = 1; k < MAX_DEVICES; k++) {
+    const { client } = await hello(`d${k}`, { token });
+    await listed(watcher, k + 1);
+    client.end();
+  }
+  await eventually(
+    async () => (await devicesOf(watcher)).filter(({ online }) => online).length === 1,
+    'the others are gone',
+  );
+  const { client: again } = await hello('d1', { token });
+  await eventually(async () => (await devicesOf(watcher)).find(({ device }) => device === 'd1')?.online, 'd1 is back');
+  const { client: newest } = await hello('new', { token });
+  const names = await eventually(async () => {
+    const found = (await devicesOf(watcher)).map(({ device }) => device);
+    return found.includes('new') && found;
+  }, 'one more');
+  t.equal(names.length, MAX_DEVICES);
+  t.same(
+    [names.includes('d0'), names.includes('d1'), names.includes('d2'), names.includes('d3')],
+    [true, true, false, true],
+  );
+  for (const client of [watcher, again, newest]) client.end();
 });

@@ -3,8 +3,9 @@
  * beside its session: nobody waits for it, and what could not be written is when it comes in again.
  */
 import { devicesIn, issueOf } from '../../domain/account.ts';
-import { deviceOf, isNews } from '../../domain/devices.ts';
-import type { ClientMsgId } from '../../domain/ids.ts';
+import { type Devices, deviceOf, isNews, MAX_DEVICES } from '../../domain/devices.ts';
+import type { ClientMsgId, DeviceId, UserId } from '../../domain/ids.ts';
+import { leastRecentlyUsed, type Online } from '../../domain/online.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { Log } from '../../ports/log.ts';
 import type { Identity } from '../../ports/tokens.ts';
@@ -23,12 +24,15 @@ export type Said = Pick<HelloFrame, 'device' | 'kind' | 'name'>;
 
 export class DeviceRegister {
   readonly #accounts: Accounts;
+  readonly #where: (user: UserId) => Promise<Online>;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #writes = new Slots(MAX_WRITES);
 
-  constructor(accounts: Accounts, clock: Clock, log: Log) {
+  /** @param where a user's devices are online, or were last seen */
+  constructor(accounts: Accounts, where: (user: UserId) => Promise<Online>, clock: Clock, log: Log) {
     this.#accounts = accounts;
+    this.#where = where;
     this.#clock = clock;
     this.#log = log;
   }
@@ -49,9 +53,17 @@ export class DeviceRegister {
 
   async #write({ user, credential }: Identity, { device, kind, name }: Required<Said>): Promise<void> {
     const at = this.#clock.nowMs();
-    const issuedAt = issueOf(await this.#accounts.get(user), credential, at);
+    const account = await this.#accounts.get(user);
+    const issuedAt = issueOf(account, credential, at);
+    const forgets = await this.#roomFor(user, device, devicesIn(account));
     const id = crypto.randomUUID() as ClientMsgId;
     const added = { type: 'addDevice', by: 'user', id, device, kind, name, addedAt: at, issuedAt } as const;
-    await this.#accounts.change(user, added);
+    await this.#accounts.change(user, { ...added, ...(forgets !== undefined && { forgets }) });
+  }
+
+  /** What is to be forgotten for it. @throws RookeryError LOG_UNAVAILABLE, OVERLOADED: not known which, so it is not written down now */
+  async #roomFor(user: UserId, device: DeviceId, devices: Devices): Promise<DeviceId | undefined> {
+    if (devices.known.length < MAX_DEVICES || deviceOf(devices, device)) return undefined;
+    return leastRecentlyUsed(devices.known, await this.#where(user));
   }
 }
