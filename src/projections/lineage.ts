@@ -12,6 +12,11 @@ interface Marker {
   readonly past: string;
 }
 
+/**
+ * So many records at most can a stream have lost of its end: some seconds of more than it takes. A cursor that is further beyond it is
+ * none of this stream, whatever its markers say.
+ */
+export const MAX_LOST_RECORDS = 1_000_000;
 /** Of markers below the retention so many are kept: what `past` names. */
 const KEPT_BELOW = 2;
 
@@ -38,7 +43,8 @@ export class Lineage {
 
   /**
    * Where a cursor at `seq` goes on that carries `past`: at `seq`, or before the first marker that was not there then.
-   * Undefined where none of its markers is known: this stream has another past, or they are yet to be read.
+   * Undefined where none of its markers is known: this stream has another past, or they are yet to be read; and where it lies further
+   * beyond them than a stream can have been.
    */
   placeOf(past: string, seq: number): number | undefined {
     if (past === '') return seq;
@@ -46,7 +52,8 @@ export class Lineage {
       const i = this.#markers.findLastIndex((marker) => marker.id === id);
       if (i === -1) continue;
       const next = this.#markers[i + 1];
-      return next ? Math.min(seq, next.seq - 1) : seq;
+      if (!next) return seq;
+      return seq - next.seq > MAX_LOST_RECORDS ? undefined : Math.min(seq, next.seq - 1);
     }
     return undefined;
   }

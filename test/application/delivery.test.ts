@@ -5,6 +5,7 @@ import { frameOnWire } from '../../src/adapters/websocket/framing.ts';
 import { Delivery } from '../../src/application/delivery/delivery.ts';
 import type { DeliveryLimits } from '../../src/application/delivery/parts.ts';
 import type { LogReader } from '../../src/ports/conversation-log.ts';
+import { MAX_LOST_RECORDS } from '../../src/projections/lineage.ts';
 import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
 import type { Cursor, Resume } from '../../src/protocol/frames.ts';
@@ -299,6 +300,37 @@ t.test('a stream that lost its end: nobody skips what is written there anew', as
     t.same([...connection.resyncs, ...away.resyncs], []);
   }
 });
+
+t.test(
+  'a cursor further beyond the end than a stream can have been is not believed, whatever past it carries',
+  async (t) => {
+    for (const hasGrown of [false, true]) {
+      const inbox = stored('a');
+      inbox.append('term', '0', marker({ term: 2, from: 2, to: 2 }));
+      const { attach } = await scene(t, inbox);
+      const { connection } = attach('a', 'latest');
+      await isAt(connection, 3);
+      const { epoch } = connection.cursor as Cursor;
+      if (hasGrown) {
+        inbox.append('term', '0', marker({ term: 3, from: 3, to: 3 }));
+        inbox.tick();
+        await isAt(connection, 4);
+      }
+      const end = hasGrown ? 4 : 3;
+      for (const [seq, resyncs] of [
+        [end + MAX_LOST_RECORDS + 1, ['CURSOR_UNKNOWN']],
+        [Number.MAX_SAFE_INTEGER, ['CURSOR_UNKNOWN']],
+        [end + 1_000, []],
+      ] as const) {
+        const forged = attach('a', { epoch, seq }).connection;
+        // One that is believed does not go back; where another marker stands behind its own it is of the past before it.
+        const isBelieved = resyncs.length === 0 && !hasGrown;
+        await isAt(forged, isBelieved ? seq : end);
+        t.same(forged.resyncs, resyncs, `${seq}, grown: ${hasGrown}`);
+      }
+    }
+  },
+);
 
 t.test('a cursor that carries another past is no place to go on from', async (t) => {
   const inbox = stored('a', 'a', 'a');

@@ -154,6 +154,27 @@ t.test('a request of the wrong shape gets its code', async (t) => {
   client.end();
 });
 
+t.test(
+  'a forged cursor of the true epoch, far beyond the end, is not believed, and what comes live comes',
+  async (t) => {
+    const honest = await RawClient.greeted(gateway, 'honest3');
+    await honest.ask(message({ to: 'honest3' }));
+    await eventually(() => honest.entries.length === 1, 'it is delivered');
+    const { epoch, seq } = await eventually(() => honest.frames.findLast(({ t }) => t === 'cursor'), 'a cursor');
+    honest.end();
+    for (const beyond of [2_000_000, Number.MAX_SAFE_INTEGER - (seq as number)]) {
+      const forger = await RawClient.open(gateway);
+      const resume = { epoch, seq: (seq as number) + beyond };
+      forger.send({ t: 'hello', id: 1, token: await tokenFor('honest3'), device: 'forger', resume });
+      t.match(await forger.frame('resync'), { reason: 'CURSOR_UNKNOWN' });
+      const { length } = await eventually(() => forger.entries.length > 0 && forger.entries, 'the past');
+      await forger.ask(message({ to: 'honest3' }));
+      await eventually(() => forger.entries.length > length, 'what comes live');
+      forger.end();
+    }
+  },
+);
+
 t.test('an unknown conversation and a foreign one answer alike', async (t) => {
   const [owner, stranger] = await Promise.all([
     RawClient.greeted(gateway, 'owner'),

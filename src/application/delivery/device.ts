@@ -100,6 +100,12 @@ export class Device {
     this.ringPosition = -1;
   }
 
+  /** From a place that the cursor it came with has nothing to do with: that one is told no more. */
+  beginAt(stream: string, at: number): void {
+    this.resume = 'latest';
+    this.moveTo(stream, at);
+  }
+
   write(frame: ServerFrame): void {
     const { codec } = this.connection;
     this.connection.write(this.#frameOnWire(codec, codec.encode(frame)));

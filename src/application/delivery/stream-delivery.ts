@@ -8,7 +8,7 @@
  * `#goOn` finds the way from there.
  */
 import type { InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
-import { Lineage } from '../../projections/lineage.ts';
+import { Lineage, MAX_LOST_RECORDS } from '../../projections/lineage.ts';
 import { closeCodes } from '../../protocol/close-codes.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { Cursor, OnGap, Resume, ResyncReason } from '../../protocol/frames.ts';
@@ -245,7 +245,9 @@ export class StreamDelivery {
     const { epoch, lastSeq } = await this.#look(device.at);
     if (epoch !== device.stream) return 'EPOCH_CHANGED';
     if (device.at <= lastSeq) return 'reached';
-    if (typeof device.resume === 'string' || partsOf(device.resume.epoch).past === '') return 'CURSOR_UNKNOWN';
+    const isForged = device.at - lastSeq > MAX_LOST_RECORDS;
+    if (isForged || typeof device.resume === 'string' || partsOf(device.resume.epoch).past === '')
+      return 'CURSOR_UNKNOWN';
     // The stream has lost its end, and nothing is written behind it yet.
     device.moveTo(epoch, lastSeq);
     return 'reached';
@@ -276,7 +278,7 @@ export class StreamDelivery {
     if (device.onGap === 'replay') device.write({ t: 'resync', reason });
     const { epoch, lastSeq } = await this.#look();
     this.#displaced.delete(device);
-    device.moveTo(epoch, lastSeq);
+    device.beginAt(epoch, lastSeq);
     if (device.onGap === 'replay') {
       if ((await this.#replay.run(device)) === 'gone') return 'gone';
     } else {
