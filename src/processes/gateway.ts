@@ -10,6 +10,7 @@ import { registerAccountRoutes } from '../adapters/http/account-routes.ts';
 import { tellOfBackends } from '../adapters/http/authorization.ts';
 import { registerLoginRoutes } from '../adapters/http/login-routes.ts';
 import { describeApi } from '../adapters/http/openapi.ts';
+import { registerPresenceRoutes } from '../adapters/http/presence-routes.ts';
 import { type HttpParts, registerRoutes } from '../adapters/http/routes.ts';
 import { registerUserRoutes } from '../adapters/http/user-routes.ts';
 import { hasWebClient, registerWebRoutes } from '../adapters/http/web-routes.ts';
@@ -107,7 +108,13 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits);
   const unsentBytes = (): number => server.bufferedBytes;
-  const { registry, onRefused, onUntold } = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes });
+  const { registry, onRefused, onUntold } = gatewayMetrics({
+    sessions,
+    appender,
+    delivery,
+    backlog,
+    unsentBytes,
+  });
   const requests = new Requests({ conversations, people, reading, presence });
   const telling = tellingOf(sessions, limits, onUntold);
   const typing = typingOf(nc, appender, { conversations, telling, monotonicMs, onDropped: onUntold });
@@ -116,7 +123,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
     access: { keys: apiKeys.ring, tokens: identities, onAnswered: apiKeys.reporter(registry) },
-    ...{ requests, conversations, views, accounts, isReady, log, accountLog: persons.accountLog },
+    ...{ requests, conversations, views, accounts, presence, isReady, log, accountLog: persons.accountLog },
     metrics: () => registry.metrics(),
   });
 
@@ -196,6 +203,7 @@ interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
   readonly conversations: Conversations;
   readonly views: ConversationViews;
   readonly accounts: Accounts;
+  readonly presence: RunningPresence['presence'];
   readonly accountLog: AccountLog;
   readonly requests: Requests;
   readonly log: Log;
@@ -203,7 +211,7 @@ interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
 
 async function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): Promise<void> {
   const { auth, limits, login, web } = config;
-  const { conversations, views, accounts, accountLog, requests, log, ...parts } = needs;
+  const { conversations, views, accounts, presence, accountLog, requests, log, ...parts } = needs;
   const { access } = parts;
   const { maxBodyBytes } = limits;
   const judged = new Judged({ conversations, requests, views, monotonicMs });
@@ -215,6 +223,7 @@ async function registerHttp({ http }: Server, config: GatewayConfig, needs: Http
     send: (by, id, address, content) => judged.send(by, id, address, content),
     ...(auth.devTokens && { devToken: (user: string) => signDevToken(auth.secretFile, user, DEV_TOKEN_LIFETIME_MS) }),
   });
+  registerPresenceRoutes(http, { access, presenceOf: (users) => presence.seen(users) });
   registerAccountRoutes(http, { access, accounts: new AccountAdministration(accounts, clock) });
   await registerUserRoutes(http, {
     ...{ access, maxBodyBytes },

@@ -150,6 +150,30 @@ t.test('the devices of a user, and who is online', async (t) => {
   t.match(await get('/v1/users/frank/devices', await tokenFor('grace')), { status: 403, body: { code: 'FORBIDDEN' } });
 });
 
+t.test('a backend sees who is online as it is, whatever its users let each other see', async (t) => {
+  const client = await RawClient.greeted(gateway, 'hermit');
+  t.teardown(() => client.end());
+  const hiding = { type: 'changeSettings', settings: { lastSeenFor: 'nobody' } };
+  t.match(await client.ask({ t: 'command', clientMsgId: 'hide', command: hiding }), { t: 'done' });
+  await eventually(async () => (await get('/v1/presence?users=hermit')).body.presence?.[0]?.online, 'online');
+  t.same((await get('/v1/users/grace/presence?users=hermit')).body.presence, [{ user: 'hermit', online: false }]);
+  t.same((await get('/v1/presence?users=hermit&users=nobody&users=hermit')).body, {
+    presence: [
+      { user: 'hermit', online: true },
+      { user: 'nobody', online: false },
+    ],
+  });
+  const refused: readonly [number, string, string, string?][] = [
+    [400, 'BAD_REQUEST', ''],
+    [400, 'BAD_REQUEST', `?${'users=x&'.repeat(101)}`],
+    [400, 'BAD_REQUEST', '?users=x&more=1'],
+    [400, 'BAD_ID', '?users='],
+    [401, 'TOKEN_INVALID', '?users=hermit', await tokenFor('hermit')],
+  ];
+  for (const [status, code, query, credential] of refused)
+    t.match(await get(`/v1/presence${query}`, credential), { status, body: { code } }, `${code} ${query.slice(0, 20)}`);
+});
+
 t.test('what is wrong gets its code, and never a 500', async (t) => {
   const long = 'x'.repeat(200);
   const cases: readonly [number, string, Promise<Answer>][] = [

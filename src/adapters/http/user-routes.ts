@@ -1,6 +1,6 @@
 /** What the WebSocket's queries and commands do, over HTTP: for a backend as one of its users, or a user with a token. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { type TObject, Type } from 'typebox';
+import { Type } from 'typebox';
 import { type ClientMsgId, parseClientMsgId, type UserId } from '../../domain/ids.ts';
 import type { Scope } from '../../ports/api-keys.ts';
 import { jsonCodec } from '../../protocol/codec.ts';
@@ -11,6 +11,7 @@ import { type Access, forBackendOrUser, requireScope, speaksFor } from './author
 import { commandScopes } from './command-scopes.ts';
 import { judgedAnswers, sendJudged } from './judged-answers.ts';
 import { type Read, reads } from './reads.ts';
+import { numberIn, typedQuery } from './typed-query.ts';
 
 export interface UserRoutesParts {
   readonly access: Access;
@@ -66,7 +67,7 @@ function registerRead(http: FastifyInstance, type: Query['type'], read: Read, { 
   const querystring = Type.Object(read.querystring ?? {}, { additionalProperties: false });
   const schema = { summary: read.summary, tags: ['users'], querystring };
   const preValidation = async (request: FastifyRequest): Promise<void> => {
-    request.query = typed(request.query as Record<string, string | string[]>, querystring);
+    request.query = typedQuery(request.query as Record<string, string | string[]>, querystring);
   };
   const reading = forBackendOrUser(access, [read.scope], schema);
   http.get(read.path, { ...reading, preValidation }, async (request, reply) => {
@@ -86,19 +87,3 @@ function registerRead(http: FastifyInstance, type: Query['type'], read: Read, { 
 
 const userOf = (request: FastifyRequest): UserId =>
   speaksFor(request, (request.params as { user: string }).user, 'the user in the path');
-
-/** A query string is all text: what the schema has as a number, boolean or list is read as one, else left for it to refuse. */
-function typed(query: Record<string, string | string[]>, { properties }: TObject): Record<string, unknown> {
-  const read = Object.entries(query).flatMap(([name, text]): [string, unknown][] => {
-    const { type } = (Object.hasOwn(properties, name) ? properties[name] : {}) as { type?: string };
-    if (type === 'array') return [[name, [text].flat()]];
-    if (type === 'integer') return [[name, numberIn(text)]];
-    // What is not so is left out, as on the wire.
-    if (type === 'boolean') return text === 'false' ? [] : [[name, text === 'true' ? true : text]];
-    return [[name, text]];
-  });
-  return Object.fromEntries(read);
-}
-
-const numberIn = (text: string | string[]): unknown =>
-  typeof text === 'string' && /^\d{1,16}$/.test(text) ? Number(text) : text;

@@ -82,6 +82,13 @@ export class PresenceWatch {
     return { presence };
   }
 
+  /** As it is, for a backend: whatever the users let each other see. @throws RookeryError OVERLOADED, LOG_UNAVAILABLE */
+  async seen(users: readonly UserId[]): Promise<PresencePage> {
+    const { goneAt } = this.#parts.gateways;
+    const seen = async (user: UserId): Promise<SeenUser> => seenUser(user, presenceOf(await this.where(user), goneAt));
+    return { presence: await Promise.all([...new Set(users)].map(seen)) };
+  }
+
   /** From now on the session is told of these users, and of nobody else. @throws as `of`: then it watches nobody */
   async watch(session: RegisteredSession, users: readonly UserId[]): Promise<PresencePage> {
     this.forget(session);
