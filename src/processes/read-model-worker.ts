@@ -31,7 +31,14 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   mkdirSync(config.stateDir, { recursive: true });
   const lock = lockFolder(config.stateDir);
   const nats = await connectNats(config.nats, 'read-model-worker', 'read-model', log);
-  const server = new JetstreamReadModelServer(nats.nc, log);
+  // Answers go over a connection of their own: what follows the log does not wait behind large ones.
+  const asked = await connectNats(config.nats, 'read-model-worker', 'read-model questions', log).catch(
+    async (error: unknown) => {
+      await nats.nc.close();
+      throw error;
+    },
+  );
+  const server = new JetstreamReadModelServer(asked.nc, log);
   const lanes = await Promise.all(
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, server, lane, log)),
   );
@@ -39,13 +46,18 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   const standing = answerStanding(nats.nc, 'read-model', `${hostname()}:${resolve(config.stateDir)}`, () =>
     lanes.map(({ model, isCurrent }, lane) => ({ lane, position: model.position, isServing: isCurrent() })),
   );
-  const ended = Promise.race([nats.ended, Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined)]);
+  const ended = Promise.race([
+    nats.ended,
+    asked.ended,
+    Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined),
+  ]);
   ended.catch((error: unknown) => log.error({ what: 'cannot go on', reason: String(error) }));
   log.info({ what: 'read-model worker started', lanes: lanes.length });
   const drain = async (): Promise<void> => {
     watcher.close();
     standing.stop();
     for (const { stopServing } of lanes) stopServing();
+    await asked.nc.drain();
     await Promise.all(lanes.map(({ lane }) => lane.drain()));
     for (const { model } of lanes) model.close();
     await nats.nc.drain();
