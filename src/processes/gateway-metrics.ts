@@ -1,9 +1,13 @@
 /** What a gateway tells of itself at `/metrics`. */
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
 import type { Delivery } from '../application/delivery/delivery.ts';
 import type { LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import type { Sessions } from '../application/gateway/sessions.ts';
+
+const MS_PER_SECOND = 1_000;
+/** Seconds: from what a page takes to the longest that a question waits, for its turn and for its answer. */
+const QUESTION_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
 
 export interface Measured {
   readonly sessions: Sessions;
@@ -45,8 +49,25 @@ export function gatewayMetrics({ sessions, appender, delivery, backlog, unsentBy
     labelNames: ['why'],
     registers: [registry],
   });
+  const questions = new Histogram({
+    name: 'rookery_question_seconds',
+    help: 'from a question to read models to its answer, the wait for its turn included; a query is one for each lane it is asked of',
+    labelNames: ['type'],
+    buckets: QUESTION_BUCKETS,
+    registers: [registry],
+  });
+  const unanswered = new Counter({
+    name: 'rookery_questions_unanswered_total',
+    help: 'questions to read models that were refused, or that nobody answered in time',
+    labelNames: ['type', 'code'],
+    registers: [registry],
+  });
   return {
     registry,
+    onAsked(type: string, ms: number, code: string | undefined): void {
+      questions.observe({ type }, ms / MS_PER_SECOND);
+      if (code !== undefined) unanswered.inc({ type, code });
+    },
     onRefused: (code: string): void => refused.inc({ code }),
     onUntold: (why: string): void => untold.inc({ why }),
   };

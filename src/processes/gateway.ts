@@ -20,7 +20,7 @@ import { JetstreamConversationViews } from '../adapters/jetstream/conversation-v
 import { JetstreamDeviceCursors } from '../adapters/jetstream/device-cursors.ts';
 import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
-import { JetstreamReadModels } from '../adapters/jetstream/read-models.ts';
+import { JetstreamReadModels, type OnAsked } from '../adapters/jetstream/read-models.ts';
 import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
 import { JetstreamTypingNews } from '../adapters/jetstream/typing-news.ts';
 import { JwtTokens, signDevToken, signToken } from '../adapters/jwt/tokens.ts';
@@ -95,7 +95,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const conversations = new Conversations({ log: pressed, views, clock, policy, contactRequests });
 
   // The past: asked of the read-model workers.
-  const reading = new Reading(new JetstreamReadModels(nats), topology, clock);
+  const reading = readingOf(nats, config, (...asked) => metrics.onAsked(...asked));
 
   // The way out: tail the inboxes, write to the sockets.
   const delivery = new Delivery({
@@ -107,14 +107,8 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
 
   // Between them, the sessions.
   const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits);
-  const unsentBytes = (): number => server.bufferedBytes;
-  const { registry, onRefused, onUntold } = gatewayMetrics({
-    sessions,
-    appender,
-    delivery,
-    backlog,
-    unsentBytes,
-  });
+  const metrics = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes: () => server.bufferedBytes });
+  const { registry, onRefused, onUntold } = metrics;
   const requests = new Requests({ conversations, people, reading, presence });
   const telling = tellingOf(sessions, limits, onUntold);
   const typing = typingOf(nc, appender, { conversations, telling, monotonicMs, onDropped: onUntold });
@@ -148,6 +142,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
     log.info({ what: 'gateway drained', name });
   };
   return { address, ended, drain: () => (draining ??= stop()) };
+}
+
+function readingOf({ nc, inboxPrefix }: Nats, { limits, topology }: GatewayConfig, onAsked: OnAsked): Reading {
+  return new Reading(new JetstreamReadModels({ nc, inboxPrefix, limits, onAsked }), topology, clock);
 }
 
 function typingOf(nc: Nats['nc'], appender: JetstreamConversationLog, parts: Omit<TypingParts, 'news'>): Typing {

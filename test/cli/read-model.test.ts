@@ -4,13 +4,13 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
-import { JetstreamReadModels } from '../../src/adapters/jetstream/read-models.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
 import { startProcess } from '../support/processes.ts';
+import { readModelsOf } from '../support/read-models.ts';
 import { eventually } from '../support/waiting.ts';
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
@@ -101,7 +101,7 @@ t.test('beside a worker: status, verify, and a rebuild that it takes up while it
   });
   t.match(await json('verify'), { same: true, position: MESSAGES + 1, difference: undefined });
 
-  const models = new JetstreamReadModels(await nats.connect('gateway'));
+  const models = readModelsOf(await nats.connect('gateway'));
   let answers = 0;
   let isDone = false;
   const asking = (async () => {

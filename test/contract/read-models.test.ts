@@ -2,13 +2,7 @@
 import { errors, type Msg } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
 import { MAX_UNREAD_ANSWER_BYTES } from '../../src/adapters/jetstream/answer-line.ts';
-import {
-  JetstreamReadModelServer,
-  JetstreamReadModels,
-  MAX_QUESTIONS,
-  MAX_QUESTIONS_OF_USER,
-  MAX_WAITING_QUESTIONS_OF_USER,
-} from '../../src/adapters/jetstream/read-models.ts';
+import { JetstreamReadModelServer } from '../../src/adapters/jetstream/read-models.ts';
 import type { UserId } from '../../src/domain/ids.ts';
 import type { ListPlace, ReadQuestion, ServedQueries } from '../../src/ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';
@@ -16,13 +10,14 @@ import { packr } from '../../src/protocol/messagepack.ts';
 import { querySubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { quiet, startNats } from '../support/nats.ts';
+import { defaultLimits as limits, readModelsOf } from '../support/read-models.ts';
 import { eventually } from '../support/waiting.ts';
 
 const nats = await startNats();
 t.teardown(() => nats.stop());
 const alice = user('alice');
 const room = conversation('rooks');
-const models = new JetstreamReadModels(await nats.connect('gateway'));
+const models = readModelsOf(await nats.connect('gateway'));
 
 const message: HistoryEntry = {
   type: 'message',
@@ -215,13 +210,13 @@ t.test(
   'one user has so many questions under way, all have so many, and who waits has a turn before who asks much',
   async (t) => {
     const { held, whoAsked, answer } = await holding(t, 6);
-    const own = new JetstreamReadModels(await nats.connect('gateway'));
+    const own = readModelsOf(await nats.connect('gateway'));
     const ask = (who: string, now = 8) => own.ask(6, { type: 'badge', user: user(who), now });
-    const many = Array.from({ length: 3 * MAX_QUESTIONS }, (_, i) => ask('greedy', i));
-    const others = Array.from({ length: MAX_QUESTIONS }, (_, i) => ask(`other${i}`));
-    await eventually(() => held.length === MAX_QUESTIONS, 'all turns taken');
+    const many = Array.from({ length: 3 * limits.maxQuestions }, (_, i) => ask('greedy', i));
+    const others = Array.from({ length: limits.maxQuestions }, (_, i) => ask(`other${i}`));
+    await eventually(() => held.length === limits.maxQuestions, 'all turns taken');
     const taken = held.splice(0);
-    t.equal(taken.filter((message) => whoAsked(message) === 'greedy').length, MAX_QUESTIONS_OF_USER);
+    t.equal(taken.filter((message) => whoAsked(message) === 'greedy').length, limits.maxQuestionsOfUser);
     // The greedy one lines up behind those that wait already.
     const [first, ...rest] = taken.sort((a, b) => Number(whoAsked(b) === 'greedy') - Number(whoAsked(a) === 'greedy'));
     if (!first) throw new Error('a question');
@@ -241,15 +236,39 @@ t.test(
 
 t.test('beyond so many that wait a user is refused, and others are not', async (t) => {
   const { held, answer } = await holding(t, 7);
-  const own = new JetstreamReadModels(await nats.connect('gateway'));
+  const own = readModelsOf(await nats.connect('gateway'));
   const ask = (who: string) => own.ask(7, { type: 'badge', user: user(who), now: 8 });
-  const all = Array.from({ length: MAX_QUESTIONS_OF_USER + MAX_WAITING_QUESTIONS_OF_USER }, () => ask('greedy'));
+  const all = Array.from({ length: limits.maxQuestionsOfUser + limits.maxWaitingQuestionsOfUser }, () => ask('greedy'));
   await t.rejects(ask('greedy'), { code: 'OVERLOADED', retryAfterMs: 1_000 });
   const answering = setInterval(() => held.splice(0).forEach(answer), 1);
   t.teardown(() => clearInterval(answering));
   t.same(await ask('other'), badge);
   t.equal((await Promise.all(all)).length, all.length);
 });
+
+t.test(
+  'the bounds are those that are configured, and each question is told of, with why it had no answer',
+  async (t) => {
+    const { held, answer } = await holding(t, 9);
+    const told: [string, string | undefined][] = [];
+    const few = { maxQuestions: 2, maxQuestionsOfUser: 1, maxWaitingQuestionsOfUser: 1, maxQuestionWaitMs: 200 };
+    const own = readModelsOf(await nats.connect('gateway'), few, (type, ms, code) => {
+      t.ok(ms >= 0);
+      told.push([type, code]);
+    });
+    const ask = (who: string) => own.ask(9, { type: 'badge', user: user(who), now: 8 });
+    const first = ask('greedy');
+    const waits = ask('greedy');
+    await t.rejects(ask('greedy'), { code: 'OVERLOADED' }, 'one waits already');
+    await t.rejects(waits, { code: 'OVERLOADED' }, 'and has waited for long enough');
+    const other = ask('other');
+    await t.rejects(ask('third'), { code: 'OVERLOADED' }, 'two are under way');
+    const answering = setInterval(() => held.splice(0).forEach(answer), 1);
+    t.teardown(() => clearInterval(answering));
+    t.same(await Promise.all([first, other]), [badge, badge]);
+    t.same(told, [...Array(3).fill(['badge', 'OVERLOADED']), ['badge', undefined], ['badge', undefined]]);
+  },
+);
 
 t.test('an answer that comes when nobody waits any more goes no further than the server', async (t) => {
   const { nc, held, answer } = await holding(t, 8);

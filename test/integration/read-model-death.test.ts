@@ -1,10 +1,10 @@
 /** Two read-model workers, of which one is killed with questions under way: who asked gets every answer all the same. */
 import { join } from 'node:path';
 import t from 'tap';
-import { JetstreamReadModels } from '../../src/adapters/jetstream/read-models.ts';
 import { user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
 import { startProcess, stopped } from '../support/processes.ts';
+import { readModelsOf } from '../support/read-models.ts';
 import { eventually } from '../support/waiting.ts';
 
 /** Some go to either worker: that all go to one happens once in 2^63 runs. */
@@ -25,7 +25,7 @@ const [dying, staying] = ['one', 'other'].map((folder) => {
 
 t.test('a worker killed with questions under way takes no answer with it', async (t) => {
   await Promise.all([dying.said('lane current'), staying.said('lane current')]);
-  const models = new JetstreamReadModels(await nats.connect('gateway'));
+  const models = readModelsOf(await nats.connect('gateway'));
   const ask = () => models.ask(0, { type: 'badge', user: user('alice'), now: Date.now() });
   await ask();
   dying.child.kill('SIGSTOP');

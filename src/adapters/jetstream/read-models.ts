@@ -12,7 +12,7 @@ import type {
   ReadQuestion,
   ServedQueries,
 } from '../../ports/read-queries.ts';
-import { RookeryError } from '../../protocol/error-codes.ts';
+import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
 import { packr } from '../../protocol/messagepack.ts';
 import { querySubject } from '../../protocol/subjects.ts';
 import { AnswerLine } from './answer-line.ts';
@@ -22,18 +22,7 @@ import { ANSWER_WITHIN_MS, FirstAnswer } from './first-answer.ts';
 
 const QUEUE_GROUP = 'read-model';
 const RETRY_AFTER_MS = 500;
-/**
- * Questions under way of a gateway. An answer is a page, some MAX_PAGE_BYTES, and each question may be asked three times: together 96 MiB at
- * most, well below what the server holds for a connection (max_pending, 256 MiB) before it drops it, and everybody's deliveries with it.
- */
-export const MAX_QUESTIONS = 64;
-/** Of one user: others have their turns, whatever one asks. */
-export const MAX_QUESTIONS_OF_USER = 8;
 const MAX_WAITING_QUESTIONS = 16_384;
-/** A list is asked of each lane, with its badge: of 256 lanes 512 questions. */
-export const MAX_WAITING_QUESTIONS_OF_USER = 1_024;
-/** In line, before the time for the answer begins. */
-const MAX_WAIT_MS = 5_000;
 const OVERLOADED_RETRY_AFTER_MS = 1_000;
 /** A gateway's clock may be so far behind ours before its questions count as late. */
 const MAX_CLOCK_SKEW_MS = 5_000;
@@ -49,24 +38,69 @@ interface Request {
 /** Nothing in `answer`: there is no such thing for this user. */
 type Response = { readonly answer: ReadAnswer | null } | { readonly failed: true };
 
+/** What a gateway asks at once, and what waits. */
+export interface QuestionLimits {
+  /**
+   * Under way. An answer is a page, some MAX_PAGE_BYTES, and each question may be asked three times: of 64 96 MiB together at most, well
+   * below what the server holds for a connection (max_pending, 256 MiB) before it drops it, and everybody's deliveries with it.
+   */
+  readonly maxQuestions: number;
+  /** Of one user: others have their turns, whatever one asks. */
+  readonly maxQuestionsOfUser: number;
+  /** A list is asked of each lane, with its badge: of 256 lanes 512 questions. */
+  readonly maxWaitingQuestionsOfUser: number;
+  /** In line, before the time for the answer begins. */
+  readonly maxQuestionWaitMs: number;
+}
+
+/** @param code why there is no answer; undefined: there is one @param ms from the asking on, the wait for a turn included */
+export type OnAsked = (type: ReadQuestion['type'], ms: number, code: ErrorCode | undefined) => void;
+
+export interface ReadModelsParts {
+  readonly nc: NatsConnection;
+  readonly inboxPrefix: string;
+  readonly limits: QuestionLimits;
+  readonly onAsked: OnAsked;
+}
+
 export class JetstreamReadModels implements ReadModels {
   readonly #nc: NatsConnection;
   readonly #inboxPrefix: string;
-  readonly #turns = new FairTurns({
-    max: MAX_QUESTIONS,
-    maxOfUser: MAX_QUESTIONS_OF_USER,
-    maxWaiting: MAX_WAITING_QUESTIONS,
-    maxWaitingOfUser: MAX_WAITING_QUESTIONS_OF_USER,
-    maxWaitMs: MAX_WAIT_MS,
-    retryAfterMs: OVERLOADED_RETRY_AFTER_MS,
-  });
+  readonly #turns: FairTurns;
+  readonly #onAsked: OnAsked;
 
-  constructor({ nc, inboxPrefix }: { readonly nc: NatsConnection; readonly inboxPrefix: string }) {
+  constructor({ nc, inboxPrefix, limits, onAsked }: ReadModelsParts) {
     this.#nc = nc;
     this.#inboxPrefix = inboxPrefix;
+    this.#onAsked = onAsked;
+    this.#turns = new FairTurns({
+      max: limits.maxQuestions,
+      maxOfUser: limits.maxQuestionsOfUser,
+      maxWaiting: MAX_WAITING_QUESTIONS,
+      maxWaitingOfUser: limits.maxWaitingQuestionsOfUser,
+      maxWaitMs: limits.maxQuestionWaitMs,
+      retryAfterMs: OVERLOADED_RETRY_AFTER_MS,
+    });
   }
 
   async ask<Question extends ReadQuestion>(
+    lane: number,
+    question: Question,
+    reached?: number,
+  ): Promise<ReadAnswer<Question['type']>> {
+    const askedAt = performance.now();
+    const over = (code?: ErrorCode): void => this.#onAsked(question.type, performance.now() - askedAt, code);
+    try {
+      const answer = await this.#ask(lane, question, reached);
+      over();
+      return answer;
+    } catch (thrown) {
+      over(asRookeryError(thrown).code);
+      throw thrown;
+    }
+  }
+
+  async #ask<Question extends ReadQuestion>(
     lane: number,
     question: Question,
     reached?: number,

@@ -86,6 +86,24 @@ const limitFields = Type.Object(
       minimum: 1,
       description: 'of one user to others, as this gateway counts them; beyond: TOO_MANY_CONTACT_REQUESTS',
     }),
+    maxQuestions: Type.Integer({
+      default: 64,
+      minimum: 1,
+      maximum: 128,
+      description: 'questions to read models under way, a query is one for each lane it is asked of; others wait',
+    }),
+    maxQuestionsOfUser: Type.Integer({ default: 8, minimum: 1, maximum: 128, description: 'of these of one user' }),
+    maxWaitingQuestionsOfUser: Type.Integer({
+      default: 1_024,
+      minimum: 1,
+      maximum: 16_384,
+      description: 'of one user, waiting for their turn; beyond: OVERLOADED. One list takes two for each lane',
+    }),
+    maxQuestionWaitMs: Type.Integer({
+      default: 5_000,
+      minimum: 100,
+      description: 'a question that has waited so long for its turn: OVERLOADED',
+    }),
     appendDeadlineMs: Type.Integer({
       default: 10_000,
       minimum: 100,
