@@ -28,16 +28,19 @@ export type Compression = 'zstd' | 'gzip';
 export const bestCompression: Compression = typeof zlib.zstdCompress === 'function' ? 'zstd' : 'gzip';
 const ZSTD_LEVEL = 1;
 const GZIP_LEVEL = 1;
+/** What a block becomes; with what zlib takes by itself it would come in dozens of pieces, each of them a call. */
+const PACKED_BYTES = BLOCK_BYTES / 4;
+const LEAST_CHUNK_BYTES = 64;
 
 export async function packed(data: Uint8Array, compression: Compression): Promise<Buffer> {
-  if (compression === 'gzip') return promisify(zlib.gzip)(data, { level: GZIP_LEVEL });
+  if (compression === 'gzip') return promisify(zlib.gzip)(data, { level: GZIP_LEVEL, chunkSize: PACKED_BYTES });
   const params = { [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL };
-  return promisify(zlib.zstdCompress)(data, { params });
+  return promisify(zlib.zstdCompress)(data, { params, chunkSize: PACKED_BYTES });
 }
 
 /** @throws whatever is wrong with it; it may not be more than it says */
 export async function unpacked(data: Uint8Array, bytes: number, compression: Compression): Promise<Buffer> {
-  const options = { maxOutputLength: Math.max(1, bytes) };
+  const options = { maxOutputLength: Math.max(1, bytes), chunkSize: Math.max(LEAST_CHUNK_BYTES, bytes) };
   if (compression === 'zstd' && bestCompression !== 'zstd') {
     throw new RookeryError('ARCHIVE_UNSUPPORTED', 'the file is compressed with zstd, which Node has from 22.15 on');
   }

@@ -48,9 +48,18 @@ export function identityOf(record: StoredRecord): string {
   }
 }
 
+/** Of subjects that came before: a log has them again and again. */
+const ids = new Map<string, string>();
+const MAX_IDS = 20_000;
+
 function idIn({ subject }: StoredRecord): string {
+  const known = ids.get(subject);
+  if (known !== undefined) return known;
   try {
-    return idOfToken(subject.split('.')[2] ?? '');
+    const id = idOfToken(subject.split('.')[2] ?? '');
+    if (ids.size >= MAX_IDS) ids.clear();
+    ids.set(subject, id);
+    return id;
   } catch (cause) {
     throw unreadable('the subject carries no id', cause);
   }
