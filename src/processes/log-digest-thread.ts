@@ -25,7 +25,7 @@ export type FromDigest =
 
 /** Where nothing has come it looks again after so long. */
 const LOOK_AGAIN_MS = 100;
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
+/** A read that was interrupted goes on behind what was read. Once all was written, it is given up after so often without any progress. */
 const MAX_ATTEMPTS = 5;
 
 const port = parentPort;
@@ -49,7 +49,7 @@ async function digest(reader: JetstreamRecordReader, stream: string, end: number
       if (next === before && !mayGrow) break;
       attempts = 0;
     } catch (thrown) {
-      attempts = next > before ? 1 : attempts + 1;
+      attempts = next > before || !isWritten ? 1 : attempts + 1;
       if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
     }
     if (next <= end && next === before) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));

@@ -1,0 +1,123 @@
+/** A restore, where what stands afterwards is not what was in the file; and what becomes of who reads it back. */
+import t from 'tap';
+import { Summary } from '../../src/adapters/archive/summary.ts';
+import { type RestoreParts, restoreLog } from '../../src/application/archive/restore-log.ts';
+import type { ArchiveReader, ReadBack, StoredRecord } from '../../src/ports/archive.ts';
+import { RookeryError } from '../../src/protocol/error-codes.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
+import { conversationSubject } from '../../src/protocol/subjects.ts';
+import { bytes, conversation, msgId, user } from '../support/given.ts';
+
+const STREAM = 'CONV_0';
+const records: StoredRecord[] = Array.from({ length: 5 }, (_, i) => ({
+  ...{ seq: i + 1, at: 1_000 + i, subject: conversationSubject(conversation('rooks'), 'm'), messageId: `m${i}` },
+  headers: [],
+  data: encodeLogEvent({
+    ...{ type: 'messageSent', by: user('alice'), id: msgId(`m${i}`) },
+    ...{ contentType: 'text/plain', body: bytes('caw') },
+  }),
+}));
+const summaryOf = (held: readonly StoredRecord[]) => {
+  const summary = new Summary(STREAM);
+  summary.add(held);
+  return summary.now;
+};
+
+function archive(): ArchiveReader {
+  const stream = { name: STREAM, created: 'then', firstSeq: 1, lastSeq: 5 };
+  return {
+    header: {
+      ...{ format: 1, eventSchema: 1, writtenBy: 'a test', compression: 'gzip' as const, convStreams: 0 },
+      ...{ selection: {}, streams: [stream] },
+    },
+    ...{ bytes: 1, position: 1, end: { streams: [summaryOf(records)] } },
+    async *blocks() {
+      yield { stream: 0, records };
+    },
+    close: async () => undefined,
+  };
+}
+
+/** A log in memory; @param stored what of a record comes to stand there */
+function scene(stored: (record: StoredRecord) => StoredRecord | undefined, more: Partial<RestoreParts> = {}) {
+  const there: StoredRecord[] = [];
+  const did = { begun: 0, stopped: 0 };
+  const readBack = (): ReadBack => {
+    did.begun += 1;
+    return {
+      written: async () => [summaryOf(there)],
+      stop: async () => void (did.stopped += 1),
+    };
+  };
+  const parts: RestoreParts = {
+    open: async () => archive(),
+    target: {
+      streams: async () => [{ name: STREAM, created: 'now', firstSeq: 1, lastSeq: there.length }],
+      async *read() {
+        yield there;
+      },
+      async *ids() {
+        yield there;
+      },
+    },
+    appenderFrom: () => ({
+      restore: (_, record) => {
+        const put = stored(record);
+        if (put) there.push(put);
+        return undefined;
+      },
+      add: () => undefined,
+      settled: async () => undefined,
+      stop: () => undefined,
+    }),
+    countOf: (stream) => new Summary(stream),
+    readBack,
+    keepUnreadable: false,
+    stop: new AbortController().signal,
+    onProgress: () => undefined,
+    ...more,
+  };
+  return { parts, did, there };
+}
+
+t.test('what is there afterwards is compared with the file', async (t) => {
+  const { parts, did } = scene((record) => record);
+  t.match(await restoreLog(parts), { complete: true, events: 5, streams: [{ stored: 5, position: 5 }] });
+  t.same(did, { begun: 1, stopped: 1 });
+  t.match(await restoreLog(parts), { complete: true, streams: [{ stored: 0, position: 5 }] });
+  t.same(did, { begun: 1, stopped: 1 }, 'where nothing is written nothing is read back');
+});
+
+t.test('a byte, a time or an event that is not there is told', async (t) => {
+  const faults: ((record: StoredRecord) => StoredRecord | undefined)[] = [
+    (record) => (record.seq === 3 ? { ...record, data: bytes('another') } : record),
+    (record) => (record.seq === 3 ? { ...record, at: record.at + 1 } : record),
+    (record) => (record.seq === 5 ? undefined : record),
+  ];
+  for (const fault of faults) {
+    const { parts, did } = scene(fault);
+    await t.rejects(restoreLog(parts), {
+      code: 'IMPORT_MISMATCH',
+      message: /^CONV_0 differs from the file: [45] events/,
+    });
+    t.same(did, { begun: 1, stopped: 1 });
+  }
+});
+
+t.test('who is stopped, or cannot write, leaves nobody reading', async (t) => {
+  const stop = new AbortController();
+  const stopped = scene(
+    (record) => {
+      stop.abort();
+      return record;
+    },
+    { stop: stop.signal },
+  );
+  t.match(await restoreLog(stopped.parts), { complete: false });
+  t.same(stopped.did, { begun: 1, stopped: 1 });
+  const failing = scene(() => {
+    throw new RookeryError('IMPORT_MISMATCH', 'somebody else writes');
+  });
+  await t.rejects(restoreLog(failing.parts), { code: 'IMPORT_MISMATCH' });
+  t.same(failing.did, { begun: 1, stopped: 1 });
+});
