@@ -2,6 +2,7 @@
 import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import type { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
+import { JetstreamCountedNews } from '../adapters/jetstream/counted-news.ts';
 import type { JwtTokens } from '../adapters/jwt/tokens.ts';
 import { Accounts } from '../application/gateway/accounts.ts';
 import { DeviceRegister } from '../application/gateway/device-register.ts';
@@ -36,5 +37,6 @@ export async function peopleOf({ nats, gateway, appender, views, tokens, config,
   const where = presence.where.bind(presence);
   const people = new People(accounts, clock, where);
   const devices = new DeviceRegister(accounts, where, clock, log);
-  return { accounts, people, identities, devices, presence, online, accountLog };
+  const counted = new JetstreamCountedNews(nc, gateway);
+  return { accounts, people, identities, devices, presence, online, accountLog, counted };
 }

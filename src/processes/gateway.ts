@@ -48,6 +48,7 @@ import { AccountPolicy } from '../application/gateway/writing-policy.ts';
 import type { AccountLog } from '../ports/account-log.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ConversationViews } from '../ports/conversation-views.ts';
+import type { CountedNews } from '../ports/counted-news.ts';
 import type { Log } from '../ports/log.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { openApiKeys } from './api-keys.ts';
@@ -88,10 +89,10 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
   const persons = await peopleOf({ nats, gateway: name, appender, tokens, views, config, clock, log });
-  const { accounts, identities, people, presence, online } = persons;
+  const { accounts, identities, people, presence, online, counted } = persons;
   const policy = new AccountPolicy(accounts, config.messaging);
   const pressed = new BackpressuredLog(appender, backlog, topology);
-  const contactRequests = new ContactRequests(limits.maxContactRequestsPerHour, monotonicMs);
+  const contactRequests = new ContactRequests(limits.maxContactRequestsPerHour, monotonicMs, counted);
   const conversations = new Conversations({ log: pressed, views, clock, policy, contactRequests });
 
   // The past: asked of the read-model workers.
@@ -117,7 +118,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const isReady = (): boolean => delivery.ready && appender.connected && !appender.isStuck && !sessions.draining;
   await registerHttp(server, config, {
     access: { keys: apiKeys.ring, tokens: identities, onAnswered: apiKeys.reporter(registry) },
-    ...{ requests, conversations, views, accounts, presence, isReady, log, accountLog: persons.accountLog },
+    ...{ requests, conversations, views, accounts, presence, isReady, log, counted, accountLog: persons.accountLog },
     metrics: () => registry.metrics(),
   });
 
@@ -203,13 +204,14 @@ interface HttpNeeds extends Pick<HttpParts, 'access' | 'isReady' | 'metrics'> {
   readonly accounts: Accounts;
   readonly presence: RunningPresence['presence'];
   readonly accountLog: AccountLog;
+  readonly counted: CountedNews;
   readonly requests: Requests;
   readonly log: Log;
 }
 
 async function registerHttp({ http }: Server, config: GatewayConfig, needs: HttpNeeds): Promise<void> {
   const { auth, limits, login, web } = config;
-  const { conversations, views, accounts, presence, accountLog, requests, log, ...parts } = needs;
+  const { conversations, views, accounts, presence, accountLog, counted, requests, log, ...parts } = needs;
   const { access } = parts;
   const { maxBodyBytes } = limits;
   const judged = new Judged({ conversations, requests, views, monotonicMs });
@@ -235,7 +237,7 @@ async function registerHttp({ http }: Server, config: GatewayConfig, needs: Http
   if (web && !hasWebClient(WEB_CLIENT)) log.warn({ what: 'the web client is not built', folder: WEB_CLIENT });
   if (!login.enabled) return;
   const logins = new Logins({
-    ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs },
+    ...{ log: accountLog, accounts, hasher: new ScryptPasswords(), clock, monotonicMs, counted },
     issue: (user, expiresAt) => signToken(auth, user, expiresAt),
     tokenLifetimeMs: login.tokenLifetimeMs,
   });

@@ -115,6 +115,8 @@ export const sessionSubject = (user: UserId, device: DeviceId): string => `sessi
 export const SESSION_WILDCARD = 'session.*.*';
 /** Core NATS: who is writing, and who is to see it. */
 export const TYPING_SUBJECT = 'typing';
+/** Core NATS: what counts against somebody at all gateways. */
+export const COUNTED_SUBJECT = 'counted';
 
 /** Core NATS: an operator asks where all workers stand; each tells on a subject of its own. */
 export const STANDING_ASKED = 'standing.asked';

@@ -3,6 +3,7 @@ import t from 'tap';
 import { ContactRequests } from '../../src/application/gateway/contact-requests.ts';
 import { evolve, initialConversation } from '../../src/domain/conversation.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import { newsOfTwo, noNews } from '../support/counted-news.ts';
 import { msgId, user, users } from '../support/given.ts';
 
 const [alice, bob] = users('alice', 'bob') as [UserId, UserId];
@@ -20,7 +21,7 @@ function codeOf(work: () => void): string {
 
 t.test('one asks so many within an hour, and again as time goes by; each user for themselves', async (t) => {
   let now = 0;
-  const requests = new ContactRequests(3, () => now);
+  const requests = new ContactRequests(3, () => now, noNews);
   const ask = (by: UserId) => codeOf(() => requests.count(asks(by), strangers));
   t.same(
     [1, 2, 3, 4].map(() => ask(alice)),
@@ -36,7 +37,7 @@ t.test('one asks so many within an hour, and again as time goes by; each user fo
 });
 
 t.test('to say yes is no request, nor is anything else; without a view it counts', async (t) => {
-  const requests = new ContactRequests(1, () => 0);
+  const requests = new ContactRequests(1, () => 0, noNews);
   const asked = evolve(strangers, asks(bob), 1);
   for (let i = 0; i < 5; i++) requests.count(asks(alice), asked);
   for (let i = 0; i < 5; i++) requests.count({ type: 'contactDeclined', by: alice, id: msgId('d') }, asked);
@@ -52,4 +53,14 @@ t.test('to say yes is no request, nor is anything else; without a view it counts
     codeOf(() => requests.count(asks(user('carol')), asked)),
     'accepted',
   );
+});
+
+t.test('what was asked at one gateway counts at the other; what was refused counts nowhere', async (t) => {
+  let now = 0;
+  const gateways = newsOfTwo().map((news) => new ContactRequests(3, () => now, news));
+  const ask = (k: number) => codeOf(() => gateways[k]?.count(asks(alice), strangers));
+  t.same([ask(0), ask(1), ask(0)], ['accepted', 'accepted', 'accepted']);
+  t.same([ask(0), ask(1), ask(1)], Array(3).fill('TOO_MANY_CONTACT_REQUESTS'));
+  now += 20 * 60_000;
+  t.same([ask(1), ask(0)], ['accepted', 'TOO_MANY_CONTACT_REQUESTS']);
 });

@@ -7,6 +7,7 @@ import type { ConversationId } from '../../src/domain/ids.ts';
 import type { View } from '../../src/ports/conversation-views.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { codeOf } from '../support/code-of.ts';
+import { noNews } from '../support/counted-news.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 
 const [owner, member] = [user('owner'), user('member')];
@@ -28,7 +29,7 @@ function scene() {
   };
   const conversations = new Conversations({
     clock: { nowMs: () => Date.now() },
-    contactRequests: new ContactRequests(60, () => 0),
+    contactRequests: new ContactRequests(60, () => 0, noNews),
     policy: { stampedNow: (_target, event) => event, stamped: async (_target, event) => event },
     views: {
       fetch: async () => {

@@ -4,6 +4,7 @@ import { type Derive, ScryptPasswords } from '../../src/adapters/system/scrypt-p
 import { Logins, type LoginsParts } from '../../src/application/gateway/logins.ts';
 import type { UserId } from '../../src/domain/ids.ts';
 import { codeOf } from '../support/code-of.ts';
+import { newsOfTwo, noNews } from '../support/counted-news.ts';
 import { user } from '../support/given.ts';
 
 /** What was asked of the log and computed, in order. */
@@ -12,7 +13,7 @@ type Work = readonly unknown[];
 const hash = await new ScryptPasswords().hash('the right one');
 const known = user('alice');
 
-function scene(work: Work[]): Logins {
+function scene(work: Work[], counted = noNews): Logins {
   const derive: Derive = async (password, salt, costBits, r, p) => {
     work.push(['scrypt', password, salt.length, costBits, r, p]);
     return Buffer.alloc(32, 1);
@@ -33,6 +34,7 @@ function scene(work: Work[]): Logins {
     hasher: new ScryptPasswords(derive),
     clock: { nowMs: () => 0 },
     monotonicMs: () => 0,
+    counted,
     issue: async () => 'token',
     tokenLifetimeMs: 1_000,
   };
@@ -67,4 +69,15 @@ t.test('who waits for a slot waits whoever they ask for, and beyond the queue al
     '2 at work and 32 waiting are taken',
   );
   t.same(new Set(codes), new Set(['LOGIN_REFUSED', 'OVERLOADED']));
+});
+
+t.test('a guess that failed at one gateway counts at the other, and one that was not looked at does not', async (t) => {
+  const [one, other] = newsOfTwo().map((news) => scene([], news));
+  const guess = (logins: Logins | undefined) => codeOf(logins?.login(known, 'a guess', 'here') ?? Promise.resolve());
+  t.same(
+    [await guess(one), await guess(other), await guess(one), await guess(other), await guess(one)],
+    Array(5).fill('LOGIN_REFUSED'),
+  );
+  t.same([await guess(one), await guess(other)], ['TOO_MANY_ATTEMPTS', 'TOO_MANY_ATTEMPTS']);
+  t.equal(await codeOf(other?.login(known, 'a guess', 'elsewhere') ?? Promise.resolve()), 'LOGIN_REFUSED');
 });

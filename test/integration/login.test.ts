@@ -9,7 +9,7 @@ import { API_KEY, RawClient, startTestGateway } from '../support/gateway.ts';
 import { quiet } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 
-const { gateway, nats, stop } = await startTestGateway({
+const { gateway, nats, more, stop } = await startTestGateway({
   worker: false,
   login: { enabled: true },
   trustedProxies: ['127.0.0.1'],
@@ -21,9 +21,9 @@ interface Answer extends Record<string, unknown> {
 }
 
 /** @param from the client's address, as a proxy that is trusted tells it */
-async function call(method: string, path: string, body: unknown, from = '192.0.2.1'): Promise<Answer> {
+async function call(method: string, path: string, body: unknown, from = '192.0.2.1', at = gateway): Promise<Answer> {
   const isBackend = path.startsWith('/v1/accounts');
-  const response = await fetch(gateway.address + path, {
+  const response = await fetch(at.address + path, {
     method,
     headers: {
       'content-type': 'application/json',
@@ -84,6 +84,18 @@ t.test('who guesses waits; the user elsewhere does not', async (t) => {
   t.match(waits, { status: 429, code: 'TOO_MANY_ATTEMPTS' });
   t.ok((waits.retryAfterMs as number) > 0);
   t.match(await login('carol', 'carols password', '192.0.2.2'), { status: 200 });
+});
+
+t.test('who guesses at several gateways waits at all of them', async (t) => {
+  await withPassword('dora', 'doras password');
+  const gateways = [gateway, await more(), await more()];
+  const login = (k: number, password: string) =>
+    call('POST', '/v1/login', { user: 'dora', password }, '192.0.2.3', gateways[k % gateways.length]);
+  for (let i = 0; i < 5; i++) t.match(await login(i, `guess ${i}`), { status: 401 });
+  for (const [k] of gateways.entries()) {
+    // As above: the first waits may be over before the next guess.
+    await eventually(async () => (await login(k, 'another guess')).status === 429, `a wait at gateway ${k}`);
+  }
 });
 
 t.test('what is no login is told so', async (t) => {

@@ -92,10 +92,11 @@ t.test('a gateway appends and reads, and writes no inbox', (t) =>
         'tailed.1',
         'session.u.d',
         'typing',
+        'counted',
         '$JS.API.DIRECT.GET.INBOX_1',
         '$KV.presence.users.0.x',
       ],
-      subscribe: ['notice.*', 'session.*.*', 'typing', '_INBOX_gateway.>'],
+      subscribe: ['notice.*', 'session.*.*', 'typing', 'counted', '_INBOX_gateway.>'],
     },
     {
       publish: [
@@ -132,7 +133,7 @@ t.test('a fan-out worker reads the log and writes inboxes, and appends nothing',
         'session.u.d',
         ...administration,
       ],
-      subscribe: ['>', 'conv.>', 'inbox.>', '_INBOX_gateway.>', 'session.*.*', 'typing'],
+      subscribe: ['>', 'conv.>', 'inbox.>', '_INBOX_gateway.>', 'session.*.*', 'typing', 'counted'],
     },
   ),
 );

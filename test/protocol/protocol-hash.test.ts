@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'ebe0a4ecf1e81d7c059eced30dd28142f2d5e01bab9a41f5990a9d0dc7b5b15c';
+const PINNED = 'f245d556f48cdb9188ad332dcf4d46e55a3d4c8662cd10229c0d8b77a1fea82b';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -28,7 +28,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
       return {
         publish: {
           allow: [
-            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*', 'typing'],
+            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*', 'typing', 'counted'],
             ...[...conv, ...inbox, USER_STREAM].flatMap(reading),
             // Of the leader: an account, the newest change of a conversation, before a command is refused; and what a replica
             // lacks, which may only be behind.
@@ -39,7 +39,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           ],
           deny: onFanOut,
         },
-        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*', 'typing'] },
+        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*', 'typing', 'counted'] },
       };
     case 'fan-out-worker':
       return {

@@ -1,10 +1,11 @@
 /**
  * How often one user may ask others to be contacts: each request is something that a stranger puts before somebody. Saying yes is none.
- * Each gateway counts for itself: with several of them somebody has so many times the requests.
+ * What was asked at another gateway counts as well, once it has been heard of.
  */
 import { LRUCache } from 'lru-cache';
 import type { Conversation, ConversationEvent } from '../../domain/conversation.ts';
 import type { UserId } from '../../domain/ids.ts';
+import type { CountedNews } from '../../ports/counted-news.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 
 const HOUR_MS = 3_600_000;
@@ -21,11 +22,16 @@ interface Bucket {
 export class ContactRequests {
   readonly #perHour: number;
   readonly #monotonicMs: () => number;
+  readonly #news: CountedNews;
   readonly #buckets = new LRUCache<UserId, Bucket>({ max: MAX_COUNTED });
 
-  constructor(perHour: number, monotonicMs: () => number) {
+  constructor(perHour: number, monotonicMs: () => number, news: CountedNews) {
     this.#perHour = perHour;
     this.#monotonicMs = monotonicMs;
+    this.#news = news;
+    news.onAnnounced((one) => {
+      if (one.type === 'contactRequest') this.#take(one.user);
+    });
   }
 
   /**
@@ -37,12 +43,19 @@ export class ContactRequests {
     if (event.type !== 'contactRequested') return;
     const contact = conversation?.roster.contact;
     if (contact?.state === 'requested' && contact.by !== event.by) return;
-    const atMs = this.#monotonicMs();
-    const { requests, atMs: before } = this.#buckets.get(event.by) ?? { requests: this.#perHour, atMs };
-    const now = Math.min(this.#perHour, requests + ((atMs - before) / HOUR_MS) * this.#perHour);
-    if (now < 1) {
+    if (!this.#take(event.by)) {
       throw new RookeryError('TOO_MANY_CONTACT_REQUESTS', 'too many contact requests of this user within an hour');
     }
-    this.#buckets.set(event.by, { requests: now - 1, atMs });
+    this.#news.announce({ type: 'contactRequest', user: event.by });
+  }
+
+  /** @returns whether there was one to be taken */
+  #take(user: UserId): boolean {
+    const atMs = this.#monotonicMs();
+    const { requests, atMs: before } = this.#buckets.get(user) ?? { requests: this.#perHour, atMs };
+    const now = Math.min(this.#perHour, requests + ((atMs - before) / HOUR_MS) * this.#perHour);
+    if (now < 1) return false;
+    this.#buckets.set(user, { requests: now - 1, atMs });
+    return true;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Who guesses passwords is slowed down: by the account and the address together, so that nobody can lock a user out from
  * elsewhere; by the address, so that one address cannot try one password on all accounts; and by the account, so that many addresses
- * cannot share the work. Each gateway counts for itself: with several of them an attacker has so many times the attempts.
+ * cannot share the work. What has failed at another gateway counts as well, once it has been heard of.
  */
 import { LRUCache } from 'lru-cache';
 import type { UserId } from '../../domain/ids.ts';
@@ -45,12 +45,8 @@ export class LoginAttempts {
    * @throws RookeryError TOO_MANY_ATTEMPTS with the time to wait
    */
   begin(user: UserId, address: string, nowMs: number): Attempt {
-    const both = `both ${address} ${user}`;
-    const limits = [
-      [both, FREE_OF_BOTH],
-      [`address ${address}`, FREE_OF_ADDRESS],
-      [`account ${user}`, FREE_OF_ACCOUNT],
-    ] as const;
+    const limits = limitsOf(user, address);
+    const [[both]] = limits;
     const waitMs = Math.max(...limits.map(([key]) => (this.#counters.peek(key)?.waitUntil ?? 0) - nowMs));
     if (waitMs > 0) {
       throw new RookeryError('TOO_MANY_ATTEMPTS', 'too many attempts', { retryAfterMs: Math.ceil(waitMs) });
@@ -68,6 +64,11 @@ export class LoginAttempts {
     };
   }
 
+  /** One that has failed at another gateway. @param nowMs as in `begin` */
+  failedElsewhere(user: UserId, address: string, nowMs: number): void {
+    for (const [key, free] of limitsOf(user, address)) this.#count(key, free, nowMs);
+  }
+
   /** @returns what takes it back */
   #count(key: string, free: number, nowMs: number): () => void {
     const counter = this.#counters.get(key) ?? { failures: 0, waitUntil: 0 };
@@ -83,3 +84,10 @@ export class LoginAttempts {
     };
   }
 }
+
+const limitsOf = (user: UserId, address: string) =>
+  [
+    [`both ${address} ${user}`, FREE_OF_BOTH],
+    [`address ${address}`, FREE_OF_ADDRESS],
+    [`account ${user}`, FREE_OF_ACCOUNT],
+  ] as const;

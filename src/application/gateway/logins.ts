@@ -5,6 +5,7 @@
 import type { ClientMsgId, UserId } from '../../domain/ids.ts';
 import type { AccountLog } from '../../ports/account-log.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { CountedNews } from '../../ports/counted-news.ts';
 import type { PasswordHasher } from '../../ports/passwords.ts';
 import type { IssueToken } from '../../ports/tokens.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
@@ -26,6 +27,7 @@ export interface LoginsParts {
   readonly issue: IssueToken;
   readonly clock: Clock;
   readonly monotonicMs: () => number;
+  readonly counted: CountedNews;
   readonly tokenLifetimeMs: number;
 }
 
@@ -42,6 +44,9 @@ export class Logins {
 
   constructor(parts: LoginsParts) {
     this.#parts = parts;
+    parts.counted.onAnnounced((one) => {
+      if (one.type === 'guess') this.#attempts.failedElsewhere(one.user, one.address, parts.monotonicMs());
+    });
   }
 
   /**
@@ -72,11 +77,14 @@ export class Logins {
 
   /** @returns position of the password */
   async #prove(user: UserId, password: string, address: string): Promise<number> {
-    const { log, accounts, monotonicMs } = this.#parts;
+    const { log, accounts, monotonicMs, counted } = this.#parts;
     const attempt = this.#attempts.begin(user, address, monotonicMs());
     const stored = await unlessFound(attempt, () => log.password(user));
     const isRight = await unlessFound(attempt, () => this.#hash((hasher) => hasher.verify(password, stored?.hash)));
-    if (!isRight || !stored) throw new RookeryError('LOGIN_REFUSED', 'user or password is wrong');
+    if (!isRight || !stored) {
+      counted.announce({ type: 'guess', user, address });
+      throw new RookeryError('LOGIN_REFUSED', 'user or password is wrong');
+    }
     const { state } = await unlessFound(attempt, () => accounts.get(user));
     attempt.succeeded();
     if (state === 'deactivated') throw refusedEntry('ACCOUNT_DEACTIVATED');

@@ -84,7 +84,7 @@ const limitFields = Type.Object(
     maxContactRequestsPerHour: Type.Integer({
       default: 60,
       minimum: 1,
-      description: 'of one user to others, as this gateway counts them; beyond: TOO_MANY_CONTACT_REQUESTS',
+      description: 'of one user to others, those at other gateways included; beyond: TOO_MANY_CONTACT_REQUESTS',
     }),
     maxQuestions: Type.Integer({
       default: 64,
