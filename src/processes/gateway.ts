@@ -188,6 +188,7 @@ function serve(
   const parts: SessionParts = { ...shared, pace, limits: { maxBodyBytes, maxInFlight, heartbeatMs } };
   return createServer({
     ...{ maxBodyBytes, maxBufferedBytes, heartbeatMs, onRefused: shared.onRefused, trustedProxies },
+    maxConnections: limits.maxSessions + limits.maxHttpConnections,
     open(connection) {
       const refusal = shared.sessions.refusal();
       if (refusal) return refusal;

@@ -1,4 +1,5 @@
 /** How sessions begin and end on a real gateway: replaced, expired, half-open, too many, shut down. */
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { startFanOutWorker } from '../../src/processes/fan-out-worker.ts';
@@ -216,6 +217,32 @@ t.test('sockets beyond the bound are turned away, and let in when there is room'
   }, 'there is room again');
   b.end();
 });
+
+t.test(
+  'connections that say nothing are bounded in number as well, and the next one is served when they go',
+  async (t) => {
+    const { gateway, stop } = await startTestGateway({ limits: { maxSessions: 2, maxHttpConnections: 1 } });
+    t.teardown(stop);
+    const port = Number(new URL(gateway.address).port);
+    const silent = () => {
+      const socket = connect(port, '127.0.0.1');
+      const state = { socket, isClosed: false };
+      socket.on('error', () => undefined).on('close', () => (state.isClosed = true));
+      return state;
+    };
+    const first = [silent(), silent(), silent()];
+    await eventually(() => first.every(({ socket }) => socket.readyState === 'open'), 'they are open');
+    const beyond = silent();
+    await eventually(() => beyond.isClosed, 'one more is closed');
+    t.notOk(first.some(({ isClosed }) => isClosed));
+    for (const { socket } of first) socket.destroy();
+    const page = await eventually(async () => {
+      const answer = await fetch(`${gateway.address}/metrics`).catch(() => undefined);
+      return answer && (await answer.text());
+    }, 'there is room again');
+    t.match(page, /^rookery_refused_total{code="OVERLOADED"} [1-9]/m);
+  },
+);
 
 t.test('who does not say hello is bounded in number, and goes for who comes', async (t) => {
   const { gateway, stop } = await startTestGateway({ limits: { maxUngreeted: 2, helloTimeoutMs: 60_000 } });

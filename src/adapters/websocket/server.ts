@@ -45,6 +45,8 @@ export interface ConnectionHandler {
 
 export interface ServerOptions {
   readonly maxBodyBytes: number;
+  /** Of TCP, WebSockets among them. Beyond, one is closed unanswered: there is no memory to be had by connecting and saying nothing. */
+  readonly maxConnections: number;
   /** Addresses or networks whose X-Forwarded-For is believed. */
   readonly trustedProxies?: readonly string[];
   /** Unsent bytes at which a connection is read no further until they are gone: who does not read gets no answers. */
@@ -117,6 +119,8 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     preClose: (done) => done(),
     errorHandler: (_error, socket) => socket.terminate(),
   });
+  http.server.maxConnections = options.maxConnections;
+  http.server.on('drop', () => onRefused('OVERLOADED'));
   answerDamaged(http, onRefused);
   const server = new WebSocketServer(http, options);
   http.route({

@@ -56,6 +56,12 @@ const limitFields = Type.Object(
       description: 'of a message body',
     }),
     maxSessions: Type.Integer({ default: 50_000, minimum: 1, description: 'open sockets; beyond: OVERLOADED' }),
+    maxHttpConnections: Type.Integer({
+      default: 4_096,
+      minimum: 1,
+      description:
+        'open connections beside maxSessions: of HTTP, and of who has said nothing; beyond: closed unanswered',
+    }),
     maxUngreeted: Type.Integer({
       default: 8_192,
       minimum: 1,
