@@ -50,6 +50,10 @@ async function tour(t: Test, theme: 'light' | 'dark', locale: 'en-GB' | 'zh-CN',
     await page.locator('.tool').nth(index).click();
     await page.locator('.panel').waitFor();
     await check(t, page, `${name}-${suffix}`);
+    if (name === 'settings') {
+      await page.locator('.panel .card').last().scrollIntoViewIfNeeded();
+      await check(t, page, `devices-${suffix}`);
+    }
     await page.keyboard.press('Escape');
   }
   await page.locator('.sidebar .bar .icon-button').click();
@@ -64,6 +68,7 @@ async function tour(t: Test, theme: 'light' | 'dark', locale: 'en-GB' | 'zh-CN',
   await page.locator('.panel .cards .card').first().waitFor();
   await check(t, page, `group-${suffix}`);
   await page.keyboard.press('Escape');
+  if (size === WIDE) await direct(t, page, suffix);
   await page.locator('.conversation > .bar .icon-button').nth(2).click();
   await page.locator('.search-field').fill(locale === 'zh-CN' ? '周六' : 'saturday');
   await page.locator('.hit').first().waitFor();
@@ -71,11 +76,27 @@ async function tour(t: Test, theme: 'light' | 'dark', locale: 'en-GB' | 'zh-CN',
   await page.keyboard.press('Escape');
   await page.locator('.message-mine').first().hover();
   await page.locator('.message-mine .message-menu').first().click();
+  const { x = -1, width = 0 } = (await page.locator('.menu').boundingBox()) ?? {};
+  t.ok(x >= 0 && x + width <= size.width, `the menu is in sight: ${x} to ${x + width}`);
   await check(t, page, `actions-${suffix}`);
   await page.keyboard.press('Escape');
   await page.locator('.composer .icon-button').first().click();
   await check(t, page, `emoji-${suffix}`);
   await page.context().close();
+}
+
+/** A conversation of two, with the other of them there; then back to the group. */
+async function direct(t: Test, page: Page, suffix: string): Promise<void> {
+  const bob = await web.person(t, 'bob');
+  await page.locator('.row', { hasText: 'Bob Keller' }).locator('.row-link').click();
+  await page.locator('.bar-online').waitFor();
+  await page.locator('.conversation .bar-who').click();
+  await page.locator('.panel .who').waitFor();
+  await check(t, page, `direct-${suffix}`);
+  await page.keyboard.press('Escape');
+  await page.locator('.row', { hasText: 'Nest box crew' }).locator('.row-link').click();
+  await message(page, 'Morning all').waitFor();
+  await bob.context().close();
 }
 
 t.test('who one is', async (t) => {

@@ -57,6 +57,7 @@ export const en = {
   'conversation.noneHint': 'Everything is here, also without a connection.',
   'conversation.back': 'Back to the list',
   'conversation.members': '{count} members',
+  'conversation.membersOnline': '{count} members, {online} online',
   'conversation.details': 'About this conversation',
   'conversation.toEnd': 'To the newest message',
   'conversation.new': 'New messages',

@@ -59,6 +59,7 @@ export const zh: Record<keyof typeof en, string> = {
   'conversation.noneHint': '没有网络时，看过的内容也都在。',
   'conversation.back': '返回列表',
   'conversation.members': '{count} 位成员',
+  'conversation.membersOnline': '{count} 位成员，{online} 人在线',
   'conversation.details': '会话详情',
   'conversation.toEnd': '回到最新消息',
   'conversation.new': '新消息',

@@ -1,5 +1,5 @@
 import { ArrowLeft, CalendarDays, Info, Search } from 'lucide';
-import { useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { OpenConversation } from '../state/conversation.ts';
 import { go } from '../state/route.ts';
 import { listOf, text } from '../text/text.ts';
@@ -9,6 +9,9 @@ import { useApp } from './context.ts';
 import { Icon } from './icon.tsx';
 import { Person, PresenceLine } from './person.tsx';
 import { TimelineView } from './timeline-view.tsx';
+
+/** Members of a group that is asked for who of them is online. */
+const MAX_COUNTED_ONLINE = 50;
 
 export function ConversationView({ open }: { open: OpenConversation }) {
   const app = useApp();
@@ -56,7 +59,7 @@ export function ConversationView({ open }: { open: OpenConversation }) {
         </button>
         <button
           type="button"
-          class="icon-button"
+          class="icon-button only-wide"
           aria-label={text('conversation.details')}
           title={text('conversation.details')}
           onClick={toggle('details')}
@@ -84,7 +87,26 @@ function Under({ open }: { open: OpenConversation }) {
   const peer = app.peerOf(open.id);
   const { memberCount } = app.row(open.id);
   if (peer !== undefined) return <PresenceLine user={peer} otherwise={peer} />;
-  return <span class="bar-under">{text('conversation.members', { count: memberCount })}</span>;
+  return <GroupLine open={open} count={memberCount} />;
+}
+
+/** Of a group that is not large also how many are there; oneself among them. */
+function GroupLine({ open, count }: { open: OpenConversation; count: number }) {
+  const app = useApp();
+  const members = open.view.value?.members;
+  useEffect(() => {
+    if (!members || members.length > MAX_COUNTED_ONLINE) return undefined;
+    const hides = members.flatMap(({ user }) => (user === app.me ? [] : [app.presence.shows(user)]));
+    return () => {
+      for (const hide of hides) hide();
+    };
+  }, [app, members]);
+  const online = members?.filter(({ user }) => app.presence.of(user)?.online).length ?? 0;
+  const words =
+    online > 0
+      ? text('conversation.membersOnline', { count, online: online + 1 })
+      : text('conversation.members', { count });
+  return <span class="bar-under">{words}</span>;
 }
 
 function JumpToDate({ open }: { open: OpenConversation }) {
@@ -96,7 +118,7 @@ function JumpToDate({ open }: { open: OpenConversation }) {
     open.show(n ?? open.timeline.last);
   };
   return (
-    <span class="date-jump only-wide">
+    <span class="date-jump">
       <button
         type="button"
         class="icon-button"

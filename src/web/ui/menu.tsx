@@ -48,16 +48,27 @@ export function Menu({ label, items, children, class: className = 'icon-button' 
   );
 }
 
+/** px from the edges of what it is scrolled in, or of the window. */
+const EDGE_PX = 8;
+
+/** Opened near the lower edge it goes up, near the edge of a side it moves away from it. */
+function stayInSight(menu: HTMLElement): void {
+  const around = menu.closest('.timeline, .list, .panel-body') ?? document.documentElement;
+  const sight = around.getBoundingClientRect();
+  const { bottom, left, right } = menu.getBoundingClientRect();
+  if (bottom > sight.bottom) menu.classList.add('menu-up');
+  const tooFarLeft = Math.max(0, sight.left + EDGE_PX - left);
+  const tooFarRight = Math.max(0, right - (sight.right - EDGE_PX));
+  menu.style.translate = `${tooFarLeft - tooFarRight}px`;
+}
+
 function MenuList({ label, items, close }: Pick<MenuProps, 'label' | 'items'> & { close: (isBack: boolean) => void }) {
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const menu = list.current;
     if (!menu) return undefined;
     menu.querySelector('button')?.focus();
-    // Opened near the lower or the right edge it goes up or to the left.
-    const { bottom, right } = menu.getBoundingClientRect();
-    if (bottom > innerHeight) menu.classList.add('menu-up');
-    if (right > innerWidth) menu.classList.add('menu-left');
+    stayInSight(menu);
     const outside = (event: Event): void => {
       if (!menu.contains(event.target as Node)) close(false);
     };

@@ -25,13 +25,17 @@ export function Sidebar() {
     show('search')();
   };
   const name = app.names.of(app.me);
+  const isStopped = app.status.value.phase === 'stopped';
   return (
     <nav class="sidebar" aria-label={text('list.title')}>
       <header class="bar">
         <Avatar id={app.me} name={name} size={36} />
-        <h1 class="bar-title" title={app.me}>
-          {name}
-        </h1>
+        <div class="bar-words">
+          <h1 class="bar-title" title={app.me}>
+            {name}
+          </h1>
+          {!isStopped && <StatusBar />}
+        </div>
         <Menu
           label={text('list.new')}
           items={[
@@ -48,7 +52,7 @@ export function Sidebar() {
         <Icon of={Search} size={16} />
         {text('list.search')}
       </button>
-      <StatusBar />
+      {isStopped && <StatusBar />}
       <ConversationList />
       <footer class="tools">
         <Tool icon={BookUser} label={text('contacts.title')} show={show('contacts')} />

@@ -11,11 +11,11 @@ export function TextBody({ content }: { content: MessageContent }) {
     [body, mentions, mentionsAll],
   );
   return (
-    <div class="text">
+    <span class="text">
       {pieces.map((piece, i) => (
         <PieceView key={i} piece={piece} />
       ))}
-    </div>
+    </span>
   );
 }
 
