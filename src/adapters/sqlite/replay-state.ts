@@ -14,6 +14,8 @@ import { SEEN_SCHEMA, SeenRows } from './seen-rows.ts';
 /** Ids in memory; beyond, they are written into the file together. */
 const MAX_RECENT = 65_536;
 const PAGE_CACHE_KIB = 16_384;
+/** Of tens of thousands: a third less for each than with sixteen. */
+const ROWS_A_STATEMENT = 64;
 
 export class ReplayState implements FanOutLookup {
   readonly #db: Database.Database;
@@ -36,7 +38,7 @@ export class ReplayState implements FanOutLookup {
     this.#db.pragma('synchronous = OFF');
     this.#db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     this.#db.exec(SEEN_SCHEMA);
-    this.#rows = new SeenRows(this.#db);
+    this.#rows = new SeenRows(this.#db, ROWS_A_STATEMENT);
   }
 
   get conversationCount(): number {

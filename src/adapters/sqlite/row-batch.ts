@@ -11,12 +11,15 @@ export class RowBatch {
   readonly #values: unknown[];
   #count = 0;
 
-  /** @param row of values, `?` for each that is given; @param conflict what follows the rows */
-  constructor(db: Database.Database, insert: string, row: string, conflict = '') {
+  /**
+   * @param row of values, `?` for each that is given; @param conflict what follows the rows
+   * @param rows a statement: more where very many come at once; what is left over at the end goes one by one
+   */
+  constructor(db: Database.Database, insert: string, row: string, conflict = '', rows = ROWS_A_STATEMENT) {
     this.#columns = row.split('?').length - 1;
-    this.#values = Array(this.#columns * ROWS_A_STATEMENT).fill(null);
+    this.#values = Array(this.#columns * rows).fill(null);
     this.#one = db.prepare(`${insert} VALUES ${row} ${conflict}`);
-    this.#many = db.prepare(`${insert} VALUES ${Array(ROWS_A_STATEMENT).fill(row).join(', ')} ${conflict}`);
+    this.#many = db.prepare(`${insert} VALUES ${Array(rows).fill(row).join(', ')} ${conflict}`);
   }
 
   /** In the table after the next `flush` at the latest. */

@@ -49,9 +49,10 @@ export class SeenRows {
     },
   });
 
-  constructor(db: Database.Database) {
+  /** @param rows a statement, of who writes very many at once */
+  constructor(db: Database.Database, rows?: number) {
     this.#sql = prepare(db);
-    this.#added = new RowBatch(db, 'INSERT OR REPLACE INTO seen', '(?, ?, ?, ?)');
+    this.#added = new RowBatch(db, 'INSERT OR REPLACE INTO seen', '(?, ?, ?, ?)', '', rows);
     const newest = this.#sql.newest.get(BEHIND_TIMED) as string | undefined;
     this.#greatestOfOthers = newest === undefined ? '' : newest.slice(TIMED.length, newest.indexOf(':'));
   }
