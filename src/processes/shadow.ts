@@ -104,10 +104,14 @@ async function build(
   await foldLog(reader, model, end, ({ position }) => onProgress(position, end)).finally(() => model.close());
 }
 
-/** A roster as people read it. */
+/** A roster as people read it; of one that is damaged the bytes. */
 function shown(column: string, value: unknown): unknown {
   if (column !== 'roster' || !Buffer.isBuffer(value)) return value;
-  const { members, joined, muted, requests, invites, blockers, ...rest } = decodeRoster(value);
-  const lists = { members: [...members], joined: [...joined], muted: [...muted], requests: [...requests] };
-  return { ...rest, ...lists, invites: [...invites], blockers: [...blockers] };
+  try {
+    const { members, joined, muted, requests, invites, blockers, ...rest } = decodeRoster(value);
+    const lists = { members: [...members], joined: [...joined], muted: [...muted], requests: [...requests] };
+    return { ...rest, ...lists, invites: [...invites], blockers: [...blockers] };
+  } catch {
+    return value;
+  }
 }

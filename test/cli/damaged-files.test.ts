@@ -140,6 +140,19 @@ t.test('the command line says the code, and no more; a repair builds it anew', a
   });
 });
 
+t.test('what is damaged inside a row is a difference', async (t) => {
+  restored();
+  new SqliteReadModel(place).close();
+  const { default: Database } = await import('better-sqlite3');
+  const db = new Database(file);
+  t.ok(db.prepare("UPDATE roster SET roster = x'c1c1'").run().changes > 0);
+  db.close();
+  const found: { readonly stands: string | undefined }[] = [];
+  await shadowFile('read-model', rebuilding, stateDir, 0, (difference) => found.push(difference));
+  t.match(found[0]?.stands, /"roster":\{"base64":"wcE="\}/, 'its bytes are told, since nobody can read them');
+  t.match(await verify({ ...parts, withDigest: false }), { same: false });
+});
+
 t.test('a position that is none is told', async (t) => {
   restored();
   const changed = new SqliteReadModel(place);
