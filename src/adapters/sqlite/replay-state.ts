@@ -1,6 +1,6 @@
 /**
  * The fold's state while a log is folded from its beginning and thrown away afterwards: conversations and marks in memory, the
- * ids seen in a file without journal. So memory is that of the conversations there are, however long the log is.
+ * ids seen in files. So memory is that of the conversations there are, however long the log is.
  */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -10,6 +10,7 @@ import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
 import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
 import { SEEN_SCHEMA, SeenRows } from './seen-rows.ts';
+import { SpilledIds } from './spilled-ids.ts';
 
 /** Ids in memory; beyond, they are written into the file together. */
 const MAX_RECENT = 65_536;
@@ -20,6 +21,8 @@ const ROWS_A_STATEMENT = 64;
 export class ReplayState implements FanOutLookup {
   readonly #db: Database.Database;
   readonly #rows: SeenRows;
+  readonly #spilled: SpilledIds;
+  readonly #maxRecent: number;
   readonly #conversations = new Map<ConversationId, FoldedConversation>();
   readonly #readMarks = new Map<ConversationId, Map<UserId, number>>();
   readonly #deliveredMarks = new Map<ConversationId, Map<UserId, number>>();
@@ -31,14 +34,16 @@ export class ReplayState implements FanOutLookup {
   #byId = new Map<ClientMsgId, SeenEvent | SeenEvent[]>();
   #indexed = 0;
 
-  /** @param folder empty, and removed by its owner */
-  constructor(folder: string) {
+  /** @param folder empty, and removed by its owner; @param maxRecent ids in memory */
+  constructor(folder: string, maxRecent = MAX_RECENT) {
+    this.#maxRecent = maxRecent;
     this.#db = new Database(join(folder, 'seen.sqlite'));
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');
     this.#db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     this.#db.exec(SEEN_SCHEMA);
     this.#rows = new SeenRows(this.#db, ROWS_A_STATEMENT);
+    this.#spilled = new SpilledIds(folder, this.#db, this.#rows);
   }
 
   get conversationCount(): number {
@@ -63,7 +68,7 @@ export class ReplayState implements FanOutLookup {
     this.#index();
     const recent = this.#byId.get(id);
     const found = recent === undefined ? undefined : lastOf(recent, conversation, by);
-    const seen = found ?? this.#rows.find(conversation, by, id);
+    const seen = found ?? this.#older(conversation, by, id);
     return seen && seen.expiresAt > at ? seen : undefined;
   }
 
@@ -72,7 +77,7 @@ export class ReplayState implements FanOutLookup {
     for (const { conversation, user, upTo } of readMarks) of(this.#readMarks, conversation).set(user, upTo);
     for (const { conversation, user, upTo } of deliveredMarks) of(this.#deliveredMarks, conversation).set(user, upTo);
     for (const event of seen) this.#remember(event);
-    if (this.#recent.length > MAX_RECENT) this.#spill(at);
+    if (this.#recent.length > this.#maxRecent) this.#spill(at);
   }
 
   close(): void {
@@ -97,12 +102,14 @@ export class ReplayState implements FanOutLookup {
     }
   }
 
+  #older(conversation: ConversationId, by: UserId, id: ClientMsgId): Seen | undefined {
+    this.#spilled.settle(id);
+    return this.#rows.find(conversation, by, id);
+  }
+
   #spill(at: number): void {
-    this.#db.transaction(() => {
-      this.#rows.write(this.#recent);
-      this.#rows.forget(at);
-    })();
-    for (const event of this.#recent) this.#rows.settle(event);
+    this.#spilled.add(this.#recent, at);
+    this.#db.transaction(() => this.#rows.forget(at))();
     this.#recent = [];
     this.#byId = new Map();
     this.#indexed = 0;
