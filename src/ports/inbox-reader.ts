@@ -44,8 +44,8 @@ export interface InboxReader {
   /** The user's next message with a sequence ≥ `fromSeq`, or undefined. About 0.4 ms. */
   nextFor(userToken: string, fromSeq: number): Promise<InboxMessage | undefined>;
   /**
-   * Everything that the stream keeps from `fromSeq` to `toSeq`, both included, in order and in parts. Some 4 µs a message, for
-   * whoever it is.
+   * Everything that the stream keeps from `fromSeq` to `toSeq`, both included, in order and in parts, as its leader has it. Some
+   * 4 µs a message, for whoever it is.
    * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
    */
   read(fromSeq: number, toSeq: number): AsyncIterable<readonly InboxMessage[]>;

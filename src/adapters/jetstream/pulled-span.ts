@@ -39,7 +39,7 @@ export interface PulledSpan {
 
 /**
  * What is there of the span, as what `read` makes of each message, at once when it comes: what nats.js has made of it need not be kept,
- * which costs more than to make it. It ends with the span's last position, or with what is the stream's newest now.
+ * which costs more than to make it. It ends with the span's last position, or where the stream's leader has nothing more up to there.
  * @param read undefined: nothing for whoever iterates. The message's data is a view into a buffer that is shared
  * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last message
  */
@@ -81,10 +81,18 @@ export async function* pulls(
   };
   const { name, num_pending: pending } = await answered(stream, jsm.consumers.add(stream, config));
   const inbox = `${inboxPrefix}.span.${crypto.randomUUID()}`;
-  const reading = new Reading(nc, { inbox, stream, consumer: name, to, pending, take });
+  const reading = new Reading(nc, { inbox, stream, consumer: name, from, to, pending, take });
+  const isWhole = async (): Promise<boolean> => {
+    for (const subject of subjects ?? ['>']) {
+      const query = { next_by_subj: subject, seq: reading.lastSeq + 1 };
+      const next = await answered(stream, jsm.streams.getMessage(stream, query));
+      if (next && next.seq <= to) return false;
+    }
+    return true;
+  };
   try {
     for (;;) {
-      await reading.pulled();
+      await reading.pulled(isWhole);
       // What comes from here on is the next turn's, also where it is the last.
       const { isDone } = reading;
       yield;
@@ -100,6 +108,7 @@ interface ReadingParts {
   readonly inbox: string;
   readonly stream: string;
   readonly consumer: string;
+  readonly from: number;
   readonly to: number;
   readonly pending: number;
   readonly take: (message: Msg, delivery: Delivery) => void;
@@ -114,7 +123,10 @@ class Reading {
   /** Of the pull that is on its way. */
   #awaited = 0;
   #lastDelivery = 0;
-  #isDone: boolean;
+  #lastSeq: number;
+  #isDone = false;
+  /** Whoever serves the consumer has nothing more that matches: all of it, or a replica that is behind. */
+  #isAtEnd: boolean;
   #broken: RookeryError | undefined;
   #heardAt = 0;
   #wake: (() => void) | undefined;
@@ -123,7 +135,8 @@ class Reading {
     this.#nc = nc;
     this.#parts = parts;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${parts.stream}.${parts.consumer}`;
-    this.#isDone = parts.pending === 0;
+    this.#lastSeq = parts.from - 1;
+    this.#isAtEnd = parts.pending === 0;
     this.#connection = nc.status() as ReturnType<NatsConnection['status']> & { stop(): void };
     this.#subscription = nc.subscribe(parts.inbox, {
       callback: (error, message) => {
@@ -139,11 +152,23 @@ class Reading {
     return this.#isDone;
   }
 
-  /** A pull has brought all it asked for; the next one is asked for. */
-  async pulled(): Promise<void> {
-    if (this.#awaited > 0 && !this.#isDone) await this.#brought();
+  /** Sequence of the last message that came; the one before the span at first. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /**
+   * A pull has brought all it asked for, or all there is; the next one is asked for.
+   * @param isWhole whether the stream's leader has nothing more that belongs to the span
+   */
+  async pulled(isWhole: () => Promise<boolean>): Promise<void> {
+    if (this.#awaited > 0 && !this.#isDone && !this.#isAtEnd) await this.#brought();
+    const isAtEnd = this.#isAtEnd;
+    // More may come while the leader is asked.
+    this.#isAtEnd = false;
+    if (isAtEnd && !this.#isDone && (await isWhole())) this.#isDone = true;
     if (this.#broken) throw this.#broken;
-    if (!this.#isDone) this.#pull();
+    if (!this.#isDone && this.#awaited === 0) this.#pull();
   }
 
   stop(): void {
@@ -158,11 +183,13 @@ class Reading {
     if (this.#isDone) return;
     if (delivery.consumerSeq !== this.#lastDelivery + 1) return this.#break('a delivery is missing');
     this.#lastDelivery = delivery.consumerSeq;
+    this.#lastSeq = delivery.streamSeq;
     this.#awaited -= 1;
     const { to, take } = this.#parts;
     if (delivery.streamSeq <= to) take(message, delivery);
-    if (delivery.streamSeq >= to || delivery.pending === 0) this.#isDone = true;
-    if (this.#awaited === 0 || this.#isDone) this.#wake?.();
+    if (delivery.streamSeq >= to) this.#isDone = true;
+    this.#isAtEnd = delivery.pending === 0;
+    if (this.#awaited === 0 || this.#isDone || this.#isAtEnd) this.#wake?.();
   }
 
   /** A message without data that speaks of the pull itself. */
@@ -174,6 +201,8 @@ class Reading {
       code === 408 ||
       (code === 409 && /^(Message Size|Batch Completed)/i.test(headers?.description ?? ''));
     if (!isOver) return this.#break(`the consumer answered ${code} ${headers?.description ?? ''}`);
+    // Something is there, for the leader says so, and the replica that serves us has not got it in all this time.
+    if (this.#awaited === PULL_MESSAGES && !this.#isDone) return this.#break('a replica is behind');
     this.#awaited = 0;
     this.#wake?.();
   }
@@ -194,7 +223,7 @@ class Reading {
     this.#heardAt = performance.now();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = () => {
-      if (this.#awaited === 0 || this.#isDone || this.#broken) resolve();
+      if (this.#awaited === 0 || this.#isDone || this.#isAtEnd || this.#broken) resolve();
     };
     const watch = setInterval(() => {
       if (performance.now() - this.#heardAt > SILENCE_MS) this.#break('the consumer is silent');

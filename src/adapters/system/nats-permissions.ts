@@ -30,9 +30,6 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           allow: [
             ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*', 'typing', 'counted'],
             ...[...conv, ...inbox, USER_STREAM].flatMap(reading),
-            // Of the leader: an account, the newest change of a conversation, before a command is refused; and what a replica
-            // lacks, which may only be behind.
-            ...[...conv, ...inbox, USER_STREAM].map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             ...bucket('cursors'),
             ...bucket('presence'),
             ...reading('KV_presence'),
@@ -51,8 +48,6 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
             '_INBOX_gateway.>',
             ...[...conv, ...inbox].flatMap(reading),
             ...conv.flatMap(lane),
-            // Marker and checkpoint are asked of the leader, not of a copy that may be behind.
-            ...inbox.map((stream) => `$JS.API.STREAM.MSG.GET.${stream}`),
             // What is derived is made anew where it was lost (adapters/jetstream/derived-streams.ts).
             ...inbox.map((stream) => `$JS.API.STREAM.CREATE.${stream}`),
             ...bucket('leases'),
@@ -81,6 +76,8 @@ const directGet = (stream: string): string[] => [`$JS.API.DIRECT.GET.${stream}`,
 
 const reading = (stream: string): string[] => [
   `$JS.API.STREAM.INFO.${stream}`,
+  // Of the leader: what must not be a copy's that may be behind, and what such a copy lacks.
+  `$JS.API.STREAM.MSG.GET.${stream}`,
   ...directGet(stream),
   `$JS.API.CONSUMER.CREATE.${stream}.>`,
   `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
