@@ -107,9 +107,9 @@ function* bareMessages(count: number) {
   for (let i = 0; i < count; i++) yield { subject: 'conv.0.bare.m', id: `bare-${i}`, data };
 }
 
-async function digestsOf({ nc, js, jsm }: Nats, name: string) {
+async function digestsOf({ nc, jsm, inboxPrefix }: Nats, name: string) {
   const path = join(dir, `${name}.sqlite`);
-  const reader = new JetstreamLogReader({ nc, js, jsm, convStream: 0 });
+  const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: 0 });
   const model = new SqliteReadModel({ path, log: 'CONV_0' });
   await foldLog(reader, model, await reader.lastPos(), () => undefined);
   model.close();

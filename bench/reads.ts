@@ -179,14 +179,14 @@ function searchOf(model: SqliteReadModel, i: number): void {
 export async function measureRebuild(events = REBUILT_EVENTS): Promise<Row> {
   const nats = await startNats();
   try {
-    const { nc, js, jsm } = await nats.connect('operator');
+    const { nc, js, jsm, inboxPrefix } = await nats.connect('operator');
     const pending: Promise<unknown>[] = [];
     for (const { conversation, data } of log(events)) {
       pending.push(js.publish(conversationSubject(conversation, 'm'), data));
       if (pending.length === IN_FLIGHT) await Promise.all(pending.splice(0));
     }
     await Promise.all(pending);
-    const reader = new JetstreamLogReader({ nc, js, jsm, convStream: 0 });
+    const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: 0 });
     const end = await reader.lastPos();
     const before = performance.now();
     const builder = new ReadModelBuilder({ path: join(nats.dataDir, 'rebuilt.sqlite'), log: 'bench', isBuilt: true });

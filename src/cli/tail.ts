@@ -77,7 +77,7 @@ async function streamsOf(operator: Operator, options: Options, only: number | un
   const streams: Stream[] = [];
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
     if (only !== undefined && convStream !== only) continue;
-    const parts = { nc: nats.nc, js: nats.js, jsm: nats.jsm, convStream };
+    const parts = { ...nats, convStream };
     const { first, last } = await logBounds(nats.jsm, convStream);
     const newest = Math.max(first, last - lines + 1);
     streams.push({

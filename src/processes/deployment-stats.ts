@@ -1,9 +1,11 @@
 /** How a deployment stands, from what the server and the workers tell: streams, lags, dead letters, and who speaks most. */
-import type { ConsumerInfo, JsMsg, StreamInfo } from '@nats-io/jetstream';
+import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
+import type { Msg } from '@nats-io/nats-core';
 import type { Nats } from '../adapters/jetstream/connect.ts';
+import type { Delivery } from '../adapters/jetstream/delivery-subject.ts';
 import { fanOutStanding } from '../adapters/jetstream/lane-standing.ts';
 import { storedTime } from '../adapters/jetstream/log-places.ts';
-import { readSpan } from '../adapters/jetstream/span-reader.ts';
+import { readSpan } from '../adapters/jetstream/pulled-span.ts';
 import { askStanding } from '../adapters/jetstream/standing.ts';
 import { asRookeryError, type ErrorCode } from '../protocol/error-codes.ts';
 import {
@@ -201,7 +203,7 @@ export class DeploymentStats {
 
   async #readOn(k: number, newest: { tokens: string[]; next: number }, from: number, to: number): Promise<void> {
     try {
-      for await (const { subject, seq } of readSpan(this.#nats, convStreamName(k), from, to, placeOf)) {
+      for await (const { subject, seq } of readSpan(this.#nats, { stream: convStreamName(k), from, to }, placeOf)) {
         newest.tokens.push(subject.split('.')[2] ?? '');
         newest.next = seq + 1;
       }
@@ -227,7 +229,7 @@ const consumerOf = ({
   redelivered: num_redelivered,
 });
 
-const placeOf = ({ subject, seq }: JsMsg) => ({ subject, seq });
+const placeOf = ({ subject }: Msg, { streamSeq: seq }: Delivery) => ({ subject, seq });
 
 const behindOf = ({ cluster }: StreamInfo): string[] =>
   (cluster?.replicas ?? []).filter(({ current, offline }) => !current || offline).map(({ name }) => name);

@@ -76,8 +76,8 @@ export interface StoryParts {
 /** @throws RookeryError NOT_FOUND, STREAM_MISSING, LOG_UNAVAILABLE */
 export async function storyOf(parts: StoryParts, convStream: number, pos: number): Promise<Story> {
   const { nats, topology } = parts;
-  const { nc, js, jsm } = nats;
-  const record = await new JetstreamLogReader({ nc, js, jsm, convStream }).at(pos);
+  const { nc, jsm, inboxPrefix } = nats;
+  const record = await new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream }).at(pos);
   const stored = record && (await jsm.streams.getMessage(convStreamName(convStream), { seq: pos }));
   if (!record || !stored) throw new RookeryError('NOT_FOUND', `nothing stands at ${convStreamName(convStream)}@${pos}`);
   const envelope = {
@@ -91,7 +91,7 @@ export async function storyOf(parts: StoryParts, convStream: number, pos: number
   const about = { record, envelope, fanOut, readModels };
   if (isUnreadable(record)) return { ...about, outcome: undefined, recipients: [], duplicates: [], inboxes: {} };
   const { conversation } = record;
-  const reader = new JetstreamConversationReader({ nc, js, jsm, convStream, conversation });
+  const reader = new JetstreamConversationReader({ nc, jsm, inboxPrefix, convStream, conversation });
   const { outcome, audience, readMarks, duplicates } = await foldOneEvent(reader, record);
   const found = await Promise.all(
     [...streamsOf(audience, topology)].map(([k, users]) => inInbox(parts, k, convStream, record, users)),
@@ -212,10 +212,10 @@ export async function* positionsOf(
   conversation: ConversationId | undefined,
   onProgress: (pos: number, end: number) => void,
 ) {
-  const { nc, js, jsm } = nats;
+  const { nc, jsm, inboxPrefix } = nats;
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
     if (conversation !== undefined && convStreamOf(conversation, topology) !== convStream) continue;
-    const parts = { nc, js, jsm, convStream };
+    const parts = { nc, jsm, inboxPrefix, convStream };
     const reader =
       conversation === undefined
         ? new JetstreamLogReader(parts)

@@ -69,17 +69,7 @@ async function assemble(
     : noFailpoints;
   const writers = Array.from(
     { length: topology.inboxStreams },
-    (_, inboxStream) =>
-      new JetstreamInboxWriter({
-        nc,
-        js,
-        jsm,
-        derived,
-        lane,
-        inboxStream,
-        inbox: `${inboxPrefix}.ingest.${lane}.${inboxStream}`,
-        failpoints,
-      }),
+    (_, inboxStream) => new JetstreamInboxWriter({ nc, js, jsm, inboxPrefix, derived, lane, inboxStream, failpoints }),
   );
   const runner = new LaneRunner({
     lane,
@@ -87,7 +77,7 @@ async function assemble(
     owner,
     leases,
     source: new JetstreamLaneSource({ nc, jsm, derived, convStream: lane, inbox: `${inboxPrefix}.pull.${lane}` }),
-    reader: new JetstreamLogReader({ nc, js, jsm, convStream: lane }),
+    reader: new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane }),
     writers,
     state,
     deadLetters: new JetstreamDeadLetters(js),

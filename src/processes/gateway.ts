@@ -81,12 +81,12 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   const apiKeys = openApiKeys(auth, clock, log);
   const tokens = new JwtTokens(auth);
   const nats = await connectNats(config.nats, 'gateway', `gateway ${name}`, log);
-  const { nc, js, jsm, inboxPrefix, ended } = nats;
+  const { nc, inboxPrefix, ended } = nats;
 
   // The way in: decide, append, ack.
   const appender = new JetstreamConversationLog(nc, inboxPrefix, topology, limits);
   const views = new JetstreamConversationViews(nc, topology);
-  const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ nc, js, jsm, convStream }));
+  const logs = range(topology.convStreams, (convStream) => new JetstreamLogReader({ ...nats, convStream }));
   const backlog = new LaneBacklog({ topology, maxEvents: limits.maxLaneBacklog, logs, monotonicMs });
   const persons = await peopleOf({ nats, gateway: name, appender, tokens, views, config, clock, log });
   const { accounts, identities, people, presence, online, counted } = persons;

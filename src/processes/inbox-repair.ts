@@ -65,17 +65,8 @@ export async function repairInbox(
 async function beginTerm(nats: Nats, topology: Topology, lane: number, k: number): Promise<number> {
   const { nc, js, jsm, inboxPrefix } = nats;
   const derived = new DerivedStreams(jsm, topology);
-  const inbox = `${inboxPrefix}.repair.${lane}.${k}`;
-  const writer = new JetstreamInboxWriter({
-    nc,
-    js,
-    jsm,
-    derived,
-    lane,
-    inboxStream: k,
-    inbox,
-    failpoints: noFailpoints,
-  });
+  const place = { lane, inboxStream: k };
+  const writer = new JetstreamInboxWriter({ nc, js, jsm, inboxPrefix, derived, ...place, failpoints: noFailpoints });
   try {
     await writer.begin();
     return (await lastMarker(nats, lane, k))?.seq ?? 0;

@@ -52,11 +52,11 @@ export interface InboxVerdict extends AuditCounts {
  */
 export async function verifyInbox(parts: VerificationParts, hasRepair: boolean): Promise<InboxVerdict> {
   const { nats, lane, inboxStream: k, stop, topology } = parts;
-  const { nc, js, jsm } = nats;
+  const { nc, jsm, inboxPrefix } = nats;
   const bounds = await inboxBounds(jsm, k);
   const folder = mkdtempSync(join(tmpdir(), 'rookery-verify-'));
   const state = new ReplayState(folder);
-  const reader = new JetstreamLogReader({ nc, js, jsm, convStream: lane });
+  const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane });
   const log = new LogCursor(reader, stop);
   let findings = 0;
   try {

@@ -145,11 +145,11 @@ export class Past {
 
   #open(convStream: number): LanePast {
     const { nats, conversation } = this.#parts;
-    const { nc, js, jsm } = nats;
+    const { nc, jsm, inboxPrefix } = nats;
     const reader =
       conversation === undefined
-        ? new JetstreamLogReader({ nc, js, jsm, convStream })
-        : new JetstreamConversationReader({ nc, js, jsm, convStream, conversation });
+        ? new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream })
+        : new JetstreamConversationReader({ nc, jsm, inboxPrefix, convStream, conversation });
     const model = new SqliteReadModel({
       path: join(this.#folder, `lane-${convStream}.sqlite`),
       log: 'the past',

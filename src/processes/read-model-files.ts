@@ -175,8 +175,8 @@ function snapshotOf(path: string): ReadModelSnapshot {
   }
 }
 
-const readerOf = ({ nc, js, jsm }: Nats, convStream: number): JetstreamLogReader =>
-  new JetstreamLogReader({ nc, js, jsm, convStream });
+const readerOf = ({ nc, jsm, inboxPrefix }: Nats, convStream: number): JetstreamLogReader =>
+  new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream });
 
 const sizeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.size;
 

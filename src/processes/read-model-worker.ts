@@ -83,7 +83,7 @@ function watchRebuilt(stateDir: string, lanes: readonly { readonly path: string;
 
 async function assemble(
   { stateDir, failpoint }: ReadModelWorkerConfig,
-  { nc, js, jsm }: Nats,
+  { nc, js, jsm, inboxPrefix }: Nats,
   server: JetstreamReadModelServer,
   convStream: number,
   log: Log,
@@ -96,7 +96,7 @@ async function assemble(
     lane: convStream,
     model,
     follower: new JetstreamLogFollower({ nc, js, jsm, convStream, log }),
-    reader: new JetstreamLogReader({ nc, js, jsm, convStream }),
+    reader: new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream }),
     failpoints: failpoint ? failAt(failpoint.step as ReadModelStep, failpoint.times) : noFailpoints,
     log,
     onCurrent(isCurrent) {

@@ -46,10 +46,10 @@ export async function rebuildInbox(
   { nats, topology, stop, onProgress }: RebuildingParts,
   k: number,
 ): Promise<RebuiltInbox> {
-  const { nc, js, jsm } = nats;
+  const { nc, jsm, inboxPrefix } = nats;
   const ends: number[] = [];
   for (let lane = 0; lane < topology.convStreams; lane++) {
-    ends.push(await new JetstreamLogReader({ nc, js, jsm, convStream: lane }).lastPos());
+    ends.push(await new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane }).lastPos());
   }
   await jsm.streams.delete(inboxStreamName(k)).catch(() => false);
   const isMade = await made(jsm, k, stop);
@@ -131,15 +131,15 @@ export async function rebuildFanOutState(
 
 /** Up to where every inbox stream is complete, and the log still goes. */
 export async function confirmedPosition({ nats, topology }: Pick<RebuildingParts, 'nats' | 'topology'>, lane: number) {
-  const { nc, js, jsm } = nats;
-  let end = await new JetstreamLogReader({ nc, js, jsm, convStream: lane }).lastPos();
+  const { nc, jsm, inboxPrefix } = nats;
+  let end = await new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane }).lastPos();
   for (let k = 0; k < topology.inboxStreams; k++) end = Math.min(end, (await checkpointed(jsm, lane, k)) ?? 0);
   return end;
 }
 
 export async function foldInto(
   state: SqliteFanOutState,
-  { nc, js, jsm }: Nats,
+  { nc, jsm, inboxPrefix }: Nats,
   lane: number,
   end: number,
   stop: AbortSignal,
@@ -152,7 +152,7 @@ export async function foldInto(
     window = [];
     onProgress(to, end);
   };
-  for await (const record of readOn(new JetstreamLogReader({ nc, js, jsm, convStream: lane }), 1, end, stop)) {
+  for await (const record of readOn(new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane }), 1, end, stop)) {
     if (!isUnreadable(record)) window.push(record);
     if (window.length === WINDOW_EVENTS) fold(record.pos);
   }

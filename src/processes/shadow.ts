@@ -98,9 +98,9 @@ async function build(
     await foldInto(state, nats, lane, end, stop, onProgress).finally(() => state.close());
     return;
   }
-  const { nc, js, jsm } = nats;
+  const { nc, jsm, inboxPrefix } = nats;
   const model = new SqliteReadModel(place);
-  const reader = new JetstreamLogReader({ nc, js, jsm, convStream: lane });
+  const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane });
   await foldLog(reader, model, end, ({ position }) => onProgress(position, end)).finally(() => model.close());
 }
 

@@ -115,13 +115,11 @@ t.test('a build that judges otherwise: its decisions and the inboxes it would ch
         },
   );
   const derived = new DerivedStreams(other.operator.jsm, other.nats.topology);
-  const inbox = `${other.operator.inboxPrefix}.otherwise`;
   const writer = new JetstreamInboxWriter({
     ...other.operator,
     derived,
     lane: 0,
     inboxStream: 0,
-    inbox,
     failpoints: noFailpoints,
   });
   await writer.begin();

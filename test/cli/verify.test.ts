@@ -175,13 +175,11 @@ t.test('an entry whose bytes are not those of the log', async (t) => {
   const plan = planFor(foldReadable(new MemoryFanOutState(), events).runs, 0, 0, other.nats.topology);
   const forged = plan.map((record, i) => ({ ...record, body: i === 1 ? record.body.with(-3, 0x21) : record.body }));
   const derived = new DerivedStreams(other.operator.jsm, other.nats.topology);
-  const inbox = `${other.operator.inboxPrefix}.forged`;
   const writer = new JetstreamInboxWriter({
     ...other.operator,
     derived,
     lane: 0,
     inboxStream: 0,
-    inbox,
     failpoints: noFailpoints,
   });
   await writer.begin();

@@ -19,17 +19,14 @@ async function scene(t: Test) {
   const nats = await startNats();
   t.teardown(() => nats.stop());
   const operator = await nats.connect('operator');
-  let count = 0;
   const open = async (lane = 0, asked: (jsm: JetStreamManager) => JetStreamManager = (jsm) => jsm) => {
     const connected = await nats.connect('fan-out-worker');
     const worker = { ...connected, jsm: asked(connected.jsm) };
-    const inbox = `${worker.inboxPrefix}.ingest.${lane}.${(count += 1)}`;
     const writer = new JetstreamInboxWriter({
       ...worker,
       derived: new DerivedStreams(worker.jsm, nats.topology),
       lane,
       inboxStream: 0,
-      inbox,
       failpoints: noFailpoints,
     });
     t.teardown(() => writer.stop());

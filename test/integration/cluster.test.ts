@@ -96,7 +96,7 @@ t.test('the streams are applied with three replicas, and none of them lags', asy
 });
 
 t.test('what one sends keeps its order while the log changes its leader', async (t) => {
-  const { jsm, nc, js } = await connected('operator');
+  const { jsm, nc, inboxPrefix } = await connected('operator');
   const gateway = await connected('gateway');
   const log = new JetstreamConversationLog(gateway.nc, gateway.inboxPrefix, topology, limits);
   const talk = conversation('orderly');
@@ -115,14 +115,14 @@ t.test('what one sends keeps its order while the log changes its leader', async 
   }
   await Promise.all(acks);
   t.ok(leaders.size > 1, 'it was led by several');
-  const ids = await idsInLog(new JetstreamLogReader({ nc, js, jsm, convStream: 0 }));
+  const ids = await idsInLog(new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: 0 }));
   t.equal(ids.length, acks.length);
   t.same(ids, ids.toSorted());
   await log.drain();
 });
 
 t.test('what was acked outlives the leader of the log, and senders go on', async (t) => {
-  const { jsm, nc, js } = await connected('operator');
+  const { jsm, nc, inboxPrefix } = await connected('operator');
   const gateway = await connected('gateway');
   const log = new JetstreamConversationLog(gateway.nc, gateway.inboxPrefix, topology, limits);
   const talk = conversation('talk');
@@ -136,7 +136,7 @@ t.test('what was acked outlives the leader of the log, and senders go on', async
   await Promise.all(after);
   const { cluster: now } = await eventually(() => jsm.streams.info('CONV_0').catch(() => undefined), 'a new leader');
   t.not(now?.leader, leader);
-  const reader = new JetstreamLogReader({ nc, js, jsm, convStream: 0 });
+  const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: 0 });
   const ids = await idsInLog(reader, behind + 1);
   t.same(ids, ['before', 'in the midst', 'after']);
   await log.drain();

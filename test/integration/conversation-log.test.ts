@@ -34,8 +34,8 @@ const said = (by: string, id: string, text = id): ConversationEvent => ({
 
 /** What the log holds of a conversation. */
 async function stored(id: ConversationId): Promise<LogEvent[]> {
-  const { nc, js, jsm } = await nats.connect('operator');
-  const reader = new JetstreamLogReader({ nc, js, jsm, convStream: convStreamOf(id, topology) });
+  const { nc, jsm, inboxPrefix } = await nats.connect('operator');
+  const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: convStreamOf(id, topology) });
   const found: LogEvent[] = [];
   for await (const record of reader.read(1, await reader.lastPos())) {
     if (!isUnreadable(record) && record.conversation === id) found.push(record);

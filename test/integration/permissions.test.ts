@@ -186,8 +186,9 @@ t.test('each role’s parts work with what it may do', async (t) => {
   }
   const { seq } = await gateway.js.publish('conv.0.x.m', 'x');
   const read: number[] = [];
-  for (const { nc, js, jsm } of [gateway, worker]) {
-    for await (const { pos } of new JetstreamLogReader({ nc, js, jsm, convStream: 0 }).read(1, seq)) read.push(pos);
+  for (const { nc, jsm, inboxPrefix } of [gateway, worker]) {
+    for await (const { pos } of new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: 0 }).read(1, seq))
+      read.push(pos);
   }
   t.equal(read.length, 2 * seq);
   const lease = await (await JetstreamLeases.open(worker.nc)).tryAcquire('fan-out.0', 'w');

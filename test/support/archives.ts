@@ -52,9 +52,9 @@ export async function contents(of: Operated): Promise<StreamSummary[]> {
 export const isEmpty = (streams: readonly StreamSummary[]): boolean => streams.every(({ events }) => events === 0);
 
 /** Of every table of a read model that is folded from the log as it is now. */
-export async function readModelDigests({ nc, js, jsm }: Nats, dir: string, convStream = 0) {
+export async function readModelDigests({ nc, jsm, inboxPrefix }: Nats, dir: string, convStream = 0) {
   const path = join(dir, `${crypto.randomUUID()}.sqlite`);
-  const reader = new JetstreamLogReader({ nc, js, jsm, convStream });
+  const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream });
   const model = new SqliteReadModel({ path, log: 'CONV' });
   await foldLog(reader, model, await reader.lastPos(), () => undefined);
   model.close();

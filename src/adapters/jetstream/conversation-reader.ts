@@ -2,18 +2,14 @@
  * The events of one conversation out of a CONV stream. The server leaves the others out, so what comes over the wire is little; in
  * a large stream it still takes its time to find them.
  */
-import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
 import type { ConversationId } from '../../domain/ids.ts';
 import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
 import { conversationWildcard, convStreamName } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
-import { storedAtMs } from './delivery-subject.ts';
-import { logRecordOf } from './log-record.ts';
-import { happenedAtMs } from './original-time.ts';
-import { readSpan, type SpanReaderParts } from './span-reader.ts';
+import { recordOf } from './log-reader.ts';
+import { type PulledSpanParts, readSpan } from './pulled-span.ts';
 
-export interface ConversationReaderParts extends SpanReaderParts {
-  readonly jsm: JetStreamManager;
+export interface ConversationReaderParts extends PulledSpanParts {
   readonly convStream: number;
   readonly conversation: ConversationId;
 }
@@ -38,9 +34,6 @@ export class JetstreamConversationReader implements Pick<LogReader, 'lastPos' | 
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {
     const end = Math.min(to, await this.lastPos());
-    yield* readSpan(this.#parts, this.#stream, from, end, recordOf, this.#subject);
+    yield* readSpan(this.#parts, { stream: this.#stream, from, to: end, subjects: [this.#subject] }, recordOf);
   }
 }
-
-const recordOf = (message: JsMsg): LogRecord =>
-  logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data);

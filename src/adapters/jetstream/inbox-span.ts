@@ -1,19 +1,16 @@
 /** A part of an INBOX stream, once, in order: for who looks into it from outside, as the command line does. */
-import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { Msg } from '@nats-io/nats-core';
 import type { InboxMessage } from '../../ports/inbox-reader.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 import { inboxStreamName } from '../../protocol/subjects.ts';
-import { storedAtMs } from './delivery-subject.ts';
+import type { Delivery } from './delivery-subject.ts';
 import { toInboxMessage } from './inbox-reader.ts';
-import { readSpan, type SpanReaderParts } from './span-reader.ts';
+import { type PulledSpanParts, readSpan } from './pulled-span.ts';
 import { infoOf } from './stream-info.ts';
 
 /** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
 const MAX_ATTEMPTS = 5;
-
-export interface InboxSpanParts extends SpanReaderParts {
-  readonly jsm: JetStreamManager;
-}
 
 /** What is kept of it, and how much it may keep. */
 export interface InboxBounds {
@@ -41,7 +38,7 @@ export async function inboxBounds(jsm: JetStreamManager, inboxStream: number): P
 
 /** As `readInboxSpan`, but a server that restarts or a connection that is lost does not end it. */
 export async function* readInboxOn(
-  parts: InboxSpanParts,
+  parts: PulledSpanParts,
   inboxStream: number,
   from: number,
   to: number,
@@ -70,15 +67,15 @@ export async function* readInboxOn(
  * @throws RookeryError STREAM_MISSING; LOG_UNAVAILABLE when it was interrupted
  */
 export async function* readInboxSpan(
-  parts: InboxSpanParts,
+  parts: PulledSpanParts,
   inboxStream: number,
   from: number,
   to: number,
 ): AsyncGenerator<InboxMessage & { readonly at: number }> {
-  yield* readSpan(parts, inboxStreamName(inboxStream), from, to, ownMessage);
+  yield* readSpan(parts, { stream: inboxStreamName(inboxStream), from, to }, ownMessage);
 }
 
-const ownMessage = (message: JsMsg): InboxMessage & { readonly at: number } => ({
-  ...toInboxMessage(message.subject, message.seq, new Uint8Array(message.data)),
-  at: storedAtMs(message),
+const ownMessage = ({ subject, data }: Msg, { streamSeq, atMs }: Delivery): InboxMessage & { readonly at: number } => ({
+  ...toInboxMessage(subject, streamSeq, new Uint8Array(data)),
+  at: atMs,
 });

@@ -4,17 +4,18 @@
  * A window is one fast-ingest batch, its checkpoint the commit. The next batch begins only after the server has confirmed
  * the last, so what the stream holds of a term is whole windows and at most one window's prefix.
  */
-import { JetStreamApiError, type JetStreamClient, type JetStreamManager, type JsMsg } from '@nats-io/jetstream';
-import { headers, type NatsConnection } from '@nats-io/nats-core';
+import { JetStreamApiError, type JetStreamClient } from '@nats-io/jetstream';
+import { headers, type Msg } from '@nats-io/nats-core';
 import type { Failpoints } from '../../ports/failpoints.ts';
 import type { InboxWriter, PlannedRecord, ResumePoint, Span } from '../../ports/inbox-writer.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { decodeOrigin, encodeInboxRecord, type Origin, RecordKind, withOffset } from '../../protocol/inbox-record.ts';
 import { checkpointSubject, inboxStreamName, termSubject } from '../../protocol/subjects.ts';
 import { answered, isWrongLastSequence } from './answered.ts';
+import type { Delivery } from './delivery-subject.ts';
 import type { DerivedStreams } from './derived-streams.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
-import { readSpan } from './span-reader.ts';
+import { type PulledSpanParts, readSpan } from './pulled-span.ts';
 import { type StreamRoom, watchStreamRoom } from './stream-room.ts';
 
 /** Silence after which a batch, and the term with it, is given up. */
@@ -33,15 +34,11 @@ interface Stored {
   readonly origin: Origin;
 }
 
-export interface InboxWriterParts {
-  readonly nc: NatsConnection;
+export interface InboxWriterParts extends PulledSpanParts {
   readonly js: JetStreamClient;
-  readonly jsm: JetStreamManager;
   readonly derived: DerivedStreams;
   readonly lane: number;
   readonly inboxStream: number;
-  /** A subject below the connection's inbox prefix that is this writer's alone. */
-  readonly inbox: string;
   readonly failpoints: Failpoints<string>;
 }
 
@@ -57,7 +54,8 @@ export class JetstreamInboxWriter implements InboxWriter {
   constructor(parts: InboxWriterParts) {
     this.#parts = parts;
     this.#stream = inboxStreamName(parts.inboxStream);
-    this.#ingest = new FastIngest(parts.nc, { inbox: parts.inbox, timeoutMs: SERVER_SILENCE_MS });
+    const inbox = `${parts.inboxPrefix}.ingest.${crypto.randomUUID()}`;
+    this.#ingest = new FastIngest(parts.nc, { inbox, timeoutMs: SERVER_SILENCE_MS });
     this.#room = watchStreamRoom(parts.nc, parts.jsm, parts.inboxStream);
   }
 
@@ -185,9 +183,9 @@ export class JetstreamInboxWriter implements InboxWriter {
     let last = checkpoint?.origin;
     let term = last?.term;
     // The marker ends it: where the stream has dropped what was before, it is the first message that comes.
-    const read = ({ seq, data }: JsMsg) => (seq < markerSeq ? decodeOrigin(data) : undefined);
-    for await (const origin of readSpan(this.#parts, this.#stream, (checkpoint?.seq ?? 0) + 1, markerSeq, read)) {
-      if (!origin) break;
+    const span = { stream: this.#stream, from: (checkpoint?.seq ?? 0) + 1, to: markerSeq };
+    const read = ({ data }: Msg, { streamSeq }: Delivery) => (streamSeq < markerSeq ? decodeOrigin(data) : undefined);
+    for await (const origin of readSpan(this.#parts, span, read)) {
       if (origin.lane !== this.#parts.lane) continue;
       if (origin.kind === RecordKind.marker) term = origin.term;
       else if (origin.term === term) last = origin;

@@ -1,16 +1,15 @@
 /** Reading a CONV stream from outside the lane: a standby, a gateway's resync, the command line. */
-import type { JetStreamManager, JsMsg } from '@nats-io/jetstream';
+import type { Msg } from '@nats-io/nats-core';
 import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
-import { storedAtMs } from './delivery-subject.ts';
+import type { Delivery } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
 import { happenedAtMs, happenedAtMsIn } from './original-time.ts';
-import { readSpan, readSpanParts, type SpanReaderParts } from './span-reader.ts';
+import { type PulledSpan, type PulledSpanParts, pulledSpan, readSpan } from './pulled-span.ts';
 import { packed, type StoredBatch, type StoredEvent } from './stored-batch.ts';
 
-export interface LogReaderParts extends SpanReaderParts {
-  readonly jsm: JetStreamManager;
+export interface LogReaderParts extends PulledSpanParts {
   readonly convStream: number;
 }
 
@@ -28,27 +27,27 @@ export class JetstreamLogReader implements LogReader {
   }
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {
-    const end = await this.#endOf(from, to);
-    if (end !== undefined) yield* readSpan(this.#parts, this.#stream, from, end, recordOf);
+    const span = await this.#spanOf(from, to);
+    if (span) yield* readSpan(this.#parts, span, recordOf);
   }
 
   async *readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]> {
-    const end = await this.#endOf(from, to);
-    if (end !== undefined) yield* readSpanParts(this.#parts, this.#stream, from, end, recordOf);
+    const span = await this.#spanOf(from, to);
+    if (span) yield* pulledSpan(this.#parts, span, recordOf);
   }
 
   /** As `readParts`, packed for a thread that decodes them. */
   async *readStored(from: number, to: number): AsyncIterable<StoredBatch> {
-    const end = await this.#endOf(from, to);
-    if (end === undefined) return;
-    for await (const part of readSpanParts(this.#parts, this.#stream, from, end, storedEventOf)) yield packed(part);
+    const span = await this.#spanOf(from, to);
+    if (!span) return;
+    for await (const part of pulledSpan(this.#parts, span, storedEventOf)) yield packed(part);
   }
 
-  /** Undefined of a span that holds nothing: no message would ever come. */
-  async #endOf(from: number, to: number): Promise<number | undefined> {
+  /** Undefined of one that holds nothing. */
+  async #spanOf(from: number, to: number): Promise<PulledSpan | undefined> {
     const { first, last } = await this.#bounds();
     const end = Math.min(to, last);
-    return from > end || first > end ? undefined : end;
+    return from > end || first > end ? undefined : { stream: this.#stream, from, to: end };
   }
 
   async at(pos: number): Promise<LogRecord | undefined> {
@@ -79,12 +78,10 @@ export class JetstreamLogReader implements LogReader {
   }
 }
 
-const storedEventOf = (message: JsMsg): StoredEvent => ({
-  subject: message.subject,
-  pos: message.seq,
-  at: happenedAtMs(message.data, storedAtMs(message)),
-  data: message.data,
+const storedEventOf = ({ subject, data }: Msg, { streamSeq: pos, atMs }: Delivery): StoredEvent => ({
+  ...{ subject, pos, data },
+  at: happenedAtMs(data, atMs),
 });
 
-const recordOf = (message: JsMsg): LogRecord =>
-  logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data);
+export const recordOf = ({ subject, data }: Msg, { streamSeq, atMs }: Delivery): LogRecord =>
+  logRecordOf(subject, streamSeq, happenedAtMs(data, atMs), data);

@@ -60,6 +60,15 @@ export async function* pulledSpan<Read>(
   }
 }
 
+/** The same, one by one. @throws as `pulledSpan` */
+export async function* readSpan<Read>(
+  parts: PulledSpanParts,
+  span: PulledSpan,
+  read: (message: Msg, delivery: Delivery) => Read | undefined,
+): AsyncGenerator<Read> {
+  for await (const portion of pulledSpan(parts, span, read)) yield* portion;
+}
+
 /** One turn for each pull, when all it brought was taken; the next one is on its way then. @throws as `pulledSpan` */
 export async function* pulls(
   { nc, jsm, inboxPrefix }: PulledSpanParts,
