@@ -178,16 +178,18 @@ export class App {
     }
   }
 
-  /** All up to `n` was on the screen. */
+  /** All up to `n` was on the screen. Where it is refused nobody is told: they have done nothing, and the next mark has this one in it. */
   markRead(conversation: ConversationId, n: number): void {
     const row = this.rows.peek().get(conversation);
     if (!row || n <= row.readUpTo) return;
     this.#put(readUpTo(row, n));
     const unmark = row.preferences.markedUnread === true;
-    void this.command({ type: 'markRead', conversation, upTo: n });
-    if (unmark) {
-      void this.command({ type: 'changePreferences', about: conversation, preferences: { markedUnread: false } });
-    }
+    this.#mark({ type: 'markRead', conversation, upTo: n });
+    if (unmark) this.#mark({ type: 'changePreferences', about: conversation, preferences: { markedUnread: false } });
+  }
+
+  #mark(command: Command): void {
+    this.tabs.ask({ type: 'command', command, clientMsgId: newId() }).catch(() => undefined);
   }
 
   changePreferences(conversation: ConversationId, preferences: Row['preferences']): Promise<boolean> {
