@@ -93,6 +93,16 @@ t.test('while the log cannot tell whether it may, a message is not refused: the 
   t.same(appended, ['a', 'b', 'c']);
 });
 
+t.test('a mark is not refused on a view that is old: who was let in since may read', async (t) => {
+  const { appended, state, conversations } = scene();
+  const mark = (id: string): Promise<string> =>
+    codeOf(conversations.command(member, msgId(id), { type: 'markRead', conversation: room, upTo: 1 }));
+  t.equal(await mark('before'), 'NOT_A_MEMBER');
+  state.group = evolve(state.group, { type: 'membersAdded', by: owner, id: msgId('m'), members: [member] }, 2);
+  t.equal(await mark('behind'), 'accepted', 'and nobody has told yet that the view is old');
+  t.same(appended, ['behind']);
+});
+
 t.test('what waits to be decided while one before it is given up fails with it', async (t) => {
   const { appended, state, say } = scene();
   await say(owner, 'first');

@@ -211,9 +211,18 @@ export class Conversations {
   /** Only whether the user may mark there is decided here: a cached view does not know the newest index. */
   async #mark(target: ConversationId, event: ConversationEvent): Promise<Appended> {
     const view = this.#cache.get(target, event.by) ?? (await this.#fetch(target, event.by));
-    const refusal = view && this.#refusal(view, event);
-    if (refusal && refusal !== 'INDEX_BEYOND_END') throw refused(refusal);
+    if (view && this.#mayNotMark(view, event)) {
+      // The view may be older than what has let them in.
+      const current = await this.#current(target, { about: [event.by] });
+      const refusal = current && this.#mayNotMark(current, event);
+      if (refusal) throw refused(refusal);
+    }
     return this.#log.append(target, event);
+  }
+
+  #mayNotMark(view: View, event: ConversationEvent): RefusalCode | undefined {
+    const refusal = this.#refusal(view, event);
+    return refusal === 'INDEX_BEYOND_END' ? undefined : refusal;
   }
 
   /** Behind what its sender said there before; and one change behind the other: each is decided on what the one before made. */
