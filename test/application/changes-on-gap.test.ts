@@ -125,12 +125,20 @@ t.test('where it can go on it does, and nothing is said of changes', async (t) =
 
 t.test('further behind than is read for one device it asks as well; the log is not read', async (t) => {
   const log = new ScriptedLog(300);
-  const attach = await scene(t, stored(300), [log], { ringMaxEntries: 2, maxColdEntries: 100 });
+  const attach = await scene(t, stored(300), [log], { ringMaxEntries: 2, maxColdEntries: 50 });
   const connection = attach({ epoch: 'e1.1-1', seq: 1 }, 'changes');
   await eventually(() => connection.cursor?.seq === 301, 'the end');
   t.same(connection.resyncs, ['TOO_FAR_BEHIND']);
   t.equal(log.reads, 0);
-  t.equal(connection.positions.length, 128, 'what was read before came as entries: two portions');
+  t.equal(connection.positions.length, 64, 'what was read before came as entries: a portion');
+});
+
+t.test('read in a row out of the stream it is sent no more than asking would cost', async (t) => {
+  const attach = await scene(t, stored(5_000), [new ScriptedLog(5_000)], { ringMaxEntries: 2 });
+  const connection = attach({ epoch: 'e1.1-1', seq: 1 }, 'changes');
+  await eventually(() => connection.cursor?.seq === 5_001, 'the end');
+  t.same(connection.resyncs, ['TOO_FAR_BEHIND']);
+  t.equal(connection.positions.length, 1_000);
 });
 
 t.test('out of the ring it is sent no more than asking would cost; who wants a replay gets all of it', async (t) => {

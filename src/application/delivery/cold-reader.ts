@@ -100,7 +100,7 @@ export class ColdReader {
         if (message.kind === 'pack') inbox.decoder.decode(message);
         if (message.kind !== 'inbox' || message.key !== device.token) continue;
         if ((await this.#write(message, device, inbox)) === 'beyond retention') return 'beyond retention';
-        if (device.isGone || device.isFull) return 'more';
+        if (device.isGone || device.isFull || device.shouldAsk) return 'more';
       }
     }
     device.moveTo(device.stream, Math.max(device.at, to));

@@ -160,8 +160,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: FAN_OUT,
-        find: 'timelineEntry(logged, after.lastIndex), true);',
-        replace: 'timelineEntry(logged, after.lastIndex - (logged.pos % 97 === 0 ? 1 : 0)), true);',
+        find: 'audienceOf(members), after.lastIndex);',
+        replace: 'audienceOf(members), after.lastIndex - (logged.pos % 97 === 0 ? 1 : 0));',
       },
     ],
     faults: CALM,
@@ -184,9 +184,9 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: FAN_OUT,
-        find: '    this.#runs?.append(id, audienceOf(members), timelineEntry',
+        find: '    this.#outlet?.timeline(logged, audienceOf(members)',
         replace:
-          "    const rooms = (globalThis.rooms ??= new Map());\n    const gone = new Map([...(rooms.get(id) ?? []), ...before.conversation.roster.members, ...members]);\n    rooms.set(id, gone);\n    this.#runs?.append(id, event.type === 'messageSent' ? [...gone.keys()] : audienceOf(members), timelineEntry",
+          "    const rooms = (globalThis.rooms ??= new Map());\n    const gone = new Map([...(rooms.get(id) ?? []), ...before.conversation.roster.members, ...members]);\n    rooms.set(id, gone);\n    this.#outlet?.timeline(logged, event.type === 'messageSent' ? [...gone.keys()] : audienceOf(members)",
       },
     ],
     faults: CALM,
@@ -197,7 +197,7 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: FAN_OUT,
-        find: "    this.#returnToSender(logged, { ...originOf(logged), type: 'rejected', code });",
+        find: '    this.#outlet?.rejected(logged, code);',
         replace: '    void [logged, code];',
       },
     ],
