@@ -18,6 +18,15 @@ async function groupOf(name: string, owner: RawClient, members: string[]): Promi
   return { conversation: name };
 }
 
+/** The code it is refused with: at once, or by the fold where the worker had no time to be asked. */
+async function refusal(client: RawClient, request: object): Promise<unknown> {
+  const answer = await client.askUntilTaken(request);
+  if ('code' in answer) return answer.code;
+  const { clientMsgId } = request as { clientMsgId: string };
+  const rejected = () => client.entries.find(({ type, id }) => type === 'rejected' && id === clientMsgId);
+  return (await eventually(rejected, 'the refusal comes back')).code;
+}
+
 t.test('a command sent again is answered with where it stands, at once, at the same time, and later', async (t) => {
   const owner = await RawClient.greeted(gateway, 'owner');
   const team = { conversation: 'team' };
@@ -66,7 +75,7 @@ t.test('who was just added may speak, whatever view their gateway had', async (t
   const [owner, late] = [await RawClient.greeted(gateway, 'o3'), await RawClient.greeted(other, 'late')];
   const group = await groupOf('late group', owner, []);
   await eventually(() => owner.entries.length === 1, 'the group is folded');
-  t.match(await late.ask(message(group)), { code: 'NOT_A_MEMBER' }, 'the other gateway has a view without them');
+  t.equal(await refusal(late, message(group)), 'NOT_A_MEMBER', 'the other gateway has a view without them');
   t.match(await owner.ask(command({ type: 'addMembers', ...group, members: ['late'] })), { t: 'done' });
   await eventually(() => late.entries.length === 1, 'they are told');
   t.match(await late.ask(message(group)), { t: 'sent' });
@@ -108,7 +117,7 @@ t.test('a block holds until it is taken back, and a second one changes nothing',
   t.match(blocked, { t: 'done' });
   t.match(await alice.ask(block), { t: 'done', pos: blocked.pos, duplicate: true });
   await eventually(async () => (await mallory.ask(message({ to: 'alice' }))).code === 'BLOCKED', 'it takes effect');
-  t.match(await alice.ask(command({ type: 'blockUser', user: 'mallory' })), { code: 'NO_CHANGE' });
+  t.equal(await refusal(alice, command({ type: 'blockUser', user: 'mallory' })), 'NO_CHANGE');
   t.match(await alice.ask(message({ to: 'mallory' })), { t: 'sent' }, 'who blocks may still write');
   t.match(await alice.ask(command({ type: 'unblockUser', user: 'mallory' })), { t: 'done' });
   await eventually(async () => (await mallory.ask(message({ to: 'alice' }))).t === 'sent', 'they may write again');
@@ -135,7 +144,7 @@ t.test('a message sent again is one message, also while the first is under way',
 t.test('a UUIDv7 the fold may have forgotten is refused by the gateway as the fold would', async (t) => {
   const alice = await RawClient.greeted(gateway, 'a7');
   const old = '017f22e2-79b0-7cc3-98c4-dc0c0c07398f';
-  t.match(await alice.ask({ ...message({ to: 'b7' }), clientMsgId: old }), { code: 'MESSAGE_ID_EXPIRED' });
+  t.equal(await refusal(alice, { ...message({ to: 'b7' }), clientMsgId: old }), 'MESSAGE_ID_EXPIRED');
   t.match(await alice.ask(command({ type: 'createGroup', conversation: 'x7', name: 'x', members: [] }, old)), {
     code: 'MESSAGE_ID_EXPIRED',
   });
@@ -179,20 +188,20 @@ t.test('a group’s ways in and its silence, from command to entry', async (t) =
   const [owner, guest] = [await RawClient.greeted(gateway, 'o10'), await RawClient.greeted(other, 'g10')];
   const group = await groupOf('door', owner, []);
   const invite = 'open-sesame-open-sesame';
-  t.match(await guest.ask(command({ type: 'joinGroup', ...group })), { code: 'NOT_A_MEMBER' });
-  t.match(await guest.ask(command({ type: 'joinGroup', ...group, invite })), { code: 'INVITE_INVALID' });
-  t.match(await guest.ask(command({ type: 'joinGroup', ...group, invite: 'short' })), { code: 'BAD_REQUEST' });
+  t.equal(await refusal(guest, command({ type: 'joinGroup', ...group })), 'NOT_A_MEMBER');
+  t.equal(await refusal(guest, command({ type: 'joinGroup', ...group, invite })), 'INVITE_INVALID');
+  t.equal(await refusal(guest, command({ type: 'joinGroup', ...group, invite: 'short' })), 'BAD_REQUEST');
   t.match(await owner.ask(command({ type: 'createInvite', ...group, invite, maxUses: 1 })), { t: 'done' });
   const join = async () => (await guest.ask(command({ type: 'joinGroup', ...group, invite }))).t === 'done';
   await eventually(join, 'the invite is folded and used');
   await eventually(() => guest.entries.some(({ type }) => type === 'memberJoined'), 'in');
   t.match(await owner.ask(command({ type: 'changeGroup', ...group, settings: { mutedAll: true } })), { t: 'done' });
   await eventually(() => guest.entries.some(({ type }) => type === 'groupChanged'), 'silence');
-  t.match(await guest.ask(message(group)), { code: 'MUTED' });
+  t.equal(await refusal(guest, message(group)), 'MUTED');
   t.match(await guest.ask({ t: 'query', query: { type: 'conversation', ...group } }), {
     result: { settings: { mutedAll: true, joinPolicy: 'closed' } },
   });
-  t.match(await owner.ask(command({ type: 'changeGroup', ...group, settings: {} })), { code: 'BAD_REQUEST' });
+  t.equal(await refusal(owner, command({ type: 'changeGroup', ...group, settings: {} })), 'BAD_REQUEST');
   t.match(await owner.ask(command({ type: 'changeGroup', ...group, settings: { joinPolicy: 'ajar' } })), {
     code: 'BAD_REQUEST',
   });
@@ -207,7 +216,7 @@ t.test('contacts and preferences, from command to the devices they concern', asy
   t.match(two.entries.at(-1), { type: 'contactRequested', by: 'p1', greeting: 'hello' });
   t.match(await two.ask(command({ type: 'declineContact', user: 'p1' })), { t: 'done' });
   await eventually(() => one.entries.some(({ type }) => type === 'contactDeclined'), 'the answer');
-  t.match(await one.ask(command({ type: 'requestContact', user: 'p2' })), { code: 'ASKED_BEFORE' });
+  t.equal(await refusal(one, command({ type: 'requestContact', user: 'p2' })), 'ASKED_BEFORE');
 
   const set = (preferences: object, about = '') => one.ask(command({ type: 'changePreferences', about, preferences }));
   t.match(await set({ mutedUntil: -1 }), { t: 'done' });
@@ -237,19 +246,14 @@ t.test('a group of thousands with the longest ids is spoken to, asked about and 
   const group = await groupOf('crowd', owner, []);
   for (let k = 0; k < 6; k++) {
     const members = Array.from({ length: 1_000 }, (_, i) => id(k * 1_000 + i + 1));
-    t.match(
-      await owner.askUntilTaken(command({ type: 'addMembers', ...group, members })),
-      { t: 'done' },
-      'a thousand more',
-    );
+    const added = await owner.askUntilTaken(command({ type: 'addMembers', ...group, members }));
+    t.match(added, { t: 'done' }, 'a thousand more');
   }
   await eventually(() => last.entries.some(({ type }) => type === 'membersAdded'), 'the last one is in');
   t.match(await last.askUntilTaken(message(group)), { t: 'sent' });
-  t.match(await last.askUntilTaken(command({ type: 'renameGroup', ...group, name: 'no' })), { code: 'NOT_ALLOWED' });
-  t.match(await owner.askUntilTaken(command({ type: 'leaveGroup', ...group })), { code: 'OWNER_MUST_HAND_OVER' });
-  t.match(await owner.askUntilTaken(command({ type: 'addMembers', ...group, members: [id(17)] })), {
-    code: 'ALREADY_A_MEMBER',
-  });
+  t.equal(await refusal(last, command({ type: 'renameGroup', ...group, name: 'no' })), 'NOT_ALLOWED');
+  t.equal(await refusal(owner, command({ type: 'leaveGroup', ...group })), 'OWNER_MUST_HAND_OVER');
+  t.equal(await refusal(owner, command({ type: 'addMembers', ...group, members: [id(17)] })), 'ALREADY_A_MEMBER');
   const answers = await Promise.all(
     Array.from({ length: 50 }, () => last.askUntilTaken({ t: 'query', query: { type: 'conversation', ...group } })),
   );
@@ -257,7 +261,7 @@ t.test('a group of thousands with the longest ids is spoken to, asked about and 
   const [{ members } = { members: [] }] = answers.map(({ result }) => result as { members: { user: string }[] });
   t.ok(members.length <= 500 && members.some(({ user }) => user === id(5_000)), 'who asks is among those told');
   const stranger = await RawClient.greeted(gateway, 'stranger');
-  t.match(await stranger.askUntilTaken(message(group)), { code: 'NOT_A_MEMBER' });
+  t.equal(await refusal(stranger, message(group)), 'NOT_A_MEMBER');
   for (const client of [owner, last, stranger]) client.end();
 });
 
