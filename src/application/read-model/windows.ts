@@ -10,10 +10,10 @@ const WINDOW_EVENTS = 1_000;
 export const WINDOW_BYTES = 131_072;
 /**
  * A window is up to a quarter of what waits, where that is more, and never more than this. An event costs a third less in a large
- * one, and who is so far behind has nothing fresh to answer with: then an answer may wait for 0.1 s, of long Chinese texts 0.5.
+ * one, and who is so far behind has nothing fresh to answer with: then an answer may wait for 0.2 s, of long Chinese texts 0.5.
  */
 const SHARE_OF_WAITING = 1 / 4;
-export const MAX_WINDOW_EVENTS = 5_000;
+export const MAX_WINDOW_EVENTS = 8_000;
 export const MAX_WINDOW_BYTES = 524_288;
 /** Bodies that wait. Beyond it windows are written with no pause, and nothing more is read of the log meanwhile. */
 const MAX_AHEAD_BYTES = 32 * 1_024 * 1_024;
