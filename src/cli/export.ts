@@ -77,6 +77,7 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
   if (json) return print(JSON.stringify({ file: path, events, seconds, ...end }));
   for (const { name, events, digest } of end.streams) await print(`${name.padEnd(8)} ${events} events  ${digest}`);
   await print(`${events} events in ${path}, ${seconds.toFixed(1)} s`);
+  if (events === 0) console.error('nothing in the log is what was asked for');
 }
 
 async function headerOf(

@@ -6,6 +6,8 @@ import type { UserId } from '../domain/ids.ts';
 
 export type Counted =
   | { readonly type: 'guess'; readonly user: UserId; readonly address: string }
+  /** What was guessed wrong before from that address is forgotten. */
+  | { readonly type: 'loggedIn'; readonly user: UserId; readonly address: string }
   | { readonly type: 'contactRequest'; readonly user: UserId };
 
 export interface CountedNews {

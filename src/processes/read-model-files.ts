@@ -15,6 +15,7 @@ import {
   takeRebuilt,
   whenTaken,
 } from '../adapters/sqlite/rebuilt-file.ts';
+import { refuseOtherLog } from '../adapters/sqlite/usable.ts';
 import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
@@ -101,11 +102,12 @@ function compared(inUse: ReadModelSnapshot, built: string): Comparison {
 /**
  * Builds beside the file in use, up to the log's end, and puts it in its place: by itself where no worker runs, else the worker
  * does, between two windows. Killed at any moment it leaves the one file or the other.
- * @throws RookeryError ALREADY_RUNNING when another rebuild is under way
+ * @throws RookeryError ALREADY_RUNNING when another rebuild is under way · STATE_FILE_UNUSABLE where the file in use follows another log
  */
 export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
   const { stateDir } = config;
   const { path, log } = await lanePlace(stateDir, nats, lane);
+  refuseOtherLog(path, log);
   const folder = buildingFolder(stateDir);
   mkdirSync(folder, { recursive: true });
   const lock = lockFolder(folder);
@@ -157,10 +159,8 @@ async function taken(stateDir: string, path: string): Promise<boolean> {
 /** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE where it follows another log than the one that is asked about */
 function opened({ path, log }: LaneFilePlace): ReadModelSnapshot {
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no read model at ${path}`);
-  const snapshot = snapshotOf(path);
-  if (snapshot.log === log) return snapshot;
-  snapshot.close();
-  throw new RookeryError('STATE_FILE_UNUSABLE', `${path} follows another log: "${snapshot.log}", not "${log}"`);
+  refuseOtherLog(path, log);
+  return snapshotOf(path);
 }
 
 /** Where a worker puts a rebuilt file in its place just then, SQLite finds another one than it has opened, and says so: once more. */

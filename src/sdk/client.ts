@@ -753,8 +753,11 @@ const userId = (text: string): UserId => required(parseUserId(text), 'a user id'
 const deviceId = (text: string): DeviceId => required(parseDeviceId(text), 'a device id');
 const groupId = (text: string): ConversationId => required(parseGroupId(text), "a group's id");
 const conversationId = (text: string): ConversationId => required(parseConversationId(text), 'a conversation id');
-const addressOf = (target: Target): Address =>
-  'to' in target ? { to: userId(target.to) } : { conversation: conversationId(target.conversation) };
+function addressOf(target: Target): Address {
+  // Who writes JavaScript may well give a name alone.
+  if (typeof target !== 'object') throw new RookeryError('BAD_ID', 'a target is { to: … } or { conversation: … }');
+  return 'to' in target ? { to: userId(target.to) } : { conversation: conversationId(target.conversation) };
+}
 
 /** 128 random bits, in hexadecimal. */
 const randomInvite = (): string =>

@@ -78,14 +78,15 @@ t.test('without a file it says so', async (t) => {
   t.same([code, stderr.split(':')[0]], [1, 'NOT_FOUND']);
 });
 
-t.test('of a file that follows another log nothing is said but that', async (t) => {
+t.test('of a file that follows another log nothing is said but that, and none takes its place', async (t) => {
   mkdirSync(stateDir, { recursive: true });
   new SqliteReadModel({ path: file, log: 'CONV_0 of another deployment' }).close();
   t.teardown(() => rmSync(stateDir, { recursive: true }));
-  for (const command of ['status', 'verify']) {
+  for (const command of ['status', 'verify', 'rebuild']) {
     const { code, stderr } = await run(command).ended;
     t.same([code, stderr.split(':')[0]], [1, 'STATE_FILE_UNUSABLE'], command);
   }
+  t.notOk(existsSync(join(stateDir, 'rebuilt')));
 });
 
 t.test('beside a worker: status, verify, and a rebuild that it takes up while it serves', async (t) => {

@@ -6,6 +6,7 @@ import t from 'tap';
 import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
 import { JetstreamInboxWriter } from '../../src/adapters/jetstream/inbox-writer.ts';
 import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
 import { noFailpoints } from '../../src/adapters/system/failpoints.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { isUnreadable, type LogEvent } from '../../src/ports/conversation-log.ts';
@@ -142,6 +143,8 @@ t.test('a build that judges otherwise: its decisions and the inboxes it would ch
 });
 
 t.test('bad input is refused with a code', async (t) => {
+  const foreign = join(nats.dataDir, 'foreign');
+  new SqliteFanOutState({ path: join(foreign, 'lane-0.sqlite'), log: 'CONV_0 of another deployment' }).close();
   const cases: [string[], RegExp][] = [
     [['everything'], /^BAD_REQUEST: everything: there is nothing of that name; there are inbox/],
     [['inbox', '--stream', '7'], /^BAD_REQUEST: --stream 7/],
@@ -149,6 +152,7 @@ t.test('bad input is refused with a code', async (t) => {
       ['read-model', '--shadow', '--state-dir', join(nats.dataDir, 'nowhere')],
       /^NOT_FOUND: there is no file of a worker/,
     ],
+    [['fan-out-state', '--state-dir', foreign], /^STATE_FILE_UNUSABLE: .*follows another log/],
   ];
   for (const [args, stderr] of cases) t.match(await run('rebuild', ...args), { code: 1, stderr }, args.join(' '));
 });

@@ -123,7 +123,7 @@ t.test('upgrades that cannot be', async (t) => {
   await answersWith(t, [
     ['UPGRADE_REQUIRED', get('/v1/ws')],
     ['NOT_FOUND', `POST /v1/ws HTTP/1.1\r\n${HOST}Content-Length: 0\r\n\r\n`],
-    ['BAD_REQUEST', upgrade('/v1/ws', KEY, 'h2c')],
+    ['UPGRADE_REQUIRED', upgrade('/v1/ws', KEY, 'h2c')],
     ['BAD_REQUEST', upgrade('/v1/ws')],
     ['BAD_REQUEST', upgrade('/v1/ws', KEY.replace('13', '7'))],
     ['BAD_REQUEST', upgrade('/v1/ws', KEY.replace(/Key: .*/, 'Key: bad'))],
@@ -133,6 +133,7 @@ t.test('upgrades that cannot be', async (t) => {
     ['NOT_FOUND', upgrade('/healthz', KEY)],
   ]);
   t.equal((await raw(upgrade('/v1/ws', KEY))).status, 101, 'one that can');
+  t.equal((await raw(upgrade('/healthz', '', 'h2c'))).status, 200, 'another protocol is an offer that need not be taken');
 });
 
 /** Chosen from words, or anything. */

@@ -282,6 +282,7 @@ t.test('what is returned to the sender is told as such, also what an earlier run
 t.test('what is no id, no URL or no device is told at once', async (t) => {
   const { client } = await scene(t);
   t.throws(() => client.sendText({ to: '' }, 'x'), { code: 'BAD_ID' });
+  t.throws(() => client.sendText('bob' as never, 'x'), { code: 'BAD_ID' });
   t.throws(() => client.sendText({ conversation: 'direct:b:a' }, 'x'), { code: 'BAD_ID' });
   t.throws(() => client.createGroup('direct:x', 'x', []), { code: 'BAD_ID' });
   await t.rejects(client.conversation('x'.repeat(1_000_000)), { code: 'BAD_ID' } as never);

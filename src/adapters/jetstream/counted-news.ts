@@ -24,7 +24,7 @@ export class JetstreamCountedNews implements CountedNews {
 
   announce(counted: Counted): void {
     if (this.#nc.isClosed() || this.#nc.isDraining()) return;
-    const address = counted.type === 'guess' ? counted.address : undefined;
+    const address = counted.type === 'contactRequest' ? undefined : counted.address;
     this.#nc.publish(COUNTED_SUBJECT, packr.pack([this.#gateway, counted.type, counted.user, address]));
   }
 
@@ -38,7 +38,7 @@ export class JetstreamCountedNews implements CountedNews {
       const [gateway, type, name, address] = packr.unpack(data) as unknown[];
       const user = parseUserId(name);
       if (gateway === this.#gateway || !user) return undefined;
-      if (type === 'guess' && typeof address === 'string') return { type, user, address };
+      if ((type === 'guess' || type === 'loggedIn') && typeof address === 'string') return { type, user, address };
       return type === 'contactRequest' ? { type, user } : undefined;
     } catch {
       return undefined;

@@ -1,4 +1,5 @@
 /** What SQLite says of a file that somebody else has written, damaged it may be: in our terms. */
+import { existsSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { RookeryError } from '../../protocol/error-codes.ts';
 
@@ -33,6 +34,31 @@ export function openSnapshot(path: string): Database.Database {
       throw cause;
     }
   });
+}
+
+/**
+ * What is made of one log must not take the place of what another deployment's worker has. A file that cannot be read says nothing of
+ * its log, and is there to be replaced.
+ * @throws RookeryError STATE_FILE_UNUSABLE where it follows another log
+ */
+export function refuseOtherLog(path: string, log: string): void {
+  const found = existsSync(path) ? logIn(path) : undefined;
+  if (found === undefined || found === log) return;
+  const reason = `${path} follows another log: "${found}", not "${log}"; --state-dir names the folder of this one's worker`;
+  throw new RookeryError('STATE_FILE_UNUSABLE', reason);
+}
+
+function logIn(path: string): string | undefined {
+  try {
+    const db = openSnapshot(path);
+    try {
+      return db.prepare("SELECT value FROM about WHERE key = 'log'").pluck().get() as string | undefined;
+    } finally {
+      db.close();
+    }
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws RookeryError STATE_FILE_UNUSABLE where it is none */

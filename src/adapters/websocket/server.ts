@@ -91,8 +91,12 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     requestTimeout: HTTP_REQUEST_WITHIN_MS,
     // What comes while we stop is answered like what came before.
     return503OnClosing: false,
-    // A request without it gets an answer of ours.
-    http: { requireHostHeader: false },
+    http: {
+      // A request without it gets an answer of ours.
+      requireHostHeader: false,
+      // Who offers another protocol (`h2c`, as many a client does) is answered in this one.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+    },
     // Of paths that no route is even looked for.
     frameworkErrors: (error, _request, reply) => answerWith(error, reply, onRefused),
     clientErrorHandler: (error, socket) => answerUnreadable(error, socket, onRefused),

@@ -26,8 +26,8 @@ interface Counter {
 }
 
 export interface Attempt {
-  /** The password was right. */
-  succeeded(): void;
+  /** The password was right. @returns whether something had failed before, which is forgotten now */
+  succeeded(): boolean;
   /** Nothing was found out: it does not count. */
   withdraw(): void;
 }
@@ -51,6 +51,7 @@ export class LoginAttempts {
     if (waitMs > 0) {
       throw new RookeryError('TOO_MANY_ATTEMPTS', 'too many attempts', { retryAfterMs: Math.ceil(waitMs) });
     }
+    const hadFailed = (this.#counters.peek(both)?.failures ?? 0) > 0;
     const undo = limits.map(([key, free]) => this.#count(key, free, nowMs));
     const withdraw = (): void => {
       for (const one of undo) one();
@@ -60,6 +61,7 @@ export class LoginAttempts {
       succeeded: () => {
         withdraw();
         this.#counters.delete(both);
+        return hadFailed;
       },
     };
   }
@@ -67,6 +69,12 @@ export class LoginAttempts {
   /** One that has failed at another gateway. @param nowMs as in `begin` */
   failedElsewhere(user: UserId, address: string, nowMs: number): void {
     for (const [key, free] of limitsOf(user, address)) this.#count(key, free, nowMs);
+  }
+
+  /** The account's user has come in from there at another gateway: what failed before is forgotten, as it is where that was. */
+  succeededElsewhere(user: UserId, address: string): void {
+    const [[both]] = limitsOf(user, address);
+    this.#counters.delete(both);
   }
 
   /** @returns what takes it back */

@@ -46,6 +46,7 @@ export class Logins {
     this.#parts = parts;
     parts.counted.onAnnounced((one) => {
       if (one.type === 'guess') this.#attempts.failedElsewhere(one.user, one.address, parts.monotonicMs());
+      else if (one.type === 'loggedIn') this.#attempts.succeededElsewhere(one.user, one.address);
     });
   }
 
@@ -86,7 +87,7 @@ export class Logins {
       throw new RookeryError('LOGIN_REFUSED', 'user or password is wrong');
     }
     const { state } = await unlessFound(attempt, () => accounts.get(user));
-    attempt.succeeded();
+    if (attempt.succeeded()) counted.announce({ type: 'loggedIn', user, address });
     if (state === 'deactivated') throw refusedEntry('ACCOUNT_DEACTIVATED');
     return stored.pos;
   }
