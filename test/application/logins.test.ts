@@ -10,13 +10,15 @@ import { user } from '../support/given.ts';
 /** What was asked of the log and computed, in order. */
 type Work = readonly unknown[];
 
-const hash = await new ScryptPasswords().hash('the right one');
+const RIGHT = 'the right one';
+const derived = (password: string): Buffer => Buffer.alloc(32, password === RIGHT ? 2 : 1);
+const hash = await new ScryptPasswords(async (password) => derived(password)).hash(RIGHT);
 const known = user('alice');
 
 function scene(work: Work[], counted = noNews): Logins {
   const derive: Derive = async (password, salt, costBits, r, p) => {
     work.push(['scrypt', password, salt.length, costBits, r, p]);
-    return Buffer.alloc(32, 1);
+    return derived(password);
   };
   const parts = {
     log: {
@@ -80,4 +82,14 @@ t.test('a guess that failed at one gateway counts at the other, and one that was
   );
   t.same([await guess(one), await guess(other)], ['TOO_MANY_ATTEMPTS', 'TOO_MANY_ATTEMPTS']);
   t.equal(await codeOf(other?.login(known, 'a guess', 'elsewhere') ?? Promise.resolve()), 'LOGIN_REFUSED');
+});
+
+t.test('who comes in at one gateway has failed at none', async (t) => {
+  const [one, other] = newsOfTwo().map((news) => scene([], news)) as [Logins, Logins];
+  const guess = () => codeOf(one.login(known, 'a guess', 'here'));
+  for (let round = 0; round < 3; round++) {
+    t.same([await guess(), await guess(), await guess()], Array(3).fill('LOGIN_REFUSED'));
+    t.match(await one.login(known, RIGHT, 'here'), { token: 'token' });
+  }
+  t.match(await other.login(known, RIGHT, 'here'), { token: 'token' });
 });

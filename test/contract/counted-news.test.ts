@@ -12,6 +12,7 @@ const ALL: readonly Counted[] = [
   { type: 'guess', user: user('陈 晨.*>'), address: '2001:db8::1' },
   { type: 'contactRequest', user: user('🪶') },
   { type: 'guess', user: user('alice'), address: '' },
+  { type: 'loggedIn', user: user('alice'), address: '::1' },
 ];
 
 t.test('what a gateway announces the others hear and not itself; what is not understood is nothing', async (t) => {

@@ -94,8 +94,10 @@ class App {
     if ('left' in changed) return;
     const { conversation, lastIndex, last, unread } = changed;
     const before = this.list.get(conversation);
-    if (before && before.lastIndex > lastIndex) return;
-    this.list.set(conversation, { lastIndex, pos: last.pos, unread });
+    // What came as entries meanwhile is not in what is told.
+    const since = (this.entries.get(conversation) ?? []).filter((n) => n > lastIndex).length;
+    if (before && before.lastIndex > lastIndex) this.list.set(conversation, { ...before, unread: unread + since });
+    else this.list.set(conversation, { lastIndex, pos: last.pos, unread });
   }
 
   #take(conversation: string, entry: Entry): void {
