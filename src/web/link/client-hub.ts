@@ -52,6 +52,9 @@ class ClientHub implements Hub {
       await cache.changed(changed);
       tell({ type: 'changed', changed });
     });
+    client.on('synced', ({ more }) => {
+      if (more !== undefined) tell({ type: 'begun anew' });
+    });
     client.on('frame', (direction, frame) => this.#passed(direction, frame));
     client.on('typing', (conversation, { user, forMs }) => tell({ type: 'typing', conversation, user, forMs }));
     client.on('presence', (presence) => tell({ type: 'presence', presence }));

@@ -30,6 +30,8 @@ export type News =
   | { readonly type: 'entry'; readonly conversation: ConversationId; readonly entry: Entry }
   /** As it is now, where a device was away for too long to be told of it by entries. */
   | { readonly type: 'changed'; readonly changed: ChangedConversation }
+  /** The device had nothing to go on from: of the list its first page alone was told. */
+  | { readonly type: 'begun anew' }
   | { readonly type: 'typing'; readonly conversation: ConversationId; readonly user: UserId; readonly forMs: number }
   /** Of people whom some tab shows. */
   | { readonly type: 'presence'; readonly presence: readonly SeenUser[] }

@@ -238,6 +238,11 @@ export class App {
         return this.#heardEntry(news.conversation, news.entry);
       case 'changed':
         return this.#heardChange(news.changed);
+      case 'begun anew':
+        // A list that was kept from before may lack some, whatever it knew.
+        this.isListKnown.value = false;
+        this.#refreshList().catch(() => undefined);
+        return;
       case 'status':
         return this.#heardStatus(news.status);
       case 'frame':
