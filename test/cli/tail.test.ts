@@ -76,6 +76,11 @@ t.test('it follows, and Ctrl-C ends it', async (t) => {
 t.test('a reader that goes away ends it', async (t) => {
   const { child, ended } = scene.start('tail', '--since', '1d');
   child.stdout?.once('data', () => child.stdout?.destroy());
+  // It may have written all there was before the reader went: then it notices with what it writes next.
+  await eventually(async () => {
+    await append(direct, says(bob, 'is somebody there?'));
+    return child.exitCode !== null;
+  }, 'it ends');
   t.match(await ended, { code: 0, stderr: '' });
 });
 
