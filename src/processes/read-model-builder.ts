@@ -1,13 +1,14 @@
 /** A read model built from the log in two threads: here it is read, in the other (building-thread.ts) folded and written. */
 import { Worker } from 'node:worker_threads';
-import { type StoredBatch, transferred } from '../adapters/jetstream/stored-batch.ts';
+import type { StoredEvent } from '../adapters/jetstream/log-reader.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { type Progress, readUpTo } from '../application/read-model/rebuild.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { BuildingOrder, BuildingReport } from './building-thread.ts';
+import { LogPacker } from './packed-log.ts';
 
 /** Read and not yet folded; beyond either nothing more is read. */
-const MAX_BATCHES_AHEAD = 64;
+const MAX_PORTIONS_AHEAD = 64;
 export const MAX_BYTES_AHEAD = 8 * 1_024 * 1_024;
 
 /** From the sources, or from what was built of them. */
@@ -15,12 +16,13 @@ const THREAD = new URL(`building-thread${import.meta.filename.slice(-3)}`, impor
 
 export interface StoredLogReader {
   /** From `from` to `to`, both included, in order. @throws RookeryError LOG_UNAVAILABLE */
-  readStored(from: number, to: number): AsyncIterable<StoredBatch>;
+  readStored(from: number, to: number): AsyncIterable<readonly StoredEvent[]>;
 }
 
 export class ReadModelBuilder {
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
+  readonly #packer = new LogPacker();
   /** Bytes of what was sent and not yet answered, in its order; of a flush 0. */
   readonly #unanswered: number[] = [];
   #bytesAhead = 0;
@@ -51,11 +53,13 @@ export class ReadModelBuilder {
       end,
       () => this.#sent,
       async () => {
-        for await (const batch of reader.readStored(this.#sent + 1, end)) {
-          while (this.#unanswered.length >= MAX_BATCHES_AHEAD || this.#bytesAhead >= MAX_BYTES_AHEAD)
+        for await (const events of reader.readStored(this.#sent + 1, end)) {
+          while (this.#unanswered.length >= MAX_PORTIONS_AHEAD || this.#bytesAhead >= MAX_BYTES_AHEAD)
             await this.#report();
-          this.#sent = batch.positions.at(-1) ?? this.#sent;
-          this.#send({ batch }, batch.data.length, transferred(batch));
+          for (const { pos, at, subject, data } of events) this.#packer.add(pos, at, subject, data);
+          this.#sent = events.at(-1)?.pos ?? this.#sent;
+          const portion = this.#packer.take();
+          if (portion) this.#send({ portion }, portion.bytes.buffer.byteLength, [portion.bytes.buffer]);
           onProgress({ position: this.#written, end });
         }
       },

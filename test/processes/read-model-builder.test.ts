@@ -3,11 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { packed, recordsIn, type StoredBatch, type StoredEvent } from '../../src/adapters/jetstream/stored-batch.ts';
+import type { StoredEvent } from '../../src/adapters/jetstream/log-reader.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import { ReadModelSnapshot } from '../../src/adapters/sqlite/read-model-digests.ts';
 import { BuildingWindows } from '../../src/application/read-model/rebuild.ts';
-import { isUnreadable } from '../../src/ports/conversation-log.ts';
+import { isUnreadable, type LogRecord } from '../../src/ports/conversation-log.ts';
+import { LogPacker, LogUnpacker, type PackedPortion } from '../../src/processes/packed-log.ts';
 import { MAX_BYTES_AHEAD, ReadModelBuilder, type StoredLogReader } from '../../src/processes/read-model-builder.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
@@ -45,6 +46,13 @@ const events: StoredEvent[] = log(
 });
 const end = events.length;
 
+/** As they come out in another thread. */
+function recordsOf(stored: readonly StoredEvent[]): LogRecord[] {
+  const packer = new LogPacker();
+  for (const { pos, at, subject, data } of stored) packer.add(pos, at, subject, data);
+  return new LogUnpacker().records(structuredClone(packer.take() as PackedPortion));
+}
+
 function folder(t: Test): string {
   const dir = mkdtempSync(join(tmpdir(), 'rookery-builder-'));
   t.teardown(() => rmSync(dir, { recursive: true, force: true }));
@@ -63,7 +71,7 @@ function readerOf(...interruptions: number[]): StoredLogReader & { readonly begu
           interruptions.shift();
           throw new RookeryError('LOG_UNAVAILABLE', 'interrupted');
         }
-        yield packed(events.slice(start - 1, Math.min(start + 6, to)));
+        yield events.slice(start - 1, Math.min(start + 6, to));
       }
     },
   };
@@ -79,13 +87,13 @@ function digestsOf(path: string) {
 }
 
 t.test('what was packed is what comes out, also what cannot be read', async (t) => {
-  const records = recordsIn(structuredClone(packed(events)));
+  const records = recordsOf(events);
   t.same(
     records.map(({ pos, at }) => [pos, at]),
     events.map(({ pos, at }) => [pos, at]),
   );
   t.same(
-    records.flatMap((record) => (isUnreadable(record) ? [[record.pos, record.data]] : [])),
+    records.flatMap((record) => (isUnreadable(record) ? [[record.pos, new Uint8Array(record.data)]] : [])),
     [[100, bytes('no event')]],
   );
 });
@@ -96,7 +104,7 @@ t.test('the file is the one that a single thread writes, window by window; inter
   const model = new SqliteReadModel({ path: one, log: 'CONV' });
   for (let start = 0; start < end; start += 11) {
     const windows = new BuildingWindows(model);
-    windows.add(recordsIn(packed(events.slice(start, start + 11))));
+    windows.add(recordsOf(events.slice(start, start + 11)));
     windows.flush();
   }
   model.close();
@@ -132,8 +140,7 @@ t.test('no more is read than may wait for the other thread', async (t) => {
       for (let pos = 1; read < bodies; pos++) {
         read += body.length;
         most = Math.max(most, read - written * body.length);
-        const batch: StoredBatch = packed([{ pos, at: pos, subject: 'conv.0.room.m', data: body }]);
-        yield batch;
+        yield [{ pos, at: pos, subject: 'conv.0.room.m', data: body }];
       }
     },
   };

@@ -7,10 +7,19 @@ import type { Delivery } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
 import { happenedAtMs, happenedAtMsIn } from './original-time.ts';
 import { type PulledSpan, type PulledSpanParts, pulledSpan, readSpan } from './pulled-span.ts';
-import { packed, type StoredBatch, type StoredEvent } from './stored-batch.ts';
 
 export interface LogReaderParts extends PulledSpanParts {
   readonly convStream: number;
+}
+
+/** An event as it stands in the log, not yet decoded. */
+export interface StoredEvent {
+  readonly subject: string;
+  readonly pos: number;
+  /** When it happened, by original-time.ts. */
+  readonly at: number;
+  /** A view into a buffer that is shared. */
+  readonly data: Uint8Array;
 }
 
 export class JetstreamLogReader implements LogReader {
@@ -36,11 +45,10 @@ export class JetstreamLogReader implements LogReader {
     if (span) yield* pulledSpan(this.#parts, span, recordOf);
   }
 
-  /** As `readParts`, packed for a thread that decodes them. */
-  async *readStored(from: number, to: number): AsyncIterable<StoredBatch> {
+  /** As `readParts`, for another thread to decode. */
+  async *readStored(from: number, to: number): AsyncIterable<readonly StoredEvent[]> {
     const span = await this.#spanOf(from, to);
-    if (!span) return;
-    for await (const part of pulledSpan(this.#parts, span, storedEventOf)) yield packed(part);
+    if (span) yield* pulledSpan(this.#parts, span, storedEventOf);
   }
 
   /** Undefined of one that holds nothing. */
