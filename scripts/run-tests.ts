@@ -2,6 +2,11 @@
  * Runs tap and ends with the plain line `N passed, N failed`, counted from tap's own TAP output.
  *
  * tap alone would not do: a test file without tests exits 0, and its reporter's last line has another form.
+ *
+ * Files run beside one another, most of them with servers of their own, and a machine can be too busy for one of them. So where
+ * few files of the whole suite have failed, they run once more, one at a time; that run decides, and what failed only in the
+ * first is printed as wavering, with all it said. A run of chosen files is never repeated.
+ *
  * Arguments are test files, folders of them, or options of `tap run` such as `--grep=/duplicate/`.
  */
 import { spawn } from 'node:child_process';
@@ -18,6 +23,8 @@ const ROOT = join(import.meta.dirname, '..');
 const FILE_TIMEOUT_S = 480;
 /** Of the failures as they stand at the end of the output. */
 const FAILURE_LINES = 200;
+/** More failed files than this are no busy machine. */
+const MAX_WAVERING = 3;
 
 const { path, version, source } = await findNatsServer({
   progress: (line) => console.error(`rookery: ${line}`),
@@ -25,21 +32,54 @@ const { path, version, source } = await findNatsServer({
 console.log(`nats-server ${version} from ${source}`);
 const browser = browserPath();
 
-const report = new TapReport((line) => console.log(line));
-const exitCode = await runTap(path, process.argv.slice(2).flatMap(filesOf), report);
-const ok = exitCode === 0 && report.failed === 0 && report.passed > 0 && !report.bailedOut;
-if (report.failures.length > 0) {
-  console.log('what has failed:');
-  for (const line of report.failures.slice(0, FAILURE_LINES)) console.log(line);
-  const left = report.failures.length - FAILURE_LINES;
+const targets = process.argv.slice(2).flatMap(filesOf);
+const outcome = await run();
+printFailures('what has failed:', outcome.failures);
+if (outcome.passed === 0) console.log('no test has passed');
+if (outcome.skipped > 0) console.log(`${outcome.skipped} skipped`);
+console.log(`${outcome.passed} passed, ${outcome.failed} failed`);
+process.exitCode = outcome.failed === 0 ? 0 : 1;
+
+interface Outcome {
+  readonly passed: number;
+  /** At least 1 where the run went wrong although each test passed (tap itself crashed, or nothing ran). */
+  readonly failed: number;
+  readonly skipped: number;
+  readonly failures: readonly string[];
+}
+
+async function run(): Promise<Outcome> {
+  const first = await runTap(targets, availableParallelism());
+  const wavering = first.report.failedFiles;
+  if (targets.length > 0 || wavering.length === 0 || wavering.length > MAX_WAVERING || first.report.bailedOut) {
+    return outcomeOf(first);
+  }
+  console.log(`once more, one at a time: ${wavering.map(({ name }) => name).join(', ')}`);
+  const second = await runTap(
+    wavering.map(({ name }) => name),
+    1,
+  );
+  printFailures('what had failed beside other files:', first.report.failures);
+  const { passed, failed, skipped, failures } = outcomeOf(second);
+  const beside = (count: 'passed' | 'skipped') =>
+    first.report[count] - wavering.reduce((sum, file) => sum + file[count], 0);
+  return { passed: passed + beside('passed'), failed, skipped: skipped + beside('skipped'), failures };
+}
+
+function outcomeOf({ exitCode, report }: TapRun): Outcome {
+  const { passed, failed, skipped, failures, bailedOut } = report;
+  const ok = exitCode === 0 && failed === 0 && passed > 0 && !bailedOut;
+  const unexplained = exitCode !== 0 && failed === 0 ? [`tap ended with exit code ${exitCode}`] : [];
+  return { passed, failed: ok ? 0 : Math.max(failed, 1), skipped, failures: [...failures, ...unexplained] };
+}
+
+function printFailures(title: string, failures: readonly string[]): void {
+  if (failures.length === 0) return;
+  console.log(title);
+  for (const line of failures.slice(0, FAILURE_LINES)) console.log(line);
+  const left = failures.length - FAILURE_LINES;
   if (left > 0) console.log(`… and ${left} more lines above`);
 }
-if (report.passed === 0) console.log('no test has passed');
-if (exitCode !== 0 && report.failed === 0) console.log(`tap ended with exit code ${exitCode}`);
-if (report.skipped > 0) console.log(`${report.skipped} skipped`);
-// A run that went wrong although each test passed (tap itself crashed, or nothing ran) must not read as a success.
-console.log(`${report.passed} passed, ${ok ? 0 : Math.max(report.failed, 1)} failed`);
-process.exitCode = ok ? 0 : 1;
 
 /** Found, or unpacked, once for all that run beside one another. Where there is none, each test that needs one fails and says so. */
 function browserPath(): string | undefined {
@@ -60,15 +100,20 @@ function filesOf(argument: string): string[] {
   return files.length > 0 ? files : [argument];
 }
 
-/** @returns tap's exit code; 1 where a signal ended it */
-async function runTap(natsServer: string, targets: readonly string[], into: TapReport): Promise<number> {
-  const options = ['--reporter=tap', `--jobs=${availableParallelism()}`, `--timeout=${FILE_TIMEOUT_S}`];
-  const tap = spawn(join(ROOT, 'node_modules', '.bin', 'tap'), ['run', ...options, ...targets], {
+interface TapRun {
+  /** 1 where a signal ended it. */
+  readonly exitCode: number;
+  readonly report: TapReport;
+}
+
+async function runTap(files: readonly string[], jobs: number): Promise<TapRun> {
+  const options = ['--reporter=tap', `--jobs=${jobs}`, `--timeout=${FILE_TIMEOUT_S}`];
+  const tap = spawn(join(ROOT, 'node_modules', '.bin', 'tap'), ['run', ...options, ...files], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {
       ...process.env,
-      ROOKERY_NATS_SERVER: natsServer,
+      ROOKERY_NATS_SERVER: path,
       ...(browser !== undefined && { TEST_CHROMIUM: browser }),
     },
   });
@@ -77,6 +122,7 @@ async function runTap(natsServer: string, targets: readonly string[], into: TapR
     tap.once('error', reject);
     tap.once('close', (code) => resolve(code ?? 1));
   });
-  for await (const line of createInterface({ input: tap.stdout })) into.line(line);
-  return exited;
+  const report = new TapReport((line) => console.log(line));
+  for await (const line of createInterface({ input: tap.stdout })) report.line(line);
+  return { exitCode: await exited, report };
 }

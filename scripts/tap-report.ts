@@ -24,6 +24,13 @@ interface Point {
   readonly isTest: boolean;
 }
 
+export interface FileCount {
+  readonly name: string;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
 export class TapReport {
   passed = 0;
   failed = 0;
@@ -31,6 +38,8 @@ export class TapReport {
   bailedOut = false;
   /** What was printed of failures, once more: the end of a long output is what is kept and read. */
   readonly failures: string[] = [];
+  /** Test files that failed, with what was counted of each. */
+  readonly failedFiles: FileCount[] = [];
 
   readonly #print: (line: string) => void;
   /** The names of the tests that are open, the file's first. */
@@ -128,6 +137,14 @@ export class TapReport {
       this.#print(`✔ ${name} (${passed} tests, ${time})`);
     }
     if (empty) this.passed = start.passed;
+    if (failed || empty) {
+      this.failedFiles.push({
+        name,
+        passed: this.passed - start.passed,
+        failed: this.failed - start.failed,
+        skipped: this.skipped - start.skipped,
+      });
+    }
     this.#assertions = 0;
     this.#fileStart = { passed: this.passed, failed: this.failed, skipped: this.skipped };
   }

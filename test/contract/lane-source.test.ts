@@ -150,6 +150,14 @@ t.test('a lost connection or consumer is said, and opening anew goes on', async 
       ),
     'open again',
   );
+  await eventually(
+    () =>
+      operator.jsm.streams.info('CONV_0').then(
+        () => true,
+        () => false,
+      ),
+    'who writes is connected again as well',
+  );
   t.same(positions(await take(source, 3)), [3, 4, 5]);
   await log(conversation('c'), says(6));
   t.same(positions(await take(source, 1)), [6]);

@@ -60,7 +60,7 @@ t.test('a file that asserts nothing has failed, with tests or without', async (t
 });
 
 t.test('a file that crashes counts as a failure, and says how it ended', async (t) => {
-  const { counted, printed } = read(
+  const { counted, printed, report } = read(
     '# Subtest: a.test.ts',
     '    # Subtest: one',
     '        ok 1 - yes',
@@ -70,6 +70,7 @@ t.test('a file that crashes counts as a failure, and says how it ended', async (
   );
   t.equal(counted, '1 passed, 1 failed, 0 skipped');
   t.ok(printed.includes('      exitCode: 1'));
+  t.same(report.failedFiles, [{ name: 'a.test.ts', passed: 1, failed: 1, skipped: 0 }]);
 });
 
 t.test('skipped and todo tests are no passes', async (t) => {
