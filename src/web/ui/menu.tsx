@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { IconNode } from 'lucide';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from './icon.tsx';
 
 export interface MenuItem {
@@ -64,7 +64,8 @@ function stayInSight(menu: HTMLElement): void {
 
 function MenuList({ label, items, close }: Pick<MenuProps, 'label' | 'items'> & { close: (isBack: boolean) => void }) {
   const list = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  // Before it is painted: it never stands out of sight.
+  useLayoutEffect(() => {
     const menu = list.current;
     if (!menu) return undefined;
     menu.querySelector('button')?.focus();
