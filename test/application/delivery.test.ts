@@ -244,6 +244,40 @@ t.test('a lost tail is not ready; devices wait, and go on from where they are', 
   t.same([...early.resyncs, ...late.resyncs], []);
 });
 
+t.test('a tail that is lost while a device reads below the ring: what it reads meanwhile comes once', async (t) => {
+  const inbox = stored('a', 'a', 'a', 'a');
+  const { attach } = await scene(t, inbox, { ringMaxEntries: 1 });
+  const open = inbox.hold();
+  const { connection } = attach('a', 'everything');
+  inbox.lose();
+  open();
+  await isAt(connection, 5);
+  inbox.append('inbox', 'a', copy([5], { from: 5, to: 5 }));
+  await eventually(() => (inbox.tick(), connection.cursor?.seq === 6 || undefined), 'what comes live');
+  t.same(connection.positions, [1, 2, 3, 4, 5]);
+});
+
+t.test(
+  'two tails lost while a device reads: where it had been something else stands now, and it gets that',
+  async (t) => {
+    const inbox = stored('a', 'a', 'a', 'a', 'a', 'a');
+    const { delivery, attach } = await scene(t, inbox, { ringMaxEntries: 1 });
+    const release = inbox.holdRecords();
+    const { connection } = attach('a', { epoch: 'e1.1-1', seq: 4 });
+    inbox.recreate('e1');
+    inbox.append('term', '0', marker());
+    inbox.append('inbox', 'a', copy([1]));
+    inbox.append('term', '0', marker({ from: 7 }));
+    for (const pos of [7, 8]) inbox.append('inbox', 'a', copy([pos], { from: pos, to: pos }));
+    inbox.lose();
+    await eventually(() => delivery.ready, 'a second tail');
+    inbox.lose();
+    release();
+    await eventually(() => connection.cursor?.epoch === 'e1.3-7.1-1' || undefined, 'a cursor of the new past');
+    t.ok(connection.positions.includes(7), 'it stands before the place that the device had');
+  },
+);
+
 t.test('a stream made anew means a resync for everybody, those included who were on their way', async (t) => {
   const inbox = stored('a', 'a', 'a');
   const { delivery, attach } = await scene(t, inbox, { ringMaxEntries: 1 });

@@ -26,6 +26,7 @@ export class ScriptedInbox implements InboxReader {
   #onMessages: ((messages: readonly InboxMessage[]) => void) | undefined;
   #onLost: ((reason: string) => void) | undefined;
   #gate: Promise<void> | undefined;
+  #infoGate: Promise<void> | undefined;
 
   append(kind: InboxMessage['kind'], key: string, data: Uint8Array): number {
     this.#seq += 1;
@@ -64,16 +65,24 @@ export class ScriptedInbox implements InboxReader {
 
   /** Answers wait until what is returned is called. */
   hold(): () => void {
+    const release = this.holdRecords();
+    this.#infoGate = this.#gate;
+    return release;
+  }
+
+  /** As `hold`, of what is asked about records alone. */
+  holdRecords(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#gate = promise;
     return () => {
       this.#gate = undefined;
+      this.#infoGate = undefined;
       resolve();
     };
   }
 
   async info(): Promise<InboxStreamInfo> {
-    await this.#gate;
+    await this.#infoGate;
     if (this.isMissing) {
       this.missed += 1;
       throw new RookeryError('STREAM_MISSING', 'no stream');

@@ -16,7 +16,7 @@ import { decodeOrigin } from '../../protocol/inbox-record.ts';
 import { encodeReached } from '../../protocol/query-cursors.ts';
 import { type ColdOutcome, ColdReader } from './cold-reader.ts';
 import { Device } from './device.ts';
-import { partsOf } from './epoch.ts';
+import { epochOf, partsOf } from './epoch.ts';
 import { joinRuns } from './joined-runs.ts';
 import { LiveInbox } from './live-inbox.ts';
 import type { LogEndReader } from './log-ends.ts';
@@ -51,8 +51,8 @@ export class StreamDelivery {
   /** Devices that wait for their next portion out of the ring, first come, first served. */
   readonly #queue = new Set<Device>();
   #turnPlanned = false;
-  /** Where devices were when a tail was lost. What is there now they see when there is a tail again and nobody moves them. */
-  readonly #displaced = new Map<Device, Cursor>();
+  /** Whose tail was lost, and the past their place is of. What is there now they see when there is a tail again and nobody moves them. */
+  readonly #displaced = new Map<Device, Lineage>();
   /** Devices that wait for their socket to drain. */
   readonly #full = new Set<Device>();
   readonly #jobs = new Set<Promise<void>>();
@@ -150,8 +150,9 @@ export class StreamDelivery {
     this.#inbox = undefined;
     for (const device of this.#devices) {
       inbox.leave(device);
-      if (device.stream === inbox.stream)
-        this.#displaced.set(device, { epoch: inbox.epochAt(device.at), seq: device.at });
+      // Who is still being moved since an earlier loss is so by the past of then: a later one may have lost what it has read.
+      if (device.stream === inbox.stream && !this.#displaced.has(device))
+        this.#displaced.set(device, inbox.decoder.lineage);
     }
     this.#own(this.#beginAgain());
   }
@@ -182,11 +183,9 @@ export class StreamDelivery {
       this.#full.add(device);
       return;
     }
-    const displaced = this.#displaced.get(device);
-    if (displaced) {
-      this.#displaced.delete(device);
-      device.displace(displaced);
-    }
+    const past = this.#displaced.get(device);
+    if (past) device.displace({ epoch: epochOf(device.stream, past.at(device.at)), seq: device.at });
+    this.#displaced.delete(device);
     if (device.stream === '' && device.resume === 'latest' && device.onGap === 'changes') {
       this.#work(device, async () => 'NOTHING_KEPT');
     } else if (device.stream === '' && !findPlace(device, inbox)) this.#work(device, () => this.#findUnknown(device));
@@ -226,7 +225,8 @@ export class StreamDelivery {
 
   #catchUp(device: Device): void {
     const inbox = this.#inbox;
-    if (device.stream !== inbox?.stream || device.isFull || !inbox.ring.covers(device.at)) return this.#goOn(device);
+    const isElsewhere = device.stream !== inbox?.stream || this.#displaced.has(device);
+    if (isElsewhere || device.isFull || !inbox.ring.covers(device.at)) return this.#goOn(device);
     if (device.shouldAsk) return this.#work(device, async () => 'TOO_FAR_BEHIND');
     const { connection, token } = device;
     const { runs, seq, position, more } = inbox.ring.after(token, device.at, CATCH_UP_CHUNK_BYTES, device.ringPosition);
