@@ -1,4 +1,5 @@
 /** `rookery stats`: how the deployment stands, once or over and over. */
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Stats, StreamStats, WorkerStats } from '../processes/deployment-stats.ts';
 import { type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
@@ -86,18 +87,8 @@ function onKeys(quit: () => void): () => void {
   return () => void stdin.off('data', onData).setRawMode(false).pause();
 }
 
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  if (stop.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    stop.addEventListener('abort', done);
-  });
-}
+const pause = (ms: number, stop: AbortSignal): Promise<void> =>
+  setTimeout(ms, undefined, { signal: stop }).catch(() => undefined);
 
 async function pageOf({ at, streams, workers, slowest, deadLetters, hot }: Stats): Promise<string> {
   const { cut, onOneLine, painted, table } = await import('./terminal.ts');

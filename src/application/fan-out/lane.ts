@@ -5,6 +5,7 @@
  * back where that prefix ends (ports/inbox-writer.ts). And the fold is a pure function of the log, so that going on in the
  * middle of a window gives the records that were missing. The state file may be behind, never ahead.
  */
+
 import type { ConversationId } from '../../domain/ids.ts';
 import { isUnreadable, type LogEvent, type LogRecord } from '../../ports/conversation-log.ts';
 import type { FoldedView, Intended, Stored, Verdict, ViewServer } from '../../ports/conversation-views.ts';
@@ -19,6 +20,7 @@ import { planFor } from '../../projections/fan-out-plan.ts';
 import { type Cutter, cutterFor } from '../../projections/window-cutter.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology } from '../../protocol/subjects.ts';
+import { pause } from '../pause.ts';
 import { LastRefusals } from './last-refusals.ts';
 
 /** A window is what is there, up to these bounds; it waits for nothing to fill it. */
@@ -245,16 +247,4 @@ const wholeUpTo = (pos: number): ResumePoint => ({ window: { from: pos, to: pos 
 /** All have ended, well or not, before the first error is thrown: none goes on writing behind the caller's back. */
 async function settled(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
-}
-
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    stop.addEventListener('abort', done);
-  });
 }

@@ -2,6 +2,7 @@
  * One lane's read model, kept close behind its log: follow → fold → rows, fold and position in one transaction. There is no ack
  * to give and nobody to agree with: each worker has its own file and its own position in it, so a second worker is a replica.
  */
+
 import {
   isUnreadable,
   type LogEvent,
@@ -15,6 +16,7 @@ import { type ReadModel, witnessOf } from '../../ports/read-model.ts';
 import { acceptReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
+import { pause } from '../pause.ts';
 import { Windows } from './windows.ts';
 
 /** A rebuilt file that lacks more than these is answered from once it has them. */
@@ -167,17 +169,4 @@ export class ReadModelLane {
     this.#awaitedEnd = undefined;
     this.#parts.onCurrent(true);
   }
-}
-
-function pause(ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      stop.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    stop.addEventListener('abort', done);
-    if (stop.aborted) done();
-  });
 }
