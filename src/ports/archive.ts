@@ -118,9 +118,10 @@ export interface ArchiveReader {
 export interface RecordReader {
   streams(): Promise<readonly ArchivedStream[]>;
   /**
-   * Records of a stream from `from` to `to`, both included, in order, in portions. Reads ahead in bounds.
+   * Records of a stream from `from` to `to`, both included, in order, in portions. Reads ahead in bounds, and when it is interrupted goes on
+   * behind the last one.
    * @param subjects only what matches one of these; none: all
-   * @throws RookeryError LOG_UNAVAILABLE when it was interrupted: begin again behind the last one
+   * @throws RookeryError LOG_UNAVAILABLE when it was interrupted again and again without any progress
    */
   read(stream: string, from: number, to: number, subjects?: readonly string[]): AsyncIterable<readonly StoredRecord[]>;
   /** As `read`, of the whole stream and without data: several times as fast. */

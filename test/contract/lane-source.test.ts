@@ -1,10 +1,12 @@
 /** What `LaneSource` promises, on a real nats-server. */
+import type { NatsConnection } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
 import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
 import { FAN_OUT_DURABLE, JetstreamLaneSource } from '../../src/adapters/jetstream/lane-source.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import type { TakeBound } from '../../src/ports/lane-source.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { inboxWriting } from '../support/inbox-writing.ts';
 import { startNats } from '../support/nats.ts';
@@ -25,10 +27,11 @@ async function scene(t: Test, events: number) {
   const operator = await nats.connect('operator');
   const { log } = inboxWriting(operator);
   for (let i = 1; i <= events; i++) await log(conversation(`c ${i % 3}`), says(i));
-  const open = async () => {
+  const open = async (through: (nc: NatsConnection) => unknown = (nc) => nc) => {
     const worker = await nats.connect('fan-out-worker');
     const source = new JetstreamLaneSource({
       ...worker,
+      nc: through(worker.nc) as NatsConnection,
       derived: new DerivedStreams(worker.jsm, nats.topology),
       convStream: 0,
       inbox: `${worker.inboxPrefix}.pull.0`,
@@ -165,4 +168,32 @@ t.test('a lost connection or consumer is said, and opening anew goes on', async 
   await eventually(broken, 'the deleted consumer is noticed');
   await source.open(2);
   t.same(positions(await take(source, 5)), [2, 3, 4, 5, 6], 'it was made anew');
+});
+
+t.test('asks for no more than it has room for, however much comes', async (t) => {
+  const EVENTS = 10_000;
+  const PULL_MESSAGES = 1_000;
+  const { open, operator } = await scene(t, 0);
+  const data = encodeLogEvent(says(1));
+  for (let i = 1; i <= EVENTS; i++) operator.nc.publish('conv.0.x.m', data);
+  await eventually(
+    async () => (await operator.jsm.streams.info('CONV_0')).state.last_seq === EVENTS,
+    'all events stored',
+  );
+  let pulls = 0;
+  const source = await open((nc) => ({
+    ...{ subscribe: nc.subscribe.bind(nc), status: () => nc.status() },
+    publish: (subject: string, ...more: unknown[]) => {
+      if (subject.includes('.MSG.NEXT.')) pulls += 1;
+      (nc.publish as (...all: unknown[]) => void).call(nc, subject, ...more);
+    },
+  }));
+  await source.open(1);
+  let taken = 0;
+  while (taken < EVENTS) {
+    const records = await source.take(EVERYTHING, 5_000);
+    taken += records.length;
+    source.ack(records.at(-1)?.pos ?? 0);
+  }
+  t.ok(pulls <= EVENTS / PULL_MESSAGES + 2, `${pulls} pulls`);
 });

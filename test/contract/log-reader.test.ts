@@ -1,7 +1,11 @@
 /** What `LogReader` in ports/conversation-log.ts promises, on a real nats-server. */
+import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
+import type { Nats } from '../../src/adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
 import { readLogSpan } from '../../src/adapters/jetstream/log-span.ts';
+import { pulledSpan } from '../../src/adapters/jetstream/pulled-span.ts';
+import { JetstreamRecordReader } from '../../src/adapters/jetstream/record-reader.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
@@ -26,7 +30,14 @@ async function scene(t: Test, events: number) {
   const { log } = inboxWriting(operator);
   for (let i = 1; i <= events; i++) await log(conversation(`c ${i % 3}`), says(i));
   const gateway = await nats.connect('gateway');
-  return { operator, log, reader: new JetstreamLogReader({ ...gateway, convStream: 0 }) };
+  return { nats, operator, log, reader: new JetstreamLogReader({ ...gateway, convStream: 0 }) };
+}
+
+/** With so many events, at once. */
+async function fill({ nc, jsm }: Nats, events: number): Promise<void> {
+  const data = encodeLogEvent(says(1));
+  for (let i = 1; i <= events; i++) nc.publish(conversationSubject(conversation(`c ${i % 3}`), 'm'), data);
+  await eventually(async () => (await jsm.streams.info('CONV_0')).state.last_seq === events, 'all events stored');
 }
 
 async function all(records: AsyncIterable<LogRecord>): Promise<LogRecord[]> {
@@ -38,12 +49,7 @@ async function all(records: AsyncIterable<LogRecord>): Promise<LogRecord[]> {
 t.test('a span is read to its end by one who is slower than it comes, and none is taken twice', async (t) => {
   const EVENTS = 4_500;
   const { operator } = await scene(t, 0);
-  const data = encodeLogEvent(says(1));
-  for (let i = 1; i <= EVENTS; i++) operator.nc.publish(conversationSubject(conversation(`c ${i % 3}`), 'm'), data);
-  await eventually(
-    async () => (await operator.jsm.streams.info('CONV_0')).state.last_seq === EVENTS,
-    'all events stored',
-  );
+  await fill(operator, EVENTS);
   for (const [from, to] of [
     [1, EVENTS],
     [1, 2_000],
@@ -62,6 +68,59 @@ t.test('a span is read to its end by one who is slower than it comes, and none i
     t.same(
       taken,
       Array.from({ length: to - from + 1 }, (_, i) => from + i),
+    );
+  }
+});
+
+/** A connection over which what the server says of a pull comes a turn later than the messages before it, as it may. */
+function lateStatuses(nc: NatsConnection): NatsConnection {
+  const subscribe = (subject: string, { callback }: { callback: (error: Error | null, message: Msg) => void }) => {
+    let waiting: (() => void)[] = [];
+    const turn = (): void => {
+      const due = waiting;
+      waiting = [];
+      for (const tell of due) tell();
+    };
+    return nc.subscribe(subject, {
+      callback: (error, message) => {
+        if (message.reply !== '' && waiting.length === 0) return callback(error, message);
+        if (waiting.push(() => callback(error, message)) === 1) setImmediate(turn);
+      },
+    });
+  };
+  const late = { subscribe, publish: nc.publish.bind(nc), status: () => nc.status() };
+  return late as unknown as NatsConnection;
+}
+
+t.test('that a pull was fulfilled may be said when the next one was asked for already', async (t) => {
+  const EVENTS = 10_000;
+  const { operator } = await scene(t, 0);
+  await fill(operator, EVENTS);
+  const parts = { ...operator, nc: lateStatuses(operator.nc) };
+  let read = 0;
+  for await (const portion of pulledSpan(parts, { stream: 'CONV_0', from: 1, to: EVENTS }, () => true)) {
+    read += portion.length;
+  }
+  t.equal(read, EVENTS);
+});
+
+t.test('records are read on behind what was read when the server restarts', async (t) => {
+  const EVENTS = 10_000;
+  const { operator, nats } = await scene(t, 0);
+  await fill(operator, EVENTS);
+  const reader = new JetstreamRecordReader({ ...operator, names: ['CONV_0'] });
+  for (const read of [() => reader.read('CONV_0', 1, EVENTS), () => reader.ids('CONV_0', EVENTS)]) {
+    const found: number[] = [];
+    for await (const records of read()) {
+      if (found.length === 0) {
+        nats.server.signal('SIGKILL');
+        await nats.server.respawn();
+      }
+      found.push(...records.map(({ seq }) => seq));
+    }
+    t.same(
+      found,
+      Array.from({ length: EVENTS }, (_, i) => 1 + i),
     );
   }
 });

@@ -14,6 +14,7 @@ import { parseDelivery } from './delivery-subject.ts';
 import type { DerivedStreams } from './derived-streams.ts';
 import { logRecordOf } from './log-record.ts';
 import { happenedAtMs } from './original-time.ts';
+import { unfulfilled } from './pull-status.ts';
 import { infoOf } from './stream-info.ts';
 
 export const FAN_OUT_DURABLE = 'fan-out';
@@ -168,19 +169,16 @@ export class JetstreamLaneSource implements LaneSource {
   }
 
   /** A message without data that speaks of the pull itself: heartbeat, expiry, or trouble. */
-  #status({ headers }: Msg): void {
-    const code = headers?.code ?? 0;
-    if (code === 100) return;
-    if (
-      code === 404 ||
-      code === 408 ||
-      (code === 409 && /^(Message Size|Batch Completed)/i.test(headers?.description ?? ''))
-    ) {
-      this.#awaited = 0;
-      this.#pullIfLow();
+  #status(message: Msg): void {
+    const missing = unfulfilled(message);
+    if (missing === undefined) {
+      const { code, description } = message.headers ?? {};
+      this.#break(`the consumer answered ${code} ${description ?? ''}`);
       return;
     }
-    this.#break(`the consumer answered ${code} ${headers?.description ?? ''}`);
+    if (missing === 0) return;
+    this.#awaited = Math.max(0, this.#awaited - missing);
+    this.#pullIfLow();
   }
 
   #pullIfLow(): void {

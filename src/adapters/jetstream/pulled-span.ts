@@ -8,6 +8,7 @@ import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { answered } from './answered.ts';
 import { type Delivery, parseDelivery } from './delivery-subject.ts';
+import { unfulfilled } from './pull-status.ts';
 
 /** One pull. Two of them are in memory at most: what is worked on, and what comes meanwhile. */
 const PULL_MESSAGES = 2_000;
@@ -202,14 +203,13 @@ class Reading {
   }
 
   /** A message without data that speaks of the pull itself. */
-  #status({ headers }: Msg): void {
-    const code = headers?.code ?? 0;
-    if (code === 100) return;
-    const isOver =
-      code === 404 ||
-      code === 408 ||
-      (code === 409 && /^(Message Size|Batch Completed)/i.test(headers?.description ?? ''));
-    if (!isOver) return this.#break(`the consumer answered ${code} ${headers?.description ?? ''}`);
+  #status(message: Msg): void {
+    const missing = unfulfilled(message);
+    if (missing === 0) return;
+    if (missing === undefined) {
+      const { code, description } = message.headers ?? {};
+      return this.#break(`the consumer answered ${code} ${description ?? ''}`);
+    }
     // Something is there, for the leader says so, and the replica that serves us has not got it in all this time.
     if (this.#awaited === PULL_MESSAGES && !this.#isDone) return this.#break('a replica is behind');
     this.#awaited = 0;

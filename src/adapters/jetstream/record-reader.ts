@@ -1,6 +1,7 @@
 /** The streams of the log as they are stored, message by message, whatever stands in them. */
 import type { Msg } from '@nats-io/nats-core';
 import type { ArchivedStream, RecordReader, StoredRecord } from '../../ports/archive.ts';
+import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology, USER_STREAM } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import type { Delivery } from './delivery-subject.ts';
@@ -13,6 +14,8 @@ export const KEPT_MESSAGE_ID = 'Rookery-Msg-Id';
 /** Fills a position that nothing stood at in the log this one was restored from. */
 export const VOID = 'Rookery-Void';
 
+/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
+const MAX_ATTEMPTS = 5;
 const MESSAGE_ID = 'Nats-Msg-Id';
 /** Headers that are for the server. */
 const FOR_THE_SERVER = /^Nats-/i;
@@ -54,8 +57,21 @@ export class JetstreamRecordReader implements RecordReader {
     return this.#portions({ stream, from: 1, to, headersOnly: true });
   }
 
-  #portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
-    return pulledSpan(this.#parts, span, recordOf);
+  async *#portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
+    let next = span.from;
+    for (let attempts = 1; next <= span.to; ) {
+      const before = next;
+      try {
+        for await (const records of pulledSpan(this.#parts, { ...span, from: next }, recordOf)) {
+          next = (records.at(-1)?.seq ?? next) + 1;
+          yield records;
+        }
+        return;
+      } catch (thrown) {
+        attempts = next > before ? 1 : attempts + 1;
+        if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
+      }
+    }
   }
 }
 

@@ -1,13 +1,9 @@
 /** Writes the log, or a part of it, into an archive. What stands in it when it begins is what the file will hold. */
 import type { ConversationId, UserId } from '../../domain/ids.ts';
 import type { ArchiveEnd, ArchiveWriter, RecordReader, Selection, StoredRecord } from '../../ports/archive.ts';
-import { asRookeryError } from '../../protocol/error-codes.ts';
 import { conversationSubject, tokenOf, USER_STREAM, userSubject } from '../../protocol/subjects.ts';
 import type { OnProgress } from './progress.ts';
 import { eventIn, isOfConversation } from './readable.ts';
-
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
 
 export interface ExportParts {
   readonly reader: RecordReader;
@@ -44,23 +40,12 @@ async function copied(
   subjects: readonly string[] | undefined,
   take: (records: readonly StoredRecord[]) => Promise<void> | void,
 ): Promise<boolean> {
-  let next = from;
-  for (let attempts = 1; next <= to; ) {
-    const before = next;
-    try {
-      for await (const records of reader.read(stream, next, to, subjects)) {
-        if (stop.aborted) return false;
-        await take(records);
-        next = (records.at(-1)?.seq ?? next) + 1;
-        onProgress({ step: stream, done: next - 1, total: to });
-      }
-      onProgress({ step: stream, done: to, total: to });
-      return true;
-    } catch (thrown) {
-      attempts = next > before ? 1 : attempts + 1;
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
-    }
+  for await (const records of reader.read(stream, from, to, subjects)) {
+    if (stop.aborted) return false;
+    await take(records);
+    onProgress({ step: stream, done: records.at(-1)?.seq ?? from, total: to });
   }
+  if (from <= to) onProgress({ step: stream, done: to, total: to });
   return true;
 }
 
