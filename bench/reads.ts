@@ -51,7 +51,7 @@ const stored = (to: ConversationId, event: ConversationEvent): Stored => ({
 });
 
 /** Founds the groups, then speaks in all of them; one event in ten is a read mark. */
-function* log(events: number): Generator<Stored> {
+export function* log(events: number): Generator<Stored> {
   const by = writers[0] ?? me;
   for (const room of rooms) {
     yield stored(room, { type: 'groupCreated', by, id: msgId(uuidv7(START)), name: room, members: people });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { KnownIds } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { withoutJournal } from './no-journal.ts';
 
 /** Written together; none of them is asked for from the file before. */
 const MAX_PENDING = 20_000;
@@ -23,8 +24,7 @@ export class SqliteKnownIds implements KnownIds {
   constructor() {
     this.#dir = mkdtempSync(join(tmpdir(), 'rookery-ids-'));
     this.#db = new Database(join(this.#dir, 'ids.sqlite'));
-    this.#db.pragma('journal_mode = OFF');
-    this.#db.pragma('synchronous = OFF');
+    withoutJournal(this.#db);
     this.#db.pragma(`cache_size = -${CACHE_KIB}`);
     this.#db.exec(`CREATE TABLE known (id TEXT PRIMARY KEY) WITHOUT ROWID;
       CREATE TABLE newest (subject TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID`);

@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { withoutJournal } from './no-journal.ts';
 import { removeDatabase, takeRebuilt } from './rebuilt-file.ts';
 
 const IN_MEMORY = ':memory:';
@@ -132,8 +133,13 @@ export class LaneFile {
   #use(path: string): void {
     if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true });
     this.#db = new Database(path);
-    this.#db.pragma(this.#place.isBuilt ? 'journal_mode = OFF' : 'journal_mode = WAL');
-    this.#db.pragma(this.#place.isBuilt ? 'synchronous = OFF' : 'synchronous = NORMAL');
+    if (this.#place.isBuilt) withoutJournal(this.#db);
+    else {
+      this.#db.pragma('journal_mode = WAL');
+      this.#db.pragma('synchronous = NORMAL');
+    }
+    // Also what a statement of several rows would have to undo: a page in a temporary file cost as much as it did in the journal.
+    this.#db.pragma('temp_store = MEMORY');
     this.#db.pragma(`wal_autocheckpoint = ${CHECKPOINT_EVERY_PAGES}`);
     this.#db.exec(ABOUT);
     for (const { schema } of this.#tables) this.#db.exec(schema);

@@ -132,6 +132,8 @@ export class ReadModelTables implements Tables {
       added.receipts.add(this.#keyOf(conversation), user, upTo, at, shown?.upTo ?? 0, shown?.at ?? 0);
     }
     for (const batch of Object.values(added)) batch.flush();
+    // In one go: see `addText`.
+    for (const { conversation, entry } of entries) this.#index(conversation, entry);
     for (const amendment of amendments) this.#amend(amendment);
   }
 
@@ -178,12 +180,16 @@ export class ReadModelTables implements Tables {
     const { n, pos, at, by, id } = entry;
     if (entry.type === 'message') {
       this.#added.entries.add(pos, key, n, at, by, id, entry.contentType, entry.body, packedDetails(entry));
-      const document = documentOf(key, by, entry);
-      if (document) this.#sql.addText.run(pos, document);
     } else {
       const { n: _n, pos: _pos, at: _at, by: _by, id: _id, ...details } = entry;
       this.#added.entries.add(pos, key, n, at, by, id, null, null, packr.pack(details));
     }
+  }
+
+  #index(conversation: ConversationId, entry: TimelineEntry): void {
+    if (entry.type !== 'message') return;
+    const document = documentOf(this.#keyOf(conversation), entry.by, entry);
+    if (document) this.#sql.addText.run(entry.pos, document);
   }
 
   #mention(key: number, n: number, mentioned: Mentioned): void {
@@ -280,18 +286,21 @@ const prepare = (db: Database.Database) => ({
   addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
   addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
   removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),
-  // One a statement: one of several rows makes FTS5 write out at its end what it has gathered, and merge that again and again.
+  // One a statement, and no statement of several rows in between: before it FTS5 writes out what it has gathered, to be merged later.
   addText: db.prepare('INSERT INTO message_text (rowid, text) VALUES (?, ?)'),
   removeText: db.prepare("INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', ?, ?)"),
   shown: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
   removeReceipt: db.prepare('DELETE FROM receipt WHERE conversation = ? AND user = ?'),
 });
 
-/** What nearly every event adds. */
+/**
+ * What nearly every event adds. `OR FAIL`, where it is enough: what failed is undone with the whole window, and SQLite need not note
+ * before each statement how to undo it alone.
+ */
 const batches = (db: Database.Database) => ({
   newest: new RowBatch(db, 'INSERT OR REPLACE INTO newest', '(?, ?, ?, ?)'),
-  entries: new RowBatch(db, 'INSERT INTO entry', '(?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
-  places: new RowBatch(db, 'INSERT INTO place', '(?, ?, ?)'),
+  entries: new RowBatch(db, 'INSERT OR FAIL INTO entry', '(?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
+  places: new RowBatch(db, 'INSERT OR FAIL INTO place', '(?, ?, ?)'),
   ownLast: new RowBatch(
     db,
     'INSERT INTO receipt',

@@ -9,6 +9,7 @@ import { initialDeliveredMark } from '../../domain/delivered-mark.ts';
 import type { ClientMsgId, ConversationId, UserId } from '../../domain/ids.ts';
 import { initialReadMark } from '../../domain/read-mark.ts';
 import type { FanOutChanges, FanOutLookup, FoldedConversation, Seen, SeenEvent } from '../../ports/fan-out-state.ts';
+import { withoutJournal } from './no-journal.ts';
 import { SEEN_SCHEMA, SeenRows } from './seen-rows.ts';
 import { SpilledIds } from './spilled-ids.ts';
 
@@ -38,8 +39,7 @@ export class ReplayState implements FanOutLookup {
   constructor(folder: string, maxRecent = MAX_RECENT) {
     this.#maxRecent = maxRecent;
     this.#db = new Database(join(folder, 'seen.sqlite'));
-    this.#db.pragma('journal_mode = OFF');
-    this.#db.pragma('synchronous = OFF');
+    withoutJournal(this.#db);
     this.#db.pragma(`cache_size = -${PAGE_CACHE_KIB}`);
     this.#db.exec(SEEN_SCHEMA);
     this.#rows = new SeenRows(this.#db, ROWS_A_STATEMENT);
