@@ -137,6 +137,30 @@ t.test('upgrades that cannot be', async (t) => {
   t.equal((await raw(get('/healthz', H2C))).status, 200, 'another protocol is an offer that need not be taken');
 });
 
+t.test('what is damaged behind whole requests is answered behind them, in order', async (t) => {
+  const hello = JSON.stringify({ from: 'a', to: 'b', clientMsgId: 'p', contentType: 'text/plain', text: 'x' });
+  const first = post(`${json}Content-Length: ${hello.length}`, hello).replace('Connection: close\r\n', '');
+  const next = 'GET /nope HTTP/1.1\r\nHost: x\r\n\r\n';
+  // Not judged within its time where no worker is there; what counts is that it is answered, and first.
+  const statuses = async (bytes: string): Promise<string[]> => {
+    const { head, body } = await raw(bytes);
+    return `${head}\r\n\r\n${body}`.match(/HTTP\/1\.1 \d+/g) ?? [];
+  };
+  const [alone] = await statuses(first.replace('Host: x\r\n', HOST));
+  t.match(alone, /^HTTP\/1\.1 (2|5)/);
+  const behind = [
+    ['garbage', 'nonsense\r\n\r\n', '400'],
+    ['a second piece of it', 'nonsense\r\n\r\nnonsense\r\n\r\n', '400'],
+    ['headers too long', get('/', `X: ${'x'.repeat(20_000)}\r\n`), '431'],
+    ['a tunnel', `CONNECT x:80 HTTP/1.1\r\n${HOST}\r\n`, '400'],
+    ['a body that is none', post(`${json}Transfer-Encoding: chunked`, 'zz\r\n\r\n'), '400'],
+    ['an upgrade', upgrade('/v1/ws', KEY).replace('Upgrade', 'Upgrade, close'), '426'],
+  ] as const;
+  const got = await Promise.all(behind.map(([, bytes]) => statuses(`${first}${next}${bytes}`)));
+  for (const [i, [name, , status]] of behind.entries())
+    t.same(got[i], [alone, 'HTTP/1.1 404', `HTTP/1.1 ${status}`], name);
+});
+
 /** Chosen from words, or anything. */
 const oneOf = (words: string, maxLength: number) =>
   fc.oneof(fc.constantFrom(...words.split(' ')), fc.string({ maxLength, unit: 'binary-ascii' }));

@@ -58,9 +58,10 @@ function errorOfHttp(error: FastifyError): RookeryError {
 
 /** What Node sees before there is a request, or has no answer of ours for. */
 export function answerDamaged(http: FastifyInstance, onRefused: OnRefused): void {
-  const refuse = (socket: Duplex, code: ErrorCode, message: string): void => {
-    onRefused(code);
-    writeRefusal(socket, new RookeryError(code, message));
+  const refuse = (write: typeof writeRefusal, socket: Duplex, message: string): void => {
+    const refused = new RookeryError('BAD_REQUEST', message);
+    onRefused(refused.code);
+    write(socket, refused);
   };
   http.server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
     const refused = new RookeryError('BAD_REQUEST', 'nothing can be expected of us but 100-continue');
@@ -73,8 +74,9 @@ export function answerDamaged(http: FastifyInstance, onRefused: OnRefused): void
     });
     response.end(body);
   });
-  http.server.on('connect', (_request, socket) => refuse(socket, 'BAD_REQUEST', 'this is no proxy'));
-  http.websocketServer.on('wsClientError', (error, socket) => refuse(socket, 'BAD_REQUEST', error.message));
+  http.server.on('connect', (_request, socket) => refuse(refuseInTurn, socket, 'this is no proxy'));
+  // No upgrade begins while an answer is under way: what the socket holds is its own.
+  http.websocketServer.on('wsClientError', (error, socket) => refuse(writeRefusal, socket, error.message));
   http.addHook('onRequest', async ({ ws, raw, routeOptions }) => {
     if (raw.headers.host === undefined && raw.httpVersion === '1.1')
       throw new RookeryError('BAD_REQUEST', 'the header `host` is missing');
@@ -82,6 +84,9 @@ export function answerDamaged(http: FastifyInstance, onRefused: OnRefused): void
     if (ws && routeOptions.url !== '/v1/ws') throw new RookeryError('NOT_FOUND', 'no such path for a WebSocket');
   });
 }
+
+/** Sockets whose last words are planned: whatever else comes over them. */
+const lastWords = new WeakSet<Duplex>();
 
 /** Fastify's `clientErrorHandler`: what Node's parser refuses, or has waited for too long. */
 export function answerUnreadable(
@@ -91,9 +96,10 @@ export function answerUnreadable(
 ): void {
   // The peer is gone: nobody reads what we say.
   if (error.code === 'ECONNRESET' || socket.destroyed) return void socket.destroy();
+  if (lastWords.has(socket)) return;
   const refused = unreadable(error.code);
   onRefused(refused.code);
-  writeRefusal(socket, refused);
+  refuseInTurn(socket, refused);
 }
 
 function unreadable(code: string | undefined): RookeryError {
@@ -102,6 +108,24 @@ function unreadable(code: string | undefined): RookeryError {
     return new RookeryError('FRAME_TOO_LARGE', 'chunk extensions are too long');
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new RookeryError('REQUEST_TIMEOUT', 'the request did not come whole');
   return new RookeryError('BAD_REQUEST', 'this is no HTTP that can be read');
+}
+
+/**
+ * Whose answer the socket is to take next, of a request that is here whole: Node gives the socket to one after the other. Where a
+ * request is damaged itself the refusal takes the place of its answer.
+ */
+export function answerUnderWay(socket: Duplex): ServerResponse | undefined {
+  const { _httpMessage: answer } = socket as Duplex & { readonly _httpMessage?: ServerResponse | null };
+  return answer?.req.complete ? answer : undefined;
+}
+
+/** Behind the answers to what was asked before. */
+function refuseInTurn(socket: Duplex, refused: RookeryError): void {
+  lastWords.add(socket);
+  const before = answerUnderWay(socket);
+  // Node's own listener has given the socket to the next one by then.
+  if (before) before.once('finish', () => refuseInTurn(socket, refused));
+  else writeRefusal(socket, refused);
 }
 
 /** The last that the socket says. */

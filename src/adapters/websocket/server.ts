@@ -18,7 +18,7 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 import { MAX_FRAME_OVERHEAD_BYTES, MAX_HELLO_FRAME_BYTES } from '../../protocol/limits.ts';
 import { ClosingSockets } from './closing-sockets.ts';
 import { type FrameBounds, WebSocketConnection } from './connection.ts';
-import { answerDamaged, answerUnreadable, answerWith } from './http-refusals.ts';
+import { answerDamaged, answerUnderWay, answerUnreadable, answerWith } from './http-refusals.ts';
 
 /** How long a peer may take to answer a close frame before the socket is destroyed. */
 const CLOSE_WITHIN_MS = 5_000;
@@ -94,8 +94,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     http: {
       // A request without it gets an answer of ours.
       requireHostHeader: false,
-      // Who offers another protocol (`h2c`, as many a client does) is answered in this one.
-      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+      // Who offers another protocol (`h2c`, as many a client does) is answered in this one; and who has not waited for an answer
+      // gets that first.
+      shouldUpgradeCallback: ({ headers, socket }) =>
+        headers.upgrade?.toLowerCase() === 'websocket' && !answerUnderWay(socket),
     },
     // Of paths that no route is even looked for.
     frameworkErrors: (error, _request, reply) => answerWith(error, reply, onRefused),
