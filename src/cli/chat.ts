@@ -2,14 +2,13 @@
  * `rookery chat`: a chat in the terminal, over the SDK. Each line is a message; `/help` lists what else there is. With input
  * from a pipe it sends each line, says `✓` for each on stdout, and ends when all are in the log; states go to stderr.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import type { Command } from 'commander';
 import type { MessageContent } from '../domain/conversation.ts';
 import { type ConversationId, directConversationId, directPair, parseUserId, type UserId } from '../domain/ids.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Client, Entry, Role, Sending, Status, Target } from '../sdk/index.ts';
+import { deviceIn, stateFolder } from './chat-state.ts';
 
 const DEFAULT_URL = 'ws://127.0.0.1:7700/v1/ws';
 /** Input from a pipe that has ended waits so long for its last acks; then what is left goes out at the next start. */
@@ -43,7 +42,7 @@ export function registerChat(program: Command): void {
     .option('--token <jwt>', 'default: asked of the gateway, which gives one in development')
     .option(
       '--state <dir>',
-      'folder for outbox, cursor and device id: a restart goes on where this one ends',
+      'folder for outbox, cursor and device id, of each gateway its own: a restart goes on where this one ends',
       'data/chat',
     )
     .action(async (options: ChatOptions) => {
@@ -55,7 +54,8 @@ export function registerChat(program: Command): void {
         throw new RookeryError('BAD_REQUEST', 'either --to or --group: a line goes to one place');
       }
       if (options.token !== undefined) checkUser(options.token, me);
-      const dir = join(options.state, fileNameOf(me));
+      const { dir, left } = stateFolder(options.state, options.url, me);
+      if (left) console.error(`— ${left}`);
       const storage = await FileStorage.open(dir);
       if (storage.damage) console.error(`— ${storage.damage}`);
       const { url, token } = options;
@@ -80,20 +80,6 @@ function checkUser(token: string, me: UserId): void {
     throw new RookeryError('TOKEN_INVALID', '--token is no JWT');
   }
   if (user !== me) throw new RookeryError('TOKEN_INVALID', `the token is for ${String(user)}, not for ${me}`);
-}
-
-/** `.` and `..` are names that encodeURIComponent leaves as they are. */
-const fileNameOf = (user: UserId): string =>
-  encodeURIComponent(user).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
-
-/** Chosen once for a state folder: two of them on one machine are two devices. */
-function deviceIn(dir: string): string {
-  const file = join(dir, 'device');
-  if (!existsSync(file)) {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    writeFileSync(file, `terminal-${crypto.randomUUID()}`);
-  }
-  return readFileSync(file, 'utf8').trim();
 }
 
 async function devToken(url: string, user: UserId): Promise<string> {
@@ -375,8 +361,21 @@ const clean = (text: string): string =>
 const wordsOf = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 
+/** What the network and proxies close with, mostly without a word; the server's own reasons come with a text. */
+const CLOSED_BY: Readonly<Record<string, string>> = {
+  1000: 'the other side has closed the connection',
+  1001: 'the gateway goes away',
+  1005: 'the other side has closed the connection',
+  1006: 'the connection was lost, or none could be made',
+  1011: 'the gateway has met an error',
+  1012: 'the gateway starts again',
+  1013: 'the gateway has too much to do',
+};
+
 function statusText(status: Status): string {
   if (status.phase === 'stopped') return `stopped: ${status.reason}`;
   if (status.phase !== 'offline') return status.phase;
-  return `offline (${status.reason}); trying again until it works`;
+  const [, code = '', text = status.reason] = /^(\d{4})(?: (.*))?$/.exec(status.reason) ?? [];
+  const words = CLOSED_BY[code] ?? (text || 'the connection was closed');
+  return `offline: ${words}${code && ` (${code})`}; trying again until it works`;
 }

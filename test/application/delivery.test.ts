@@ -253,7 +253,10 @@ t.test('a tail that is lost while a device reads below the ring: what it reads m
   open();
   await isAt(connection, 5);
   inbox.append('inbox', 'a', copy([5], { from: 5, to: 5 }));
-  await eventually(() => (inbox.tick(), connection.cursor?.seq === 6 || undefined), 'what comes live');
+  await eventually(() => {
+    inbox.tick();
+    return connection.cursor?.seq === 6;
+  }, 'what comes live');
   t.same(connection.positions, [1, 2, 3, 4, 5]);
 });
 

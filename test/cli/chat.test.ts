@@ -1,6 +1,6 @@
 /** `rookery chat` as a process, its input a pipe. */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,10 @@ t.test(
     const [one, two] = gateway.connections.map(({ hello }) => hello);
     t.equal(one?.token, 'a dev token', 'asked of the gateway');
     t.equal(one?.device, two?.device);
-    t.equal(one?.device, readFileSync(join(state, 'me', 'device'), 'utf8'));
+    t.equal(
+      one?.device,
+      readFileSync(join(state, encodeURIComponent(new URL(gateway.url).host), 'me', 'device'), 'utf8'),
+    );
   },
 );
 
@@ -118,4 +121,38 @@ t.test('why it is offline is told once, however often it tries again', async (t)
   input.end();
   await ended;
   t.equal(said.err.match(/offline/g)?.length, 1, said.err);
+  t.match(said.err, '— offline: the connection was lost, or none could be made (1006); trying again until it works\n');
+});
+
+t.test('what waits for one gateway does not go to another, under whatever user', async (t) => {
+  const { gateway, chat } = await scene(t);
+  const other = await ScriptedGateway.start();
+  t.teardown(() => other.stop());
+  gateway.answer = () => undefined;
+  const first = chat('--to', 'bob');
+  first.input.write('for the first\n');
+  await gateway.frame('send');
+  first.input.end('/quit\n');
+  gateway.connection.ws.close(4200);
+  await first.ended;
+  t.match(first.said.err, /1 not sent yet/);
+  const second = chat('--to', 'bob', '--url', other.url);
+  second.input.end('for the second\n');
+  t.equal(await second.ended, 0);
+  const sent = other.frames.flatMap((frame) => (frame.t === 'send' ? [new TextDecoder().decode(frame.body)] : []));
+  t.same(sent, ['for the second']);
+  t.not(other.connection.hello.device, gateway.connection.hello.device);
+});
+
+t.test('a folder that does not say which gateway it is of is left alone, and told of once', async (t) => {
+  const { state, chat } = await scene(t);
+  mkdirSync(join(state, 'me'));
+  writeFileSync(join(state, 'me', 'device'), 'terminal-old');
+  for (const isTold of [true, false]) {
+    const { input, said, ended } = chat('--to', 'bob');
+    input.end('hello\n');
+    t.equal(await ended, 0);
+    t.equal(/does not say which gateway it is of and is left alone/.test(said.err), isTold, said.err);
+  }
+  t.equal(readFileSync(join(state, 'me', 'device'), 'utf8'), 'terminal-old');
 });
