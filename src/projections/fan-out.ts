@@ -21,16 +21,10 @@ import { type ConversationId, type UserId, uuidv7TimeMs } from '../domain/ids.ts
 import { movesReadMark } from '../domain/read-mark.ts';
 import { adminsOf, maySee, type Roster, showsMarks } from '../domain/roster.ts';
 import type { LogEvent, UnreadableEvent } from '../ports/conversation-log.ts';
-import type {
-  ChangedMark,
-  FanOutChanges,
-  FanOutLookup,
-  FoldedConversation,
-  Seen,
-  SeenEvent,
-} from '../ports/fan-out-state.ts';
+import type { ChangedMark, FanOutChanges, FanOutLookup, FoldedConversation, Seen } from '../ports/fan-out-state.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { encodeLogEvent } from '../protocol/log-event.ts';
+import { Remembered } from './remembered.ts';
 import { EntryCounts, type Outlet, type Run, RunsDraft } from './runs.ts';
 
 export type { Run } from './runs.ts';
@@ -141,8 +135,8 @@ class WindowDraft {
   readonly #conversations = new Map<ConversationId, FoldedConversation>();
   readonly #readMarks: Marks = new Map();
   readonly #deliveredMarks: Marks = new Map();
-  /** By conversation, then sender and id: what this window itself has accepted. */
-  readonly #remembered = new Map<ConversationId, Map<string, SeenEvent>>();
+  /** What this window itself has accepted. */
+  readonly #remembered = new Remembered();
   readonly #outlet: Outlet | undefined;
   readonly #accepted: Accepted[] = [];
   readonly #refused: Refused[] = [];
@@ -193,7 +187,7 @@ class WindowDraft {
 
   finish(): Judged {
     const [readMarks, deliveredMarks] = [listOf(this.#readMarks), listOf(this.#deliveredMarks)];
-    const seen = [...this.#remembered.values()].flatMap((ids) => [...ids.values()]);
+    const seen = this.#remembered.all();
     return {
       accepted: this.#accepted,
       refused: this.#refused,
@@ -208,9 +202,9 @@ class WindowDraft {
     this.#accepted.push({ logged, before: before.conversation, after, target });
     this.#conversations.set(id, { conversation: after, statePos });
     const n = event.type === 'messageSent' ? after.lastIndex : 0;
-    this.#remember({ conversation: id, by: event.by, id: event.id, pos, n, expiresAt: expiryOf(logged) });
+    this.#remembered.put({ conversation: id, by: event.by, id: event.id, pos, n, expiresAt: expiryOf(logged) });
     if (event.type === 'messageRecalled' && target) {
-      this.#remember({ conversation: id, ...event.target, pos: target.pos, n: 0, expiresAt: target.expiresAt });
+      this.#remembered.put({ conversation: id, ...event.target, pos: target.pos, n: 0, expiresAt: target.expiresAt });
     }
     if (after.roster !== before.conversation.roster) this.#rosterChanges.add(id);
     if (!hasIndex(event)) {
@@ -259,15 +253,9 @@ class WindowDraft {
 
   /** What was accepted of this sender with this id, in this window or before. */
   #seen({ conversation, at }: LogEvent, { by, id }: MessageRef): Seen | undefined {
-    const here = this.#remembered.get(conversation)?.get(seenKey(by, id));
+    const here = this.#remembered.get(conversation, by, id);
     if (here) return here.expiresAt > at ? here : undefined;
     return this.#lookup.seen(conversation, by, id, at);
-  }
-
-  #remember(event: SeenEvent): void {
-    let ids = this.#remembered.get(event.conversation);
-    if (!ids) this.#remembered.set(event.conversation, (ids = new Map()));
-    ids.set(seenKey(event.by, event.id), event);
   }
 }
 
@@ -298,9 +286,6 @@ function expiryOf({ event, at }: LogEvent): number {
   const made = uuidv7TimeMs(event.id) ?? 0;
   return (made > at + SEEN_HORIZON_MS ? at : Math.max(at, made)) + SEEN_HORIZON_MS;
 }
-
-/** NUL may stand in an id, so the length of the first part keeps the pair apart from every other. */
-const seenKey = (by: UserId, id: string): string => `${by.length}:${by}${id}`;
 
 /**
  * Whether an id is so old that the fold may have forgotten it: then nobody can tell a retry from a new message, and it is

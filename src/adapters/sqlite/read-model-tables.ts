@@ -124,7 +124,8 @@ export class ReadModelTables implements Tables {
       added.newest.add(key, lastIndex, lastPos, lastAt);
     }
     for (const change of memberships) this.#follow(change);
-    this.#enterAll(entries);
+    const keys = new Map(Array.from(summaries.keys(), (id) => [id, this.#keyOf(id)]));
+    this.#enterAll(entries, keys);
     for (const [key, users] of this.#inOrder(ownLast)) {
       for (const [user, n] of users) added.ownLast.add(key, user, n);
     }
@@ -132,8 +133,13 @@ export class ReadModelTables implements Tables {
       added.receipts.add(this.#keyOf(conversation), user, upTo, at, shown?.upTo ?? 0, shown?.at ?? 0);
     }
     for (const batch of Object.values(added)) batch.flush();
+    const [first] = entries;
+    if (first) this.#sql.addPlaces.run(first.entry.pos);
     // In one go: see `addText`.
-    for (const { conversation, entry } of entries) this.#index(conversation, entry);
+    for (const { conversation, entry } of entries) {
+      if (entry.type === 'message')
+        this.#index(entry.pos, documentOf(keys.get(conversation) as number, entry.by, entry));
+    }
     for (const amendment of amendments) this.#amend(amendment);
   }
 
@@ -161,18 +167,12 @@ export class ReadModelTables implements Tables {
     }
   }
 
-  #enterAll(entries: ReadModelChanges['entries']): void {
-    const places = new Map<ConversationId, TimelineEntry[]>();
+  /** @param keys of all conversations that have got an entry */
+  #enterAll(entries: ReadModelChanges['entries'], keys: ReadonlyMap<ConversationId, number>): void {
     for (const { conversation, entry, mentioned } of entries) {
-      const key = this.#keyOf(conversation);
+      const key = keys.get(conversation) as number;
       this.#enter(key, entry);
       this.#mention(key, entry.n, mentioned);
-      const others = places.get(conversation);
-      if (others) others.push(entry);
-      else places.set(conversation, [entry]);
-    }
-    for (const [key, placed] of this.#inOrder(places)) {
-      for (const { n, pos } of placed) this.#added.places.add(key, n, pos);
     }
   }
 
@@ -186,10 +186,8 @@ export class ReadModelTables implements Tables {
     }
   }
 
-  #index(conversation: ConversationId, entry: TimelineEntry): void {
-    if (entry.type !== 'message') return;
-    const document = documentOf(this.#keyOf(conversation), entry.by, entry);
-    if (document) this.#sql.addText.run(entry.pos, document);
+  #index(pos: number, document: string | undefined): void {
+    if (document) this.#sql.addText.run(pos, document);
   }
 
   #mention(key: number, n: number, mentioned: Mentioned): void {
@@ -286,6 +284,9 @@ const prepare = (db: Database.Database) => ({
   addRecall: db.prepare('INSERT OR REPLACE INTO recall VALUES (?, ?, ?, ?, ?)'),
   addMention: db.prepare('INSERT OR IGNORE INTO mention VALUES (?, ?, ?)'),
   removeMentions: db.prepare('DELETE FROM mention WHERE conversation = ? AND n = ?'),
+  addPlaces: db.prepare(
+    'INSERT OR FAIL INTO place SELECT conversation, n, pos FROM entry WHERE pos >= ? ORDER BY 1, 2',
+  ),
   // One a statement, and no statement of several rows in between: before it FTS5 writes out what it has gathered, to be merged later.
   addText: db.prepare('INSERT INTO message_text (rowid, text) VALUES (?, ?)'),
   removeText: db.prepare("INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', ?, ?)"),
@@ -300,7 +301,6 @@ const prepare = (db: Database.Database) => ({
 const batches = (db: Database.Database) => ({
   newest: new RowBatch(db, 'INSERT OR REPLACE INTO newest', '(?, ?, ?, ?)'),
   entries: new RowBatch(db, 'INSERT OR FAIL INTO entry', '(?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)'),
-  places: new RowBatch(db, 'INSERT OR FAIL INTO place', '(?, ?, ?)'),
   ownLast: new RowBatch(
     db,
     'INSERT INTO receipt',

@@ -28,13 +28,14 @@ export class RowBatch {
     this.#count += this.#columns;
     if (this.#count < this.#values.length) return;
     this.#count = 0;
-    this.#many.run(this.#values);
+    // Given one by one: out of an array each would be fetched, a tenth of a microsecond.
+    this.#many.run(...this.#values);
   }
 
   flush(): void {
     const count = this.#count;
     this.#count = 0;
-    for (let i = 0; i < count; i += this.#columns) this.#one.run(this.#values.slice(i, i + this.#columns));
+    for (let i = 0; i < count; i += this.#columns) this.#one.run(...this.#values.slice(i, i + this.#columns));
   }
 
   /** Forgets what a transaction that failed has left. */

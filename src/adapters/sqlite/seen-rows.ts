@@ -3,7 +3,6 @@
  * table's end, many a page: in the order of conversation and sender each would dirty a page of its own.
  */
 import type Database from 'better-sqlite3';
-import { LRUCache } from 'lru-cache';
 import { type ClientMsgId, type ConversationId, type UserId, uuidv7TimeMs } from '../../domain/ids.ts';
 import type { Seen, SeenEvent } from '../../ports/fan-out-state.ts';
 import { tokenOf } from '../../protocol/subjects.ts';
@@ -29,25 +28,24 @@ const isTimed = (id: ClientMsgId): boolean => uuidv7TimeMs(id) !== undefined;
 export const seenKeyOf = (conversation: ConversationId, by: UserId, id: ClientMsgId): string =>
   `${isTimed(id) ? TIMED + id : OTHER + tokenOf(id)}:${tokenOf(conversation)}:${tokenOf(by)}`;
 
-const senderOf = (conversation: ConversationId, by: UserId): string => `${conversation.length}:${conversation}${by}`;
+/** Of each sender to a conversation the greatest UUIDv7. */
+type Greatest = Map<ConversationId, Map<UserId, string>>;
 
 export class SeenRows {
   readonly #sql: ReturnType<typeof prepare>;
   readonly #added: RowBatch;
   #forgetFrom = '';
   /**
-   * A UUIDv7 greater than this one, and than the greatest of its sender since the file was opened, is not in the file. So nearly every
-   * message is known to be new without a look into it. A client whose clock is ahead lifts it, until its ids are forgotten: then
-   * the others are looked up, each some microseconds.
+   * A UUIDv7 greater than the greatest of its sender is not in the file, so that nearly every message is known to be new without a look
+   * into it. Of senders that were forgotten, and before the file was opened, the greatest of all of them counts. A client whose clock
+   * is ahead lifts it, until its ids are forgotten: then the others are looked up, each some microseconds.
    */
   #greatestOfOthers: string;
-  /** In slots: what each message changes must not cost a new place in the cache. */
-  readonly #greatest = new LRUCache<string, { id: string }>({
-    max: MAX_CACHED_SENDERS,
-    dispose: ({ id }, _sender, reason) => {
-      if (reason === 'evict' && id > this.#greatestOfOthers) this.#greatestOfOthers = id;
-    },
-  });
+  #greatestOfAll: string;
+  /** In two generations: when the younger one is full, the elder is forgotten. */
+  #greatest: Greatest = new Map();
+  #elder: Greatest = new Map();
+  #senders = 0;
 
   /** @param rows a statement, of who writes very many at once */
   constructor(db: Database.Database, rows?: number) {
@@ -55,13 +53,15 @@ export class SeenRows {
     this.#added = new RowBatch(db, 'INSERT OR REPLACE INTO seen', '(?, ?, ?, ?)', '', rows);
     const newest = this.#sql.newest.get(BEHIND_TIMED) as string | undefined;
     this.#greatestOfOthers = newest === undefined ? '' : newest.slice(TIMED.length, newest.indexOf(':'));
+    this.#greatestOfAll = this.#greatestOfOthers;
   }
 
   /** Whatever its time. */
   find(conversation: ConversationId, by: UserId, id: ClientMsgId): Seen | undefined {
     if (id > this.#greatestOfOthers && isTimed(id)) {
-      const greatest = this.#greatest.get(senderOf(conversation, by));
-      if (greatest === undefined || id > greatest.id) return undefined;
+      if (id > this.#greatestOfAll) return undefined;
+      const greatest = this.#greatestOf(conversation, by);
+      if (greatest === undefined || id > greatest) return undefined;
     }
     return this.#sql.get.get(seenKeyOf(conversation, by, id)) as Seen | undefined;
   }
@@ -78,10 +78,32 @@ export class SeenRows {
   /** It is in the file from now on. */
   settle({ conversation, by, id }: SeenEvent): void {
     if (!isTimed(id)) return;
-    const sender = senderOf(conversation, by);
-    const greatest = this.#greatest.get(sender);
-    if (greatest === undefined) this.#greatest.set(sender, { id });
-    else if (id > greatest.id) greatest.id = id;
+    if (id > this.#greatestOfAll) this.#greatestOfAll = id;
+    let senders = this.#greatest.get(conversation);
+    if (!senders) this.#greatest.set(conversation, (senders = new Map()));
+    let greatest = senders.get(by);
+    if (greatest === undefined) {
+      this.#senders += 1;
+      greatest = this.#elder.get(conversation)?.get(by) ?? '';
+    }
+    senders.set(by, id > greatest ? (id as string) : greatest);
+    if (this.#senders >= MAX_CACHED_SENDERS / 2) this.#age();
+  }
+
+  #greatestOf(conversation: ConversationId, by: UserId): string | undefined {
+    return this.#greatest.get(conversation)?.get(by) ?? this.#elder.get(conversation)?.get(by);
+  }
+
+  #age(): void {
+    for (const [conversation, senders] of this.#elder) {
+      const younger = this.#greatest.get(conversation);
+      for (const [by, id] of senders) {
+        if (id > this.#greatestOfOthers && !younger?.has(by)) this.#greatestOfOthers = id;
+      }
+    }
+    this.#elder = this.#greatest;
+    this.#greatest = new Map();
+    this.#senders = 0;
   }
 
   /** Walks the table in portions, round and round, and deletes what has expired by `at`, the log's time. */
