@@ -226,6 +226,8 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     faults: ['kill-all-gateways'],
+    // It shows where a record came while a device was away, and is a message to it.
+    minutes: 0.8,
     seenBy: [10, 13],
   },
   {
@@ -251,7 +253,7 @@ export const mutations: readonly Mutation[] = [
     ],
     faults: ['delete-inbox'],
     // It shows where the last record of a replay is a message to whoever asked.
-    minutes: 0.6,
+    minutes: 1,
     seenBy: [10, 13],
   },
   {
