@@ -5,7 +5,7 @@ import { directPair, type UserId } from '../domain/ids.ts';
 import { isUnreadable, type LogRecord } from '../ports/conversation-log.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import { shownTime } from './places.ts';
-import { type Colour, columns, cut, onOneLine, padded, painted, widthOf } from './terminal.ts';
+import { type Colour, columns, cut, cutPainted, onOneLine, padded, painted, widthOf } from './terminal.ts';
 
 /** One JSON value; bytes as base64, and beside them the text where it is one. */
 export function eventJson(record: LogRecord, convStream: number): Record<string, unknown> {
@@ -35,8 +35,10 @@ const KIND_COLOURS: Partial<Record<ConversationEvent['type'], Colour>> = {
   preferencesChanged: 'dim',
 };
 
-/** Widest a column grows. */
-const MAX_COLUMN = { place: 14, conversation: 28, by: 16, kind: 18 };
+/** Widest a column grows: on a narrow terminal, where what is said needs the room, and on a wide one. Positions stand whole. */
+const NARROW = { columns: 80, place: 14, conversation: 10, by: 6, kind: 11 };
+const WIDE = { columns: 120, place: 14, conversation: 28, by: 16, kind: 18 };
+const TIME_COLUMNS = 12;
 
 /** Lines that line up with those before: a column is as wide as the widest cell so far, up to its bound. */
 export class EventLines {
@@ -55,26 +57,31 @@ export class EventLines {
     const head = day === this.#day || day === '' ? '' : `${painted(`— ${day} —`, 'dim')}\n`;
     if (day !== '') this.#day = day;
     const place = this.#topologyHasOne ? String(record.pos) : `${convStream}@${record.pos}`;
-    const left = [painted(padded(time.slice(11), 12), 'dim'), painted(this.#cell('place', place), 'blue')];
+    const left = [painted(padded(time.slice(11), TIME_COLUMNS), 'dim'), painted(this.#cell('place', place), 'blue')];
     if (isUnreadable(record)) {
       const { subject, reason, data } = record;
       const text = `unreadable  ${onOneLine(subject)}  ${data.length} bytes: ${onOneLine(reason)}`;
-      return head + [...left, painted(text, 'red')].join('  ');
+      return head + fitting([...left, painted(text, 'red')]);
     }
     const { conversation, event } = record;
     const cells = [this.#cell('conversation', conversation), this.#cell('by', event.by)];
     const kind = painted(this.#cell('kind', event.type), KIND_COLOURS[event.type] ?? 'yellow');
-    const used = 12 + this.#width.place + this.#width.conversation + this.#width.by + this.#width.kind + 10;
-    const room = Math.max(20, columns() - used);
-    const details = process.stdout.isTTY ? cut(detailsOf(event), room) : detailsOf(event);
-    return head + [...left, ...cells, kind, details].join('  ').trimEnd();
+    return head + fitting([...left, ...cells, kind, detailsOf(event)]);
   }
 
-  #cell(column: keyof typeof MAX_COLUMN, text: string): string {
-    const shown = cut(onOneLine(text), MAX_COLUMN[column]);
+  #cell(column: Exclude<keyof typeof WIDE, 'columns'>, text: string): string {
+    const share = Math.min(1, Math.max(0, (columns() - NARROW.columns) / (WIDE.columns - NARROW.columns)));
+    const bound = Math.floor(NARROW[column] + share * (WIDE[column] - NARROW[column]));
+    const shown = cut(onOneLine(text), bound);
     this.#width[column] = Math.max(this.#width[column], widthOf(shown));
-    return padded(shown, this.#width[column]);
+    return padded(shown, Math.min(this.#width[column], bound));
   }
+}
+
+/** On one line of a terminal. In a pipe it is whole. */
+function fitting(cells: readonly string[]): string {
+  const line = cells.join('  ').trimEnd();
+  return process.stdout.isTTY ? cutPainted(line, columns()) : line;
 }
 
 /** What an event says beyond who did what where; on one line. */

@@ -15,7 +15,8 @@ const EXAMPLES = `
 Examples:
   rookery streams diff                      against the nats-server of \`rookery dev\`
   rookery streams apply --config ops.json   {"nats": …, "topology": {"convStreams": 2, "inboxStreams": 2}}
-  rookery streams apply --replicas 3        on a cluster of three`;
+  rookery streams apply --replicas 3        on a cluster of three
+  rookery streams remove TRIAL              what \`rookery replay --into TRIAL\` has made`;
 
 export function registerStreams(program: Command): void {
   const streams = program
@@ -41,6 +42,18 @@ export function registerStreams(program: Command): void {
       withStreams(options, async (jsm, definitions) => {
         const { applyStreams } = await import('../adapters/jetstream/streams.ts');
         print(await applyStreams(jsm, definitions, { allowDataLoss: options.allowDataLoss === true }), 'did');
+      }),
+    );
+  streams
+    .command('remove')
+    .description('remove a stream that `rookery replay --into` has made, with all that is in it')
+    .argument('<stream>', 'its name; no stream of the deployment itself')
+    .option('--config <file>', 'JSON file with `nats` and `topology`')
+    .action((name: string, options: Options) =>
+      withStreams({ ...options, replicas: 1 }, async (jsm) => {
+        const { removeCopiedStream } = await import('../adapters/jetstream/copied-stream.ts');
+        await removeCopiedStream(jsm, name);
+        console.log(`removed ${name}`);
       }),
     );
 }

@@ -2,7 +2,10 @@
 import t, { type Test } from 'tap';
 import { Page } from '../../src/cli/page.ts';
 import { endBar, ProgressBar } from '../../src/cli/progress.ts';
+import { EventLines } from '../../src/cli/shown-event.ts';
 import { cut, cutPainted, widthOf } from '../../src/cli/terminal.ts';
+import { bytes, conversation, user } from '../support/given.ts';
+import { message } from '../support/inbox-records.ts';
 import { FakeScreen } from '../support/screen.ts';
 
 const COLOUR = /\x1b\[[0-9;]*m/g;
@@ -46,6 +49,23 @@ t.test('a page fits the terminal, and again as soon as that is another size', as
   t.equal(screen.shown.length, 12);
   t.ok(screen.shown.every((line) => line.endsWith('发票')));
   page.close();
+});
+
+t.test('a line of the log stays on its line, and on a narrow terminal says who, what kind, and what', async (t) => {
+  const { columns, isTTY } = process.stdout;
+  t.teardown(() => Object.assign(process.stdout, { columns, isTTY }));
+  const at = Date.parse('2026-07-01T12:00:00Z');
+  const said = { ...message(1_234_567), at, conversation: conversation('a-conversation-with-a-long-name') };
+  const record = { ...said, event: { ...said.event, by: user('somebody-with-a-name') } };
+  for (const width of [200, 100, 80, 60, 40]) {
+    Object.assign(process.stdout, { columns: width, isTTY: true });
+    const lines = new EventLines(1);
+    const [, first = ''] = lines.lineOf(record, 0).replaceAll(COLOUR, '').split('\n');
+    const second = lines.lineOf({ ...record, subject: 's', reason: 'r'.repeat(300), data: bytes('x') } as never, 0);
+    t.ok(widthOf(first) <= width && widthOf(second.replaceAll(COLOUR, '')) <= width, `${width}: ${first}`);
+    t.match(first, '1234567');
+    if (width >= 80) t.match(first, /a-conver.* somebo?.* messageSent +body 1/);
+  }
 });
 
 t.test('a bar stays on its line, however narrow the terminal, and what follows begins on the next', async (t) => {

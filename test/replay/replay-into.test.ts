@@ -27,5 +27,12 @@ t.test(
       t.match(await from.run('replay', '--into', 'TRIAL', ...bad), { code: 1, stderr: /^BAD_REQUEST: / });
     }
     t.match(await from.run('replay', '--into', 'CONV_0'), { code: 1, stderr: /^BAD_REQUEST: CONV_0/ });
+
+    await from.operator.jsm.streams.add({ name: 'OTHER', subjects: ['OTHER.>'] });
+    for (const name of ['CONV_0', 'OTHER'])
+      t.match(await from.run('streams', 'remove', name), { code: 1, stderr: /^BAD_REQUEST: / });
+    t.match(await from.run('streams', 'remove', 'TRIAL'), { code: 0, stdout: 'removed TRIAL\n' });
+    t.match(await from.run('streams', 'remove', 'TRIAL'), { code: 1, stderr: /^STREAM_MISSING: TRIAL/ });
+    t.equal((await from.operator.jsm.streams.info('CONV_0')).state.messages, 8);
   },
 );

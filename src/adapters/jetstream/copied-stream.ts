@@ -7,17 +7,16 @@ import { answered } from './answered.ts';
 const DUPLICATE_WINDOW_NS = 30e9;
 const MAX_CONSUMERS = 1_000;
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+const DESCRIPTION = 'A log copied by `rookery replay --into`.';
 
 /** Makes it unless it is there: all subjects of the log with its name in front. @throws RookeryError BAD_REQUEST, LOG_UNAVAILABLE */
 export async function ensureCopiedStream(jsm: JetStreamManager, name: string): Promise<void> {
-  if (!NAME.test(name) || /^(CONV_|INBOX_|KV_|USER$|DEAD$|SCHED$)/.test(name)) {
-    throw new RookeryError('BAD_REQUEST', `${name} is no name for a stream to copy into`);
-  }
+  if (!isOurs(name)) throw new RookeryError('BAD_REQUEST', `${name} is no name for a stream to copy into`);
   const names = await streamNames(jsm);
   if (names.has(name)) return;
   const config = {
     name,
-    description: 'A log copied by `rookery replay --into`.',
+    description: DESCRIPTION,
     subjects: [`${name}.>`],
     storage: StorageType.File,
     retention: RetentionPolicy.Limits,
@@ -28,6 +27,15 @@ export async function ensureCopiedStream(jsm: JetStreamManager, name: string): P
   };
   await answered(name, jsm.streams.add(config));
 }
+
+/** With all that is in it. @throws RookeryError BAD_REQUEST for any other stream, STREAM_MISSING, LOG_UNAVAILABLE */
+export async function removeCopiedStream(jsm: JetStreamManager, name: string): Promise<void> {
+  const isCopy = isOurs(name) && (await answered(name, jsm.streams.info(name))).config.description === DESCRIPTION;
+  if (!isCopy) throw new RookeryError('BAD_REQUEST', `${name} is no stream that \`rookery replay --into\` has made`);
+  await answered(name, jsm.streams.delete(name));
+}
+
+const isOurs = (name: string): boolean => NAME.test(name) && !/^(CONV_|INBOX_|KV_|USER$|DEAD$|SCHED$)/.test(name);
 
 /** How many CONV streams a deployment has, by what is there. @throws RookeryError STREAM_MISSING where there are none */
 export async function convStreamsOf(jsm: JetStreamManager): Promise<number> {
