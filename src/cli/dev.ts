@@ -111,7 +111,7 @@ const terminalLog: Log = {
 
 async function announce(running: Dev, config: DevConfig, natsServer: string): Promise<void> {
   const { signDevToken } = await import('../adapters/jwt/tokens.ts');
-  const { address, secretFile, apiKeyFile } = running;
+  const { address, secretFile, apiKeyFile, operatorFile } = running;
   const socket = `${address.replace('http', 'ws')}/v1/ws`;
   const pids = Object.entries(running.pids()).map(([name, pid]) => `${name} ${pid}`);
   console.log(`\nRookery is running.\n`);
@@ -125,6 +125,7 @@ async function announce(running: Dev, config: DevConfig, natsServer: string): Pr
     console.log(`  token of ${user.padEnd(6)} ${await signDevToken(secretFile, user, DEMO_TOKEN_LIFETIME_MS)}`);
   }
   console.log(`  API key    in ${apiKeyFile}: with it a backend may do everything; rookery key makes others`);
+  console.log(`  operator   ./bin/rookery stats --config ${operatorFile}   (so tail, show, verify, replay, token …)`);
   if (!LOOPBACK.test(config.host)) {
     console.log(
       `\n  ${config.host} is not this machine alone: whoever reaches it gets a token for any user. For development only.`,

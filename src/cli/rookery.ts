@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 /** The `rookery` command. Each subcommand lives in a file of its own, loaded only when it is called. */
 import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { Command } from 'commander';
 import { asRookeryError } from '../protocol/error-codes.ts';
 import { registerChat } from './chat.ts';
@@ -77,6 +78,12 @@ try {
   const error = asRookeryError(thrown);
   const text = error.code === 'INTERNAL' ? String((thrown as Error).stack ?? thrown) : error.message;
   endBar();
-  console.error(`${error.code}: ${text}`);
+  console.error(`${error.code}: ${text}${whereFrom(error)}`);
   process.exitCode = 1;
+}
+
+/** A relative path does not say from where it was looked for. */
+function whereFrom({ cause }: Error): string {
+  const { code, path = '/' } = (cause ?? {}) as NodeJS.ErrnoException;
+  return code !== 'ENOENT' || isAbsolute(path) ? '' : `; paths are relative to the current folder, ${process.cwd()}`;
 }

@@ -3,7 +3,7 @@
  * any of them may be killed and is started again. They end with this process, however it ends.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { connectNats } from '../adapters/jetstream/connect.ts';
 import { loadDefinitions } from '../adapters/jetstream/stream-definitions.ts';
@@ -38,6 +38,8 @@ export interface Dev {
   readonly address: string;
   readonly secretFile: string;
   readonly apiKeyFile: string;
+  /** `--config` of an operator's commands. */
+  readonly operatorFile: string;
   /** Process ids, for who wants to kill one. */
   readonly pids: () => Record<string, number | undefined>;
   /** In their order, each within a bound: no more senders, then no more fan-out, then the log. */
@@ -72,6 +74,8 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
     await applyAll(nats, config, parts.log);
 
     const access = { nats: { servers: [nats.url], credentialsFile: nats.credentialsFile }, topology };
+    const operatorFile = join(dataDir, 'operator.json');
+    writeFileSync(operatorFile, `${JSON.stringify({ ...access, auth: { secretFile } }, null, 2)}\n`);
     const worker = supervised('fan-out-worker', { ...access, stateDir: join(dataDir, 'fan-out') }, dataDir, parts);
     const reader = supervised(
       'read-model-worker',
@@ -97,7 +101,7 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
       'read-model-worker': reader.pid,
       gateway: gateway.pid,
     });
-    return { address, secretFile, apiKeyFile, pids, drain, kill };
+    return { address, secretFile, apiKeyFile, operatorFile, pids, drain, kill };
   } catch (error) {
     await drain();
     throw error;

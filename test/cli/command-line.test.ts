@@ -35,10 +35,14 @@ function rookery(args: readonly string[], environment: Record<string, string> = 
 t.test('an error is its code and a text, and exit code 1', async (t) => {
   const cases: [string[], RegExp][] = [
     [['config', 'check', 'nothing'], /^CONFIGURATION_INVALID: there is no process nothing/],
-    [['config', 'check', 'gateway', '--config', 'nowhere.json'], /^CONFIGURATION_INVALID: nowhere\.json: /],
+    [
+      ['config', 'check', 'gateway', '--config', 'nowhere.json'],
+      /^CONFIGURATION_INVALID: nowhere\.json: .*; paths are relative to the current folder, \//,
+    ],
     [['token', '--user', 'x'.repeat(1_000)], /^BAD_ID: /],
     [['token', '--user', 'alice', '--secret-file', 'nowhere'], /^CONFIGURATION_INVALID: /],
-    [['streams', 'diff'], /^CONFIGURATION_INVALID: .*nats-credentials\.json/],
+    [['streams', 'diff'], /^CONFIGURATION_INVALID: .*nats-credentials\.json.*relative to the current folder/],
+    [['token', '--user', 'alice'], /^CONFIGURATION_INVALID: auth.secretFile data.*relative to the current folder/],
     [['streams', 'diff', '--replicas', '9'], /1 to 5/],
     [['dev', '--port', 'http'], /^CONFIGURATION_INVALID: port: must be integer/],
     [['dev', '--host', '203.0.113.1'], /^CONFIGURATION_INVALID: port 7700, for the gateway: cannot listen on 203/],
@@ -74,6 +78,15 @@ t.test('a token opens the door it was made for', async (t) => {
   const { stdout } = await rookery(['token', '--user', '陈晨', '--secret-file', secretFile]);
   const tokens = new JwtTokens({ mode: 'secret', secretFile, jwks: '', issuer: '', audience: '' });
   t.equal((await tokens.verify(stdout.trim())).user, '陈晨');
+
+  const config = join(dir, 'gateway.json');
+  writeFileSync(config, JSON.stringify({ port: 7700, auth: { secretFile, issuer: 'us' } }));
+  const ours = await rookery(['token', '--user', 'bob', '--config', config]);
+  const checked = new JwtTokens({ mode: 'secret', secretFile, jwks: '', issuer: 'us', audience: '' });
+  t.equal((await checked.verify(ours.stdout.trim())).user, 'bob', 'as that gateway wants it');
+  writeFileSync(config, JSON.stringify({ auth: { mode: 'jwks', jwks: 'https://id.example/jwks' } }));
+  const elsewhere = await rookery(['token', '--user', 'bob', '--config', config]);
+  t.match(elsewhere, { code: 1, stderr: /^CONFIGURATION_INVALID: auth\.mode is jwks/ });
 });
 
 t.test('config check shows what is in force and hides what is secret', async (t) => {

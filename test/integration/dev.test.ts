@@ -1,6 +1,6 @@
 /** `rookery dev` as a newcomer runs it: a real process with real children, killed in every way. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -88,6 +88,24 @@ async function nothingLeft(where: Place): Promise<void> {
   await eventually(async () => (await processes(where)).length === 0, 'no process is left');
 }
 
+/** An operator's commands, as the banner says them, from another folder. */
+async function operate(t: Test, dev: RunningDev, { dataDir, port }: Place): Promise<void> {
+  const [, file = ''] = /rookery stats --config (\S+)/.exec(dev.output()) ?? [];
+  t.equal(file, join(realpathSync(dataDir), 'operator.json'));
+  const run = async (...args: string[]): Promise<string> =>
+    (await promisify(execFile)(process.execPath, [CLI, ...args, '--config', file], { cwd: tmpdir() })).stdout;
+  t.match(JSON.parse((await run('tail', '--no-follow', '-n', '1', '--json')).trim()), { text: 'hello' });
+  const answer = await fetch(`http://127.0.0.1:${port}/v1/messages`, {
+    method: 'POST',
+    headers: {
+      authorization: `Bearer ${(await run('token', '--user', 'carol')).trim()}`,
+      'content-type': 'application/json',
+    },
+    body: JSON.stringify({ to: 'bob', clientMsgId: 'by carol', text: 'by carol' }),
+  });
+  t.equal(answer.status, 200, 'with a token of this deployment');
+}
+
 /** Sends as alice and waits until bob has it. */
 async function chat(dev: RunningDev, { port }: Place, text: string): Promise<void> {
   const address = `http://127.0.0.1:${port}`;
@@ -124,6 +142,7 @@ t.test(
     t.match(dev.output(), './bin/rookery chat --as alice --to bob');
     t.equal((await processes(where)).length, 5, 'dev and its four children');
     await chat(dev, where, 'hello');
+    await operate(t, dev, where);
 
     for (const name of Object.keys(kinds)) {
       const killed = await pidOf(where, name);

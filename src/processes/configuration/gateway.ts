@@ -32,6 +32,9 @@ const authFields = Type.Object(
   { ...strict, default: {} },
 );
 
+/** What `rookery token` needs to know of the file of a gateway. */
+export const tokenSchema = Type.Object({ auth: authFields });
+
 const loginFields = Type.Object(
   {
     enabled: Type.Boolean({
