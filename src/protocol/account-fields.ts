@@ -3,6 +3,7 @@ import type { AccountKind, ProfileChanges, QuietHours, UserSettings } from '../d
 import { type DeviceId, parseDeviceId, utf8Length } from '../domain/ids.ts';
 import type { OwnAccountCommand } from './account-frames.ts';
 import { RookeryError } from './error-codes.ts';
+import { fitName } from './fit-name.ts';
 import * as limits from './limits.ts';
 
 type Fields = Record<string, unknown>;
@@ -24,7 +25,11 @@ export function parseOwnAccountCommand(fields: Fields): OwnAccountCommand | unde
     case 'signOut':
       return { type };
     case 'renameDevice':
-      return { type, device: deviceOf(fields), name: textOf(fields.name, 'name', limits.MAX_DEVICE_NAME_CHARS) };
+      return {
+        type,
+        device: deviceOf(fields),
+        name: fitName(textOf(fields.name, 'name', limits.MAX_DEVICE_NAME_CHARS), 'name'),
+      };
     case 'revokeDevice':
       return { type, device: deviceOf(fields) };
     default:
@@ -38,19 +43,21 @@ function deviceOf({ device }: Fields): DeviceId {
   return id;
 }
 
-/** @throws RookeryError BAD_REQUEST that names the field */
+/** @throws RookeryError BAD_REQUEST, BAD_NAME that names the field */
 export function parseProfileChanges(value: unknown): ProfileChanges {
   const changes = parseProfile(value);
   if (Object.keys(changes).length === 0) throw bad('`profile` changes nothing');
   return changes;
 }
 
-/** As it is at first: may be empty. @throws RookeryError BAD_REQUEST that names the field */
+/** As it is at first: may be empty. @throws RookeryError BAD_REQUEST, BAD_NAME that names the field */
 export function parseProfile(value: unknown): ProfileChanges {
   const { name, avatar, fields, ...others } = mapOf(value, 'profile');
   refuseOthers(others, 'profile');
   return {
-    ...(name !== undefined && { name: textOf(name, 'profile.name', limits.MAX_PROFILE_NAME_CHARS) }),
+    ...(name !== undefined && {
+      name: fitName(textOf(name, 'profile.name', limits.MAX_PROFILE_NAME_CHARS), 'profile.name'),
+    }),
     ...(avatar !== undefined && { avatar: textOf(avatar, 'profile.avatar', limits.MAX_AVATAR_CHARS) }),
     ...(fields !== undefined && { fields: parseFields(mapOf(fields, 'profile.fields')) }),
   };

@@ -41,6 +41,7 @@ export const errorCodes = {
   BAD_FRAME: { status: 400, retry: false },
   BAD_REQUEST: { status: 400, retry: false },
   BAD_ID: { status: 400, retry: false },
+  BAD_NAME: { status: 400, retry: false },
   UNKNOWN_FRAME: { status: 400, retry: false },
   BODY_TOO_LARGE: { status: 413, retry: false },
   FRAME_TOO_LARGE: { status: 413, retry: false },

@@ -2,6 +2,7 @@
 import type { Preferences } from '../domain/conversation.ts';
 import { utf8Length } from '../domain/ids.ts';
 import { RookeryError } from './error-codes.ts';
+import { fitName } from './fit-name.ts';
 import { MAX_DRAFT_CHARS, MAX_LABEL_CHARS, MAX_LABELS, MAX_REMARK_CHARS } from './limits.ts';
 
 type Check = (value: unknown) => boolean;
@@ -24,7 +25,7 @@ const PREFERENCES: Readonly<Record<keyof Preferences, Check>> = {
   labels: (value) => Array.isArray(value) && value.length <= MAX_LABELS && value.every(isText(MAX_LABEL_CHARS)),
 };
 
-/** @throws RookeryError BAD_REQUEST that names the field */
+/** @throws RookeryError BAD_REQUEST, BAD_NAME that names the field */
 export function parsePreferences(fields: Record<string, unknown>): Preferences {
   const names = Object.keys(fields);
   if (names.length === 0) throw new RookeryError('BAD_REQUEST', '`preferences` names none');
@@ -32,5 +33,7 @@ export function parsePreferences(fields: Record<string, unknown>): Preferences {
     const check = Object.hasOwn(PREFERENCES, name) ? PREFERENCES[name as keyof Preferences] : undefined;
     if (!check?.(fields[name])) throw new RookeryError('BAD_REQUEST', `\`preferences.${name.slice(0, 32)}\` is none`);
   }
+  const { remark = '', labels = [] } = fields as Preferences;
+  for (const name of [remark, ...labels]) fitName(name, name === remark ? 'preferences.remark' : 'preferences.labels');
   return fields as Preferences;
 }

@@ -16,6 +16,7 @@ import {
 } from '../domain/ids.ts';
 import { parseOwnAccountCommand } from './account-fields.ts';
 import { RookeryError } from './error-codes.ts';
+import { fitName } from './fit-name.ts';
 import type { ClientFrame, Command, Query, Resume, SendFrame } from './frames.ts';
 import * as limits from './limits.ts';
 import { parsePreferences } from './preferences.ts';
@@ -77,7 +78,7 @@ function parseHello(fields: Fields): ClientFrame {
     ...(agent !== undefined && { agent: text(agent, 'agent', limits.MAX_AGENT_CHARS) }),
     ...(onGap !== undefined && { onGap: oneOf(onGap, 'onGap', ['replay', 'changes']) }),
     ...(kind !== undefined && { kind: oneOf(kind, 'kind', DEVICE_KINDS) }),
-    ...(name !== undefined && { name: anyText(name, 'name', limits.MAX_DEVICE_NAME_CHARS) }),
+    ...(name !== undefined && { name: fitName(anyText(name, 'name', limits.MAX_DEVICE_NAME_CHARS), 'name') }),
   };
 }
 
@@ -140,7 +141,7 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
       return {
         type,
         conversation: groupId(fields.conversation),
-        name: text(fields.name, 'name', limits.MAX_GROUP_NAME_CHARS),
+        name: groupName(fields.name),
         members: userIds(fields.members, 'members', limits.MAX_MEMBERS_PER_COMMAND),
       };
     case 'addMembers':
@@ -159,10 +160,8 @@ export function parseCommand(fields: Fields, maxBodyBytes: number): Command {
         member: userId(fields.member, 'member'),
         role: role(fields.role),
       };
-    case 'renameGroup': {
-      const name = text(fields.name, 'name', limits.MAX_GROUP_NAME_CHARS);
-      return { type, conversation: groupId(fields.conversation), name };
-    }
+    case 'renameGroup':
+      return { type, conversation: groupId(fields.conversation), name: groupName(fields.name) };
     case 'markRead':
     case 'markDelivered':
       return { type, conversation: conversationId(fields.conversation), upTo: wholeNumber(fields.upTo, 'upTo') };
@@ -358,6 +357,8 @@ function text(value: unknown, name: string, maxChars: number): string {
   if (utf8Length(value) < 0) throw bad(`\`${name}\` is not well-formed Unicode`);
   return value;
 }
+
+const groupName = (value: unknown): string => fitName(text(value, 'name', limits.MAX_GROUP_NAME_CHARS), 'name');
 
 const role = (value: unknown): Role => oneOf(value, 'role', ['owner', 'admin', 'member']);
 

@@ -29,6 +29,7 @@ import {
 import type { ContactPage, OwnAccount, Profiles, PublicProfile } from '../protocol/account-frames.ts';
 import { jsonCodec, msgpackCodec } from '../protocol/codec.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
+import { fitName } from '../protocol/fit-name.ts';
 import type {
   ChangedConversation,
   ChangesPage,
@@ -710,7 +711,7 @@ export class Client {
 /**
  * A client with its stored state loaded, not yet connected: set the handlers, then `start()`.
  * @throws RookeryError BAD_ID for a device that is no id, BAD_REQUEST for a URL that is none of a WebSocket, a kind that is none or
- *   a name that is too long; what the storage throws
+ *   a name that is too long, BAD_NAME for one that cannot be shown; what the storage throws
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
   const device = deviceId(options.device);
@@ -724,6 +725,7 @@ export async function createClient(options: ClientOptions): Promise<Client> {
   if (name !== undefined && name.length > MAX_DEVICE_NAME_CHARS) {
     throw new RookeryError('BAD_REQUEST', `\`deviceName\` must have at most ${MAX_DEVICE_NAME_CHARS} characters`);
   }
+  if (name !== undefined) fitName(name, 'deviceName');
   if (typeof WebSocket === 'undefined')
     throw new Error('there is no WebSocket here: Rookery’s client needs Node 22 or later, or a browser');
   const { agent, sync, storage = new MemoryStorage(), deliveredReceipts: tellsDelivered = true } = options;

@@ -82,6 +82,7 @@ t.test('who signs out everywhere needs a token that was issued later', async (t)
 t.test('a bot comes in with a token of its own, until it is revoked', async (t) => {
   await create('weather', 'bot');
   t.match(await call('POST', '/v1/accounts/alice/tokens', { name: 'x' }), { status: 409, code: 'NOT_A_BOT' });
+  t.match(await call('POST', '/v1/accounts/alice/tokens', { name: 'a\u0000' }), { status: 400, code: 'BAD_NAME' });
   t.match(await call('POST', '/v1/accounts/nobody/tokens', { name: 'x' }), { status: 404 });
   t.match(await call('POST', '/v1/accounts/weather/tokens', {}), { status: 400 });
   const first = await call('POST', '/v1/accounts/weather/tokens', { name: 'production' });

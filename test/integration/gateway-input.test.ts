@@ -233,7 +233,7 @@ t.test('wildcards, dots, spaces, line breaks and emoji in ids are ids like any o
     const create = {
       t: 'command',
       clientMsgId: id,
-      command: { type: 'createGroup', conversation: group, name: id, members: [`other${id}`] },
+      command: { type: 'createGroup', conversation: group, name: 'n', members: [`other${id}`] },
     };
     t.match(await sender.ask(create), { t: 'done' }, JSON.stringify(id));
     t.match(await sender.ask(message({ conversation: group, clientMsgId: `${id}${k}` })), { t: 'sent' });

@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = 'f245d556f48cdb9188ad332dcf4d46e55a3d4c8662cd10229c0d8b77a1fea82b';
+const PINNED = '61b95936865b6738f3e53df7f13e70822cfa54c2a9e0d30664b60d418f2235e2';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

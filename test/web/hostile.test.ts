@@ -34,7 +34,8 @@ t.test('hostile messages, names and types stay text', async (t) => {
     .durable;
   await mallory.send({ to: 'vera' }, { contentType: 'image/svg+xml', body: Buffer.from('<svg onload="hacked=13"/>') })
     .durable;
-  await mallory.createGroup('bad-group', '<b onclick=hacked=14>group</b>\u202egnp.exe', ['vera']).durable;
+  await mallory.createGroup('bad-group', '<b onclick=hacked=14>group</b>', ['vera']).durable;
+  await mallory.sendText({ conversation: 'bad-group' }, 'a picture \u202egnp.exe').durable;
 
   const asked = new Set<string>();
   const vera = await web.window();

@@ -11,6 +11,7 @@ import {
   parseUserSettings,
 } from '../../protocol/account-fields.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../../protocol/error-codes.ts';
+import { fitName } from '../../protocol/fit-name.ts';
 import { type Access, forBackend, type Guarded } from './authorization.ts';
 
 /** Lines of one import. */
@@ -119,7 +120,7 @@ export function registerAccountRoutes(http: FastifyInstance, { access, accounts 
   const minting = by('tokens:write', 'A token for a bot, told this once', { body: tokenBody });
   http.post('/v1/accounts/:user/tokens', minting, async (request, reply) => {
     const { name, expiresAt = 0 } = request.body as { name: string; expiresAt?: number };
-    return reply.code(201).send(await accounts.mintToken(userOf(request), { name, expiresAt }));
+    return reply.code(201).send(await accounts.mintToken(userOf(request), { name: fitName(name, 'name'), expiresAt }));
   });
   const revoking = by('tokens:write', "Take a bot's token back; its sessions end");
   http.delete('/v1/accounts/:user/tokens/:token', revoking, async (request, reply) => {

@@ -1,0 +1,8 @@
+/**
+ * What people read as a name: of a group, a person or bot, a device, one's own for a contact, a label. Controls and line breaks could forge
+ * what stands beside it, what turns the direction of writing could make it read as another's. Joiners and marks stay: names of many
+ * scripts, and emoji, are written with them.
+ */
+const UNFIT = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+
+export const isFitName = (name: string): boolean => !UNFIT.test(name);
