@@ -109,14 +109,17 @@ function identityOf({ sub, exp, iat = 0, device }: JWTPayload): Identity {
 function verifierOf({ mode, secretFile, jwks, issuer, audience }: TokenOptions): Verify {
   const checks = { ...(issuer && { issuer }), ...(audience && { audience }), requiredClaims: ['sub', 'exp'] };
   if (mode === 'secret') {
-    const secret = secretIn(secretFile);
-    return async (token) => (await jwtVerify(token, secret, { ...checks, algorithms: ['HS256'] })).payload;
+    // Once: made anew for each token it costs as much as the rest of the check.
+    const key = crypto.subtle.importKey('raw', secretIn(secretFile), { name: 'HMAC', hash: 'SHA-256' }, false, [
+      'verify',
+    ]);
+    return async (token) => (await jwtVerify(token, await key, { ...checks, algorithms: ['HS256'] })).payload;
   }
   const keys = /^https?:/.test(jwks) ? createRemoteJWKSet(new URL(jwks)) : createLocalJWKSet(jsonIn(jwks));
   return async (token) => (await jwtVerify(token, keys, { ...checks, algorithms: PUBLIC_KEY_ALGORITHMS })).payload;
 }
 
-function secretIn(file: string): Uint8Array {
+function secretIn(file: string): Uint8Array<ArrayBuffer> {
   try {
     const secret = new Uint8Array(readFileSync(file));
     if (secret.length < MIN_SECRET_BYTES) throw new Error(`shorter than ${MIN_SECRET_BYTES} bytes`);
