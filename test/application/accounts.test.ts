@@ -1,11 +1,14 @@
 /** What a gateway knows of accounts, whatever the order in which it hears of them. The log is told what to answer, and when. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { Accounts } from '../../src/application/gateway/accounts.ts';
-import { type Account, initialAccount } from '../../src/domain/account.ts';
+import { type Account, type AccountEvent, evolveAccount, initialAccount } from '../../src/domain/account.ts';
 import type { AccountFollower, AccountLog, AccountNews, StoredAccount } from '../../src/ports/account-log.ts';
+import { decodeAccountEvent, encodeAccountEvent } from '../../src/protocol/account-event.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { codeOf } from '../support/code-of.ts';
-import { msgId, user } from '../support/given.ts';
+import { device, msgId, user } from '../support/given.ts';
 import { quiet } from '../support/nats.ts';
 
 const alice = user('alice');
@@ -112,4 +115,32 @@ t.test('who is always overtaken is told so', async (t) => {
     await new Promise((resolve) => setImmediate(resolve));
   }
   t.equal(await changing, 'CONFLICT');
+});
+
+t.test('an account that is kept takes what it is counted for', async (t) => {
+  const count = 2_000;
+  const { accounts, loads } = await scene();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const bytes = (): number => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const get = async (name: string): Promise<void> => {
+    const before = initialAccount(user(name));
+    const says = { device: device(crypto.randomUUID()), kind: 'phone', name: '', addedAt: 1_700_000_000_000 } as const;
+    const id = msgId(crypto.randomUUID());
+    const event: AccountEvent = { type: 'deviceAdded', by: 'user', id, issuedAt: 0, ...says };
+    const { after } = decodeAccountEvent(before.user, encodeAccountEvent(event, evolveAccount(before, event)));
+    const asked = accounts.get(before.user);
+    await new Promise((resolve) => setImmediate(resolve));
+    loads.pop()?.({ account: after, pos: 1 });
+    await asked;
+  };
+  await get('first');
+  const before = bytes();
+  for (let i = 0; i < count; i++) await get(`user-${i}`);
+  const each = (bytes() - before) / count;
+  t.ok(each < 1_200, `${Math.round(each)} bytes`);
+  t.ok(accounts.peek(user('user-0')));
 });

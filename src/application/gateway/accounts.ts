@@ -23,7 +23,7 @@ import { Slots } from './slots.ts';
 
 /** Of accounts kept, as they are in memory, roughly; the least recently used go first and are read again. */
 const MAX_CACHED_BYTES = 67_108_864;
-const BYTES_PER_ACCOUNT = 600;
+const BYTES_PER_ACCOUNT = 1_000;
 const BYTES_PER_FIELD = 100;
 const BYTES_PER_DEVICE = 200;
 /** What is older is read anew: a leader that was deposed without knowing it may have told of the past. */
@@ -165,19 +165,20 @@ export class Accounts {
     return newest.account;
   }
 
-  #learn(stored: StoredAccount): void {
-    const { user } = stored.account;
-    const known = this.#known.peek(user);
-    if (!known || known.pos <= stored.pos) this.#known.set(user, stored);
+  #learn({ account, pos }: StoredAccount): void {
+    const known = this.#known.peek(account.user);
+    if (!known || known.pos <= pos) this.#known.set(account.user, { account: ofItsOwn(account), pos });
   }
 
   #heard(news: AccountNews): void {
     try {
       const { user } = news;
+      let stored: StoredAccount | undefined;
+      const read = (): StoredAccount => (stored ??= news.read());
       const loading = this.#loading.get(user);
-      if (loading) loading.heard = news.read();
-      if (this.#known.has(user)) this.#learn(news.read());
-      this.#listener?.(user, () => news.read());
+      if (loading) loading.heard = read();
+      if (this.#known.has(user)) this.#learn(read());
+      this.#listener?.(user, read);
     } catch (error) {
       // Nobody of ours has written it: who asks for the account is told so.
       this.#known.delete(news.user);
@@ -196,6 +197,9 @@ export class Accounts {
     }
   }
 }
+
+/** In memory of its own: a string out of the log's bytes may be a slice that keeps all the text that was read with it. */
+const ofItsOwn = (account: Account): Account => JSON.parse(JSON.stringify(account));
 
 export const refusedAccount = (code: AccountRefusal): RookeryError =>
   new RookeryError(code, `refused: ${code.toLowerCase().replaceAll('_', ' ')}`);
