@@ -40,7 +40,7 @@ async function scene(t: Test | undefined, inbox: ScriptedInbox, limits: Partial<
   t?.teardown(() => delivery.drain());
   const attach = (name: string, resume: Resume, connection = new TestConnection()) => ({
     connection,
-    ...delivery.attach({ user: user(name), device: device('d'), connection }, resume),
+    attachment: delivery.attach({ user: user(name), device: device('d'), connection }, resume),
   });
   return { delivery, attach };
 }
@@ -456,9 +456,9 @@ t.test('writers hear of the tail while there is one, and of a lost one nothing',
 t.test('who detached gets nothing more', async (t) => {
   const inbox = stored();
   const { attach } = await scene(t, inbox);
-  const { connection, detach } = attach('a', 'latest');
+  const { connection, attachment } = attach('a', 'latest');
   await isAt(connection, 1);
-  detach();
+  attachment.detach();
   inbox.append('inbox', 'a', copy([1]));
   inbox.tick();
   t.same(connection.positions, []);

@@ -38,7 +38,7 @@ async function startDelivery(t: Test, nats: TestNats, limits: Partial<DeliveryLi
   t.teardown(() => delivery.drain());
   const attach = (name: string, resume: Resume) => {
     const connection = new TestConnection();
-    return { connection, ...delivery.attach({ user: user(name), device: device('d'), connection }, resume) };
+    return { connection, attachment: delivery.attach({ user: user(name), device: device('d'), connection }, resume) };
   };
   return { delivery, cursors, attach };
 }
@@ -154,10 +154,10 @@ t.test('what a device confirms is stored, never more than it was given', async (
   t.teardown(() => nats.stop());
   const { lastSeq } = await writeHistory(nats);
   const { delivery, cursors, attach } = await startDelivery(t, nats);
-  const { connection, confirm } = attach('a', 'everything');
+  const { connection, attachment } = attach('a', 'everything');
   await reached(connection, lastSeq);
-  confirm(lastSeq - 1);
-  confirm(lastSeq + 10);
+  attachment.confirm(lastSeq - 1);
+  attachment.confirm(lastSeq + 10);
   await delivery.drain();
   t.same(await cursors.get(user('a'), device('d')), { epoch: connection.cursor?.epoch, seq: lastSeq - 1 });
 });

@@ -2,7 +2,7 @@
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
 import type { Cursor, OnGap, Resume, ServerFrame } from '../../protocol/frames.ts';
-import type { ConnectedDevice } from './parts.ts';
+import type { Attachment, ConnectedDevice } from './parts.ts';
 import type { Run } from './run.ts';
 
 /**
@@ -118,5 +118,31 @@ export class Device {
   seqToTell(epoch: string): number {
     const { resume } = this;
     return typeof resume !== 'string' && resume.epoch === epoch ? Math.max(this.at, resume.seq) : this.at;
+  }
+}
+
+/** Whose a connected device is. */
+export interface DeviceKeeper {
+  /** The device has stored all up to `seq`. */
+  confirm(device: Device, seq: number): void;
+  detach(device: Device): void;
+}
+
+/** What a session holds of its device: a small object and no closures, for there are tens of thousands of them. */
+export class AttachedDevice implements Attachment {
+  readonly #device: Device;
+  readonly #keeper: DeviceKeeper;
+
+  constructor(device: Device, keeper: DeviceKeeper) {
+    this.#device = device;
+    this.#keeper = keeper;
+  }
+
+  confirm(seq: number): void {
+    this.#keeper.confirm(this.#device, seq);
+  }
+
+  detach(): void {
+    this.#keeper.detach(this.#device);
   }
 }

@@ -15,7 +15,7 @@ import type { Cursor, OnGap, Resume, ResyncReason } from '../../protocol/frames.
 import { decodeOrigin } from '../../protocol/inbox-record.ts';
 import { encodeReached } from '../../protocol/query-cursors.ts';
 import { type ColdOutcome, ColdReader } from './cold-reader.ts';
-import { Device } from './device.ts';
+import { AttachedDevice, Device, type DeviceKeeper } from './device.ts';
 import { epochOf, partsOf } from './epoch.ts';
 import { joinRuns } from './joined-runs.ts';
 import { LiveInbox } from './live-inbox.ts';
@@ -41,7 +41,7 @@ const RESTART_PAUSE_MS = 250;
 /** A device whose replay takes longer than the inbox is kept would begin again and again: it is turned away. */
 const MAX_RESYNCS = 3;
 
-export class StreamDelivery {
+export class StreamDelivery implements DeviceKeeper {
   readonly #reader: InboxReader;
   readonly #replay: Replay;
   readonly #cold: ColdReader;
@@ -91,7 +91,7 @@ export class StreamDelivery {
     this.#stopped = true;
     this.#inbox = undefined;
     clearInterval(this.#reporter);
-    for (const device of this.#devices) this.#detach(device);
+    for (const device of this.#devices) this.detach(device);
     await this.#tail?.stop();
     await Promise.all(this.#jobs);
   }
@@ -99,12 +99,8 @@ export class StreamDelivery {
   attach(whose: ConnectedDevice, token: string, resume: Resume, onGap: OnGap): Attachment {
     const device = new Device(whose, token, resume, onGap, this.#parts);
     this.#devices.add(device);
-    device.connection.onDrain(() => this.#drained(device));
     this.#goOn(device);
-    return {
-      confirm: (seq) => this.#confirm(device, seq),
-      detach: () => this.#detach(device),
-    };
+    return new AttachedDevice(device, this);
   }
 
   // ---- the tail ----
@@ -181,6 +177,7 @@ export class StreamDelivery {
     if (!inbox || device.state !== 'waiting') return;
     if (device.isFull) {
       this.#full.add(device);
+      device.connection.onDrain(() => this.#drained(device));
       return;
     }
     const past = this.#displaced.get(device);
@@ -321,13 +318,13 @@ export class StreamDelivery {
     if (this.#full.delete(device)) this.#goOn(device);
   }
 
-  #confirm({ user, id, stream, at }: Device, seq: number): void {
+  confirm({ user, id, stream, at }: Device, seq: number): void {
     const inbox = this.#inbox;
     if (stream !== inbox?.stream || seq > at) return;
     this.#parts.cursors.confirm(user, id, { epoch: inbox.epochAt(seq), seq });
   }
 
-  #detach(device: Device): void {
+  detach(device: Device): void {
     this.#inbox?.leave(device);
     device.state = 'gone';
     this.#devices.delete(device);

@@ -78,14 +78,16 @@ export class OnlineSessions {
   entered(session: RegisteredSession): void {
     const { user, device } = session;
     if (user === undefined || device === undefined || this.#stopped) return;
+    const held: Held = { session, device, since: undefined, endedAt: 0, overAtMs: Number.POSITIVE_INFINITY };
     let local = this.#locals.get(user);
-    if (!local) {
-      local = { held: [], revision: 0, stored: undefined, isWorking: false, again: false };
+    if (local) {
+      // An older one of the device is over by that.
+      drop(local, (older) => older.device === device);
+      local.held.push(held);
+    } else {
+      local = { held: [held], revision: 0, stored: undefined, isWorking: false, again: false };
       this.#locals.set(user, local);
     }
-    // An older one of the device is over by that.
-    drop(local, (held) => held.device === device);
-    local.held.push({ session, device, since: undefined, endedAt: 0, overAtMs: Number.POSITIVE_INFINITY });
     this.#settle(user, local);
   }
 

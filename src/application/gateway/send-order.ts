@@ -28,7 +28,8 @@ interface Held {
 }
 
 export class SendOrder {
-  readonly #held = new Map<ConversationId, Held>();
+  /** Only of who was ever refused something: most sessions are not. */
+  #held: Map<ConversationId, Held> | undefined;
   #places = 0;
 
   /**
@@ -37,17 +38,17 @@ export class SendOrder {
    * @throws RookeryError as the one it has to wait for, with a time
    */
   enter(conversation: ConversationId, id: ClientMsgId, nowMs: number): number {
-    const held = this.#held.size === 0 ? undefined : this.#held.get(conversation);
+    const held = this.#held?.get(conversation);
     if (!held) return ++this.#places;
     if (nowMs >= held.until) {
-      this.#held.delete(conversation);
+      this.#held?.delete(conversation);
       return ++this.#places;
     }
     const [first] = held.refused;
     if (first?.id === id) {
       held.refused.shift();
       held.until = nowMs + patienceMs(held.error);
-      if (held.refused.length === 0) this.#held.delete(conversation);
+      if (held.refused.length === 0) this.#held?.delete(conversation);
       return first.place;
     }
     const { code, retryAfterMs = 0 } = held.error;
@@ -64,6 +65,7 @@ export class SendOrder {
   failed(conversation: ConversationId, id: ClientMsgId, place: number, error: RookeryError, nowMs: number): void {
     if (!error.retryable) return;
     const until = nowMs + patienceMs(error);
+    this.#held ??= new Map();
     const held = this.#held.get(conversation);
     if (held) {
       Object.assign(held, { error, until });
@@ -74,7 +76,7 @@ export class SendOrder {
   }
 
   #hold(conversation: ConversationId, { refused }: Held, one: Refused): void {
-    if (refused.length >= MAX_HELD_IN_CONVERSATION) this.#held.delete(conversation);
+    if (refused.length >= MAX_HELD_IN_CONVERSATION) this.#held?.delete(conversation);
     else refused.splice(refused.findLastIndex(({ place }) => place < one.place) + 1, 0, one);
   }
 }

@@ -59,7 +59,8 @@ export class Sessions {
   readonly #ungreeted = new Set<RegisteredSession>();
   /** Our own news that have not come back yet. */
   readonly #announced = new Set<string>();
-  readonly #byDevice = new Map<UserId, Map<DeviceId, RegisteredSession>>();
+  /** Those that have been greeted, one a device: most users have one here, so a list is enough to look one up in. */
+  readonly #byUser = new Map<UserId, RegisteredSession[]>();
   #draining = false;
   #listener: { entered(session: RegisteredSession): void; left(session: RegisteredSession): void } | undefined;
 
@@ -68,7 +69,7 @@ export class Sessions {
     this.#news = news;
     this.#bounds = bounds;
     news.onAnnounced(({ user, device, session, openedAt }) => {
-      const ours = this.#byDevice.get(user)?.get(device);
+      const ours = this.#find(user, device);
       // Our own news come back to us as well: here the order is known already.
       if (this.#announced.delete(session) || !ours) return;
       // Of two that opened in the same millisecond both gateways must choose the same one.
@@ -120,10 +121,10 @@ export class Sessions {
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
     this.#ungreeted.delete(session);
-    this.#byDevice.get(user)?.get(device)?.end('SESSION_REPLACED', 'the device has connected again');
-    let devices = this.#byDevice.get(user);
-    if (!devices) this.#byDevice.set(user, (devices = new Map()));
-    devices.set(device, session);
+    this.#find(user, device)?.end('SESSION_REPLACED', 'the device has connected again');
+    const sessions = this.#byUser.get(user);
+    if (sessions) sessions.push(session);
+    else this.#byUser.set(user, [session]);
     // Where news were lost nothing comes back: the oldest are forgotten.
     for (const oldest of this.#announced) if (this.#announced.size >= MAX_ANNOUNCED) this.#announced.delete(oldest);
     this.#announced.add(session.id);
@@ -137,19 +138,24 @@ export class Sessions {
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
     this.#listener?.left(session);
-    const devices = this.#byDevice.get(user);
-    if (devices?.get(device) !== session) return;
-    devices.delete(device);
-    if (devices.size === 0) this.#byDevice.delete(user);
+    const sessions = this.#byUser.get(user) ?? [];
+    const place = sessions.indexOf(session);
+    if (place < 0) return;
+    sessions.splice(place, 1);
+    if (sessions.length === 0) this.#byUser.delete(user);
+  }
+
+  #find(user: UserId, device: DeviceId): RegisteredSession | undefined {
+    return this.#byUser.get(user)?.find((session) => session.device === device);
   }
 
   has(user: UserId): boolean {
-    return this.#byDevice.has(user);
+    return this.#byUser.has(user);
   }
 
   /** Those of a user that have been greeted. */
   of(user: UserId): Iterable<RegisteredSession> {
-    return this.#byDevice.get(user)?.values() ?? [];
+    return this.#byUser.get(user) ?? [];
   }
 
   /** Ends those of a user that may not stay. */
@@ -157,7 +163,7 @@ export class Sessions {
     user: UserId,
     refusalOf: (identity: Identity, device: DeviceId | undefined) => (CloseReason & ErrorCode) | undefined,
   ): void {
-    for (const session of [...(this.#byDevice.get(user)?.values() ?? [])]) {
+    for (const session of [...this.of(user)]) {
       const refusal = session.identity && refusalOf(session.identity, session.device);
       if (refusal) session.end(refusal, `ended: ${refusal.toLowerCase().replaceAll('_', ' ')}`);
     }
