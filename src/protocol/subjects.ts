@@ -8,7 +8,6 @@ import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/id
 
 export const PARTITIONS = 256;
 
-const utf8 = new TextEncoder();
 /** An id may begin with a byte order mark: it stays part of it. */
 const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
@@ -18,17 +17,17 @@ const PLAIN_TOKEN = /^[A-Za-z0-9_-]{1,64}$/;
  * wildcard, space or line break of an id ever reaches a subject or a header.
  */
 export function tokenOf(id: string): string {
-  if (PLAIN_TOKEN.test(id)) return id;
-  let binary = '';
-  for (const byte of utf8.encode(id)) binary += String.fromCharCode(byte);
-  return `~${btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')}`;
+  return PLAIN_TOKEN.test(id) ? id : `~${Buffer.from(id).toString('base64url')}`;
 }
 
 /** The id behind a token. @throws when the token is none of ours */
 export function idOfToken(token: string): string {
   if (!token.startsWith('~')) return token;
-  const binary = atob(token.slice(1).replaceAll('-', '+').replaceAll('_', '/'));
-  return utf8Decoder.decode(Uint8Array.from(binary, (char) => char.charCodeAt(0)));
+  const text = token.slice(1);
+  const bytes = Buffer.from(text, 'base64url');
+  // A Buffer passes over what is no base64.
+  if (bytes.toString('base64url') !== text) throw new Error('no token of an id');
+  return utf8Decoder.decode(bytes);
 }
 
 /** FNV-1a over the token's characters, folded to a byte. Fixed for ever: stored subjects carry it. */

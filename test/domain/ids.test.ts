@@ -34,6 +34,10 @@ t.test('a token is injective, and safe in a subject', async () => {
   fc.assert(fc.property(anyId, (id) => idOfToken(tokenOf(id)) === id && /^[A-Za-z0-9_~-]+$/.test(tokenOf(id))));
 });
 
+t.test('what is no token of an id is not read as one', async (t) => {
+  for (const bad of ['~YQ==', '~Y.Q', '~Y!', '~_w']) t.throws(() => idOfToken(bad), bad);
+});
+
 t.test('the direct conversation of two users is one, whoever asks, and tells them back', async () => {
   fc.assert(
     fc.property(anyId, anyId, (a, b) => {
