@@ -342,6 +342,8 @@ export interface CursorFrame extends Cursor {
    * cannot resume this cursor any more asks for `changes` since then.
    */
   readonly asOf?: number;
+  /** What the device had missed is not all written yet: a replay of the log is at a place from which it can go on. */
+  readonly more?: true;
 }
 
 export interface ErrorFrame {

@@ -469,10 +469,10 @@ export class Machine {
     return [...effects, ...this.#disconnect('the app is behind', moment)];
   }
 
-  #reached({ epoch, seq, asOf }: CursorFrame, { nowMs }: Moment): Effect[] {
+  #reached({ epoch, seq, asOf, more }: CursorFrame, { nowMs }: Moment): Effect[] {
     this.#inbox.reached({ epoch, seq });
     const pass: Effect = { type: 'pass', cursor: { epoch, seq, ...(asOf !== undefined && { asOf }) } };
-    if (this.#liveSinceMs !== undefined) return [pass];
+    if (more || this.#liveSinceMs !== undefined) return [pass];
     this.#liveSinceMs = nowMs;
     return this.#isLive ? [pass, { type: 'status', status: { phase: 'live' } }] : [pass];
   }

@@ -489,6 +489,64 @@ t.test(
   },
 );
 
+t.test('a replay that is cut off, however often, goes on behind what the device has of it', async (t) => {
+  const inbox = stored('a');
+  const { attach } = await scene(t, inbox, { maxBufferedBytes: 2_000 }, new GroupLog(600, users('a', 'b')));
+  const got: number[] = [];
+  let resume: Cursor = { epoch: 'another', seq: 1 };
+  let connections = 0;
+  for (let isDone = false; !isDone; connections++) {
+    const { connection, attachment } = attach('a', resume);
+    // It takes one portion, and is gone.
+    connection.stopReading();
+    resume = await eventually(() => connection.place, 'a place to go on from');
+    attachment.detach();
+    got.push(...connection.positions);
+    t.equal(connection.resyncs.length, 1);
+    isDone = connection.cursor !== undefined;
+    if (connections > 0) continue;
+    inbox.append('inbox', 'a', copy([601], { from: 601, to: 601 }));
+    inbox.tick();
+  }
+  t.same(
+    got,
+    Array.from({ length: 601 }, (_, i) => i + 1),
+    'each once, and what the inbox got meanwhile behind it',
+  );
+  t.equal(connections, 4);
+});
+
+t.test('a place in a replay that lies in no log is none: all is replayed', async (t) => {
+  const { attach } = await scene(t, stored('a'), {}, new GroupLog(20, users('a', 'b')));
+  for (const place of ['zz-1', '0-zz', '1-0']) {
+    const { connection } = attach('a', { epoch: `${place}~e1.1-1`, seq: 2 });
+    await isAt(connection, 2);
+    t.equal(connection.positions.length, 20, place);
+  }
+});
+
+t.test('a stream that loses its end while the log is replayed: what it gets anew is not passed over', async (t) => {
+  const inbox = stored('a', 'a');
+  const log = new GroupLog(600, users('a', 'b'));
+  const { delivery, attach } = await scene(t, inbox, { maxBufferedBytes: 2_000 }, log);
+  const cut = attach('a', { epoch: 'another', seq: 1 });
+  cut.connection.stopReading();
+  await eventually(() => cut.connection.place, 'the first portion');
+  inbox.recreate('e1');
+  inbox.append('term', '0', marker());
+  inbox.append('term', '0', marker({ from: 700 }));
+  inbox.append('inbox', 'a', copy([700], { from: 700, to: 700 }));
+  inbox.lose();
+  await eventually(() => delivery.ready, 'a new tail');
+  const { length } = cut.connection.frames;
+  cut.connection.drain();
+  await eventually(() => cut.connection.frames.length > length + 1, 'another portion');
+  cut.attachment.detach();
+  const { connection } = attach('a', cut.connection.place as Cursor);
+  await isAt(connection, 3);
+  t.same(connection.positions.slice(-2), [600, 700]);
+});
+
 type Step =
   | { readonly type: 'append'; readonly user: number; readonly isVoid: boolean }
   | { readonly type: 'tick'; readonly count: number }

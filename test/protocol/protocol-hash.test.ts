@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '61b95936865b6738f3e53df7f13e70822cfa54c2a9e0d30664b60d418f2235e2';
+const PINNED = '2672631e7444cf77da17719b96af7fb46d411c20c0603fe6e7104f89616acc05';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -308,6 +308,22 @@ t.test('10: the hello carries the newest cursor; the stored one never goes back'
   t.match(scene.of('commit').concat(scene.commits).at(-1)?.cursor, { epoch: 'e', seq: 9 });
 });
 
+t.test('10: a place within a replay is stored and gone on from, and makes nobody live', async (t) => {
+  const place = { epoch: '0-1~e', seq: 9 };
+  const resync = frame({ t: 'resync', reason: 'CURSOR_TOO_OLD' });
+  const scene = new Scene().online().when(resync, deliver(entry(1, 1)));
+  scene.when(frame({ t: 'cursor', ...place, more: true }));
+  t.same(scene.of('status'), []);
+  scene.handles(2).when({ type: 'committed', cursor: undefined });
+  scene.later(limits.COMMIT_EVERY_MS).when(timer('commit'));
+  t.match(scene.commits, [{ marks: [[room, { pos: 1 }]] }, { cursor: place }]);
+  scene.when(closed(1006)).reconnected();
+  t.match(scene.of('write')[0]?.frame, { resume: place });
+  scene.when(resync, deliver(entry(2, 2)), cursor(9));
+  t.same(scene.handedOver, [2]);
+  t.match(scene.of('status'), [{ status: { phase: 'live' } }]);
+});
+
 t.test('11: pauses double up to a bound, are jittered, and begin anew after a stable connection', async (t) => {
   const scene = new Scene().online();
   const pause = () => scene.of('set timer').find(({ name }) => name === 'reconnect')?.ms ?? -1;

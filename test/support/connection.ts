@@ -73,7 +73,13 @@ export class TestConnection implements ClientConnection {
     return this.entries.map(({ pos }) => pos);
   }
 
+  /** The newest one, before which all has been written. */
   get cursor(): Cursor | undefined {
+    return this.frames.findLast((frame) => frame.t === 'cursor' && !frame.more) as Cursor | undefined;
+  }
+
+  /** The newest one of all: from where another connection goes on. */
+  get place(): Cursor | undefined {
     return this.frames.findLast((frame) => frame.t === 'cursor');
   }
 

@@ -2,6 +2,7 @@
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection, FrameOnWire } from '../../ports/client-connection.ts';
 import type { Cursor, OnGap, Resume, ServerFrame } from '../../protocol/frames.ts';
+import { partsOf, type Replayed } from './epoch.ts';
 import type { Attachment, ConnectedDevice } from './parts.ts';
 import type { Run } from './run.ts';
 
@@ -43,6 +44,8 @@ export class Device {
   /** Records written to it since it was last live. */
   caughtUpRecords = 0;
   resyncs = 0;
+  /** How far the log has been replayed to it, where that has begun and is not done. */
+  replayed: Replayed | undefined;
   /** When it last got a cursor: milliseconds since 1970. */
   cursorAt = 0;
   /** What the tick has brought for it so far. */
@@ -62,6 +65,7 @@ export class Device {
     this.connection = connection;
     this.token = token;
     this.resume = resume;
+    this.replayed = typeof resume === 'string' ? undefined : partsOf(resume.epoch).replayed;
     this.onGap = onGap;
     this.#frameOnWire = frameOnWire;
     this.#maxBufferedBytes = limits.maxBufferedBytes;
@@ -86,6 +90,7 @@ export class Device {
     this.coldEntries = 0;
     this.isDense = false;
     this.caughtUpRecords = 0;
+    this.replayed = undefined;
   }
 
   /** The tail was lost in which `at` was reached: what that place is now must be found out. */
@@ -100,9 +105,10 @@ export class Device {
     this.ringPosition = -1;
   }
 
-  /** From a place that the cursor it came with has nothing to do with: that one is told no more. */
+  /** From a place that the cursor it came with has nothing to do with: that one is told no more, and any replay begins anew. */
   beginAt(stream: string, at: number): void {
     this.resume = 'latest';
+    this.replayed = this.onGap === 'replay' ? { log: 0, pos: 0 } : undefined;
     this.moveTo(stream, at);
   }
 

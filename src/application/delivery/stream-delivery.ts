@@ -8,19 +8,19 @@
  * `#goOn` finds the way from there.
  */
 import type { InboxReader, InboxStreamInfo, Tail } from '../../ports/inbox-reader.ts';
-import { Lineage, MAX_LOST_RECORDS } from '../../projections/lineage.ts';
+import { type Lineage, MAX_LOST_RECORDS } from '../../projections/lineage.ts';
 import { closeCodes } from '../../protocol/close-codes.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
-import type { Cursor, OnGap, Resume, ResyncReason } from '../../protocol/frames.ts';
-import { decodeOrigin } from '../../protocol/inbox-record.ts';
+import type { OnGap, Resume, ResyncReason } from '../../protocol/frames.ts';
 import { encodeReached } from '../../protocol/query-cursors.ts';
 import { type ColdOutcome, ColdReader } from './cold-reader.ts';
 import { AttachedDevice, Device, type DeviceKeeper } from './device.ts';
-import { epochOf, partsOf } from './epoch.ts';
+import { epochOf, MAX_EPOCH_CHARS, partsOf, type Replayed } from './epoch.ts';
 import { joinRuns } from './joined-runs.ts';
 import { LiveInbox } from './live-inbox.ts';
 import type { LogEndReader } from './log-ends.ts';
 import type { Attachment, ConnectedDevice, DeliveryParts } from './parts.ts';
+import { findPlace, findUnknown } from './places.ts';
 import type { Replay } from './replay.ts';
 
 /** Written to a device that catches up before others get their turn. */
@@ -185,12 +185,14 @@ export class StreamDelivery implements DeviceKeeper {
     this.#displaced.delete(device);
     if (device.stream === '' && device.resume === 'latest' && device.onGap === 'changes') {
       this.#work(device, async () => 'NOTHING_KEPT');
-    } else if (device.stream === '' && !findPlace(device, inbox)) this.#work(device, () => this.#findUnknown(device));
+    } else if (device.stream === '' && !findPlace(device, inbox))
+      this.#work(device, () => findUnknown(device, this.#reader));
     else if (device.stream !== inbox.stream) this.#work(device, async () => 'EPOCH_CHANGED');
-    else if (!inbox.ring.covers(device.at)) {
-      const isDropped = device.at + 1 < this.#info.firstSeq;
-      this.#work(device, isDropped ? async () => 'CURSOR_TOO_OLD' : () => this.#cold.read(device, inbox));
-    } else if (device.at > Math.max(inbox.seq, this.#info.lastSeq)) {
+    else if (!inbox.ring.covers(device.at) && device.at + 1 < this.#info.firstSeq)
+      this.#work(device, async () => 'CURSOR_TOO_OLD');
+    else if (device.replayed) this.#work(device, () => this.#replayOn(device));
+    else if (!inbox.ring.covers(device.at)) this.#work(device, () => this.#cold.read(device, inbox));
+    else if (device.at > Math.max(inbox.seq, this.#info.lastSeq)) {
       this.#work(device, () => this.#checkAhead(device));
     } else this.#enqueue(device);
   }
@@ -250,18 +252,6 @@ export class StreamDelivery implements DeviceKeeper {
     return 'reached';
   }
 
-  /** A cursor whose markers we do not know: another gateway was faster, or they are lost. */
-  async #findUnknown(device: Device): Promise<ColdOutcome> {
-    const { epoch, seq } = device.resume as Cursor;
-    const { stream, past } = partsOf(epoch);
-    const lineage = new Lineage();
-    for (const { seq: at, data } of await this.#reader.markers()) lineage.observe(at, decodeOrigin(data).from);
-    const place = lineage.placeOf(past, seq);
-    if (place === undefined) return 'CURSOR_UNKNOWN';
-    device.moveTo(stream, place);
-    return 'reached';
-  }
-
   /**
    * The past from the log, or what has changed, for which the device asks itself; then on from where the inbox was when that
    * began: what overlaps the device drops.
@@ -277,7 +267,7 @@ export class StreamDelivery implements DeviceKeeper {
     this.#displaced.delete(device);
     device.beginAt(epoch, lastSeq);
     if (device.onGap === 'replay') {
-      if ((await this.#replay.run(device)) === 'gone') return 'gone';
+      if ((await this.#replay.run(device, (place) => this.#tellReplayed(device, place))) === 'gone') return 'gone';
     } else {
       // What the inbox has up to there came from the log before this look at its end.
       const { positions } = await this.#ends.look();
@@ -288,6 +278,25 @@ export class StreamDelivery implements DeviceKeeper {
     const inbox = this.#inbox;
     if (device.stream === inbox?.stream) inbox.writeCursor(device);
     return 'reached';
+  }
+
+  /** Its connection was lost while the log was replayed to it: the rest, and then the inbox from where it was when that began. */
+  async #replayOn(device: Device): Promise<ColdOutcome> {
+    if (device.onGap === 'changes') return 'CURSOR_UNKNOWN';
+    device.write({ t: 'resync', reason: 'TOO_FAR_BEHIND' });
+    if ((await this.#replay.run(device, (place) => this.#tellReplayed(device, place))) === 'gone') return 'gone';
+    device.hasCaughtUp();
+    return 'reached';
+  }
+
+  /** Where the inbox was when the replay began is told by the past of then, also where the stream has lost its end meanwhile. */
+  #tellReplayed(device: Device, place: Replayed): void {
+    device.replayed = place;
+    const inbox = this.#inbox;
+    if (device.stream !== inbox?.stream) return;
+    const lineage = this.#displaced.get(device) ?? inbox.decoder.lineage;
+    const epoch = epochOf(device.stream, lineage.at(device.at), place);
+    if (epoch.length <= MAX_EPOCH_CHARS) device.write({ t: 'cursor', epoch, seq: device.at, more: true });
   }
 
   /** Something asynchronous brings the device on; nobody else moves it meanwhile. */
@@ -318,9 +327,9 @@ export class StreamDelivery implements DeviceKeeper {
     if (this.#full.delete(device)) this.#goOn(device);
   }
 
-  confirm({ user, id, stream, at }: Device, seq: number): void {
+  confirm({ user, id, stream, at, replayed }: Device, seq: number): void {
     const inbox = this.#inbox;
-    if (stream !== inbox?.stream || seq > at) return;
+    if (replayed || stream !== inbox?.stream || seq > at) return;
     this.#parts.cursors.confirm(user, id, { epoch: inbox.epochAt(seq), seq });
   }
 
@@ -379,18 +388,4 @@ export class StreamDelivery implements DeviceKeeper {
     this.#jobs.add(job);
     void job.finally(() => this.#jobs.delete(job));
   }
-}
-
-/** When there is a tail: only then is it known where "now" is. @returns whether the place is known; not, if its markers are unknown */
-function findPlace(device: Device, { stream, seq, decoder }: LiveInbox): boolean {
-  const { resume } = device;
-  if (resume === 'latest') device.moveTo(stream, seq);
-  else if (resume === 'everything') device.moveTo(stream, 0);
-  else {
-    const cursor = partsOf(resume.epoch);
-    const place = cursor.stream === stream ? decoder.lineage.placeOf(cursor.past, resume.seq) : resume.seq;
-    if (place === undefined) return false;
-    device.moveTo(cursor.stream, place);
-  }
-  return true;
 }

@@ -27,7 +27,7 @@ const INBOX_WRITER = 'adapters/jetstream/inbox-writer.ts';
 const APPENDER = 'adapters/jetstream/conversation-log.ts';
 const FAN_OUT = 'projections/fan-out.ts';
 const LANE = 'application/fan-out/lane.ts';
-const DELIVERY = 'application/delivery/stream-delivery.ts';
+const PLACES = 'application/delivery/places.ts';
 
 /** No fault: leases only make overlaps of workers rare and short. Here every pause makes one, of seconds. */
 export const LOOSE_LEASES: readonly Edit[] = [
@@ -220,7 +220,7 @@ export const mutations: readonly Mutation[] = [
     name: 'a cursor that skips one',
     edits: [
       {
-        file: DELIVERY,
+        file: PLACES,
         find: '    device.moveTo(cursor.stream, place);\n  }',
         replace: '    device.moveTo(cursor.stream, place + 1);\n  }',
       },
