@@ -193,11 +193,12 @@ t.test('an unknown conversation and a foreign one answer alike', async (t) => {
       command({ type: 'renameGroup', conversation, name: 'mine' }),
       { t: 'query', query: { type: 'conversation', conversation } },
     ]) {
-      const { id: _, ...answer } = await stranger.ask(request);
-      t.same(answer, { t: 'error', code: 'NOT_A_MEMBER', message: 'refused: not a member' });
+      const { id: _, ...answer } = await stranger.askUntilTaken(request);
+      if (answer.t === 'error') t.same(answer, { t: 'error', code: 'NOT_A_MEMBER', message: 'refused: not a member' });
+      else t.equal(await stranger.outcome(request), 'NOT_A_MEMBER', 'by the fold, where the worker had no time');
     }
   }
-  t.match(await stranger.ask(message({ conversation: 'direct:alice:bob' })), { code: 'NOT_A_MEMBER' }, "others' talk");
+  t.equal(await stranger.outcome(message({ conversation: 'direct:alice:bob' })), 'NOT_A_MEMBER', "others' talk");
   t.match(await owner.ask(message({ conversation: 'secret' })), { t: 'sent' });
   owner.end();
   stranger.end();
@@ -235,7 +236,7 @@ t.test('wildcards, dots, spaces, line breaks and emoji in ids are ids like any o
       clientMsgId: id,
       command: { type: 'createGroup', conversation: group, name: 'n', members: [`other${id}`] },
     };
-    t.match(await sender.ask(create), { t: 'done' }, JSON.stringify(id));
+    t.match(await sender.askUntilTaken(create), { t: 'done' }, JSON.stringify(id));
     t.match(await sender.ask(message({ conversation: group, clientMsgId: `${id}${k}` })), { t: 'sent' });
     t.match(await sender.ask(message({ to: `other${id}` })), { t: 'sent' });
     await eventually(() => sender.entries.length >= 3, `delivered to ${JSON.stringify(id)}`);

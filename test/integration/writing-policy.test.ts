@@ -14,8 +14,8 @@ const message = (to: string, clientMsgId: string = crypto.randomUUID()) => ({
 const texts = (client: RawClient) => client.entries.filter(({ type }) => type === 'message').map(({ id }) => id);
 
 async function befriend(one: RawClient, other: RawClient, names: readonly [string, string]): Promise<void> {
-  await one.ask(command({ type: 'requestContact', user: names[1] }));
-  await other.ask(command({ type: 'requestContact', user: names[0] }));
+  await one.askUntilTaken(command({ type: 'requestContact', user: names[1] }));
+  await other.askUntilTaken(command({ type: 'requestContact', user: names[0] }));
 }
 
 async function scene(t: Test, messaging: 'open' | 'friendsOnly') {
@@ -31,24 +31,26 @@ async function scene(t: Test, messaging: 'open' | 'friendsOnly') {
 
 t.test('who wants messages from contacts alone gets no others, from the moment it is told on', async (t) => {
   const { alice, bob } = await scene(t, 'open');
-  t.match(await alice.ask(message('bob', 'before')), { t: 'sent' });
-  t.match(await bob.ask(command({ type: 'changeSettings', settings: { messagesFrom: 'contacts' } })), { t: 'done' });
+  t.match(await alice.askUntilTaken(message('bob', 'before')), { t: 'sent' });
+  t.match(await bob.askUntilTaken(command({ type: 'changeSettings', settings: { messagesFrom: 'contacts' } })), {
+    t: 'done',
+  });
   // The other gateway hears of it within moments.
-  await eventually(async () => (await alice.ask(message('bob'))).code === 'NOT_A_CONTACT', 'refused');
-  t.match(await bob.ask(message('alice', 'back')), { t: 'sent' }, 'the other way is free');
+  await eventually(async () => (await alice.outcome(message('bob'))) === 'NOT_A_CONTACT', 'refused');
+  t.match(await bob.askUntilTaken(message('alice', 'back')), { t: 'sent' }, 'the other way is free');
   await befriend(alice, bob, ['alice', 'bob']);
-  await eventually(async () => (await alice.ask(message('bob', 'friends'))).t === 'sent', 'contacts may write');
-  t.match(await alice.ask(message('alice', 'note')), { t: 'sent' }, 'notes to self');
+  await eventually(async () => (await alice.outcome(message('bob', 'friends'))) === 'taken', 'contacts may write');
+  t.match(await alice.askUntilTaken(message('alice', 'note')), { t: 'sent' }, 'notes to self');
   await eventually(() => texts(bob).includes('friends'), 'it has come');
-  await bob.ask(command({ type: 'removeContact', user: 'alice' }));
-  await eventually(async () => (await alice.ask(message('bob'))).code === 'NOT_A_CONTACT', 'refused again');
+  await bob.askUntilTaken(command({ type: 'removeContact', user: 'alice' }));
+  await eventually(async () => (await alice.outcome(message('bob'))) === 'NOT_A_CONTACT', 'refused again');
 });
 
 t.test('where persons may write to contacts alone, bots may to anybody', async (t) => {
   const { alice, bob, gateway } = await scene(t, 'friendsOnly');
-  t.match(await alice.ask(message('bob')), { code: 'NOT_A_CONTACT' });
+  t.equal(await alice.outcome(message('bob')), 'NOT_A_CONTACT');
   await befriend(alice, bob, ['alice', 'bob']);
-  t.match(await alice.ask(message('bob', 'friends')), { t: 'sent' });
+  t.match(await alice.askUntilTaken(message('bob', 'friends')), { t: 'sent' });
   const post = (path: string, body: object) =>
     fetch(gateway.address + path, {
       method: 'POST',
@@ -58,7 +60,7 @@ t.test('where persons may write to contacts alone, bots may to anybody', async (
   await post('/v1/accounts', { user: 'weather', kind: 'bot' });
   const sent = await post('/v1/messages', { from: 'weather', to: 'bob', clientMsgId: 'sunny', text: 'sunny' });
   t.equal(sent.status, 200);
-  t.match(await alice.ask(message('weather', 'thanks')), { t: 'sent' });
+  t.match(await alice.askUntilTaken(message('weather', 'thanks')), { t: 'sent' });
   await eventually(() => texts(bob).length === 2, 'both have come');
   t.same(texts(bob).sort(), ['friends', 'sunny']);
 });
@@ -66,10 +68,10 @@ t.test('where persons may write to contacts alone, bots may to anybody', async (
 t.test('the fold refuses what crossed with the end of a friendship, and says so to its sender', async (t) => {
   const { alice, bob, nats } = await scene(t, 'friendsOnly');
   await befriend(alice, bob, ['alice', 'bob']);
-  t.match(await alice.ask(message('bob', 'm1')), { t: 'sent' });
+  t.match(await alice.askUntilTaken(message('bob', 'm1')), { t: 'sent' });
   const { js } = await nats.connect('operator');
   // As a gateway writes it whose view is old: what was said is stored, and judged by the fold.
-  await bob.ask(command({ type: 'removeContact', user: 'alice' }));
+  await bob.askUntilTaken(command({ type: 'removeContact', user: 'alice' }));
   const late = { type: 'messageSent', by: user('alice'), id: msgId('late'), contentType: 'text/plain' } as const;
   const body = new TextEncoder().encode('x');
   const subject = conversationSubject(conversation('direct:alice:bob'), 'm');

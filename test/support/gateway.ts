@@ -159,6 +159,18 @@ export class RawClient {
     }, 'an answer that is none to wait for');
   }
 
+  /**
+   * What becomes of a request in the end: the code it is refused with, at once or by the fold where the worker had no time to be
+   * asked; else `taken`, when it has come back as an entry.
+   */
+  async outcome(request: object): Promise<unknown> {
+    const answer = await this.askUntilTaken(request);
+    if ('code' in answer) return answer.code;
+    const { clientMsgId } = request as { readonly clientMsgId: string };
+    const entry = await eventually(() => this.entries.find(({ id }) => id === clientMsgId), 'what the fold made of it');
+    return entry.type === 'rejected' ? entry.code : 'taken';
+  }
+
   answer(id: number): Promise<Frame> {
     return eventually(() => this.frames.find((frame) => frame.id === id), `an answer to request ${id}`);
   }
