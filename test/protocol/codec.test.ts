@@ -98,7 +98,7 @@ function outcome(codec: Codec, data: Uint8Array): string {
   }
 }
 
-const REFUSALS = ['BAD_FRAME', 'UNKNOWN_FRAME', 'BAD_REQUEST', 'BAD_ID', 'BODY_TOO_LARGE'];
+const REFUSALS = ['BAD_FRAME', 'UNKNOWN_FRAME', 'BAD_REQUEST', 'BAD_ID', 'BAD_NAME', 'BODY_TOO_LARGE'];
 const OUTCOMES = new Set([...REFUSALS, 'hello', 'send', 'command', 'query', 'confirm', 'ping']);
 
 for (const codec of codecs) {
