@@ -516,6 +516,45 @@ t.test('a replay that is cut off, however often, goes on behind what the device 
   t.equal(connections, 4);
 });
 
+t.test('a replay whose connections are lost at any step reads nothing twice for it, and ends', async (t) => {
+  const members = users('a', 'b');
+  let [read, leave] = [0, (): void => undefined];
+  /** Whoever reads loses the connection behind the next part. */
+  class LosingLog extends GroupLog {
+    override async *readParts(from: number, to: number) {
+      for await (const part of super.readParts(from, to)) {
+        read += part.length;
+        yield part;
+        leave();
+        await new Promise(setImmediate);
+      }
+    }
+  }
+  const { attach } = await scene(t, stored('a'), {}, new LosingLog(600, members));
+  const got: number[] = [];
+  let resume: Cursor = { epoch: 'another', seq: 1 };
+  let connections = 0;
+  for (let isDone = false; !isDone; connections++) {
+    const { connection, attachment } = attach('a', resume);
+    let isLost = false;
+    leave = () => {
+      isLost = true;
+      attachment.detach();
+    };
+    await eventually(() => isLost || connection.cursor !== undefined, 'its end, or that of the replay');
+    got.push(...connection.positions);
+    resume = connection.place ?? resume;
+    isDone = connection.cursor !== undefined;
+  }
+  t.same(
+    got,
+    Array.from({ length: 600 }, (_, i) => i + 1),
+  );
+  t.ok(connections > 100, `${connections} connections`);
+  // Twice, as a whole replay does; and of a portion what was not folded yet when a connection was lost.
+  t.ok(read < 3 * 600, `${read} events were read`);
+});
+
 t.test('a place in a replay that lies in no log is none: all is replayed', async (t) => {
   const { attach } = await scene(t, stored('a'), {}, new GroupLog(20, users('a', 'b')));
   for (const place of ['zz-1', '0-zz', '1-0']) {

@@ -246,9 +246,9 @@ export const mutations: readonly Mutation[] = [
     name: 'a replay ends one early',
     edits: [
       {
-        file: 'application/delivery/replay.ts',
-        find: '    for await (const records of log.readParts(from, end)) {',
-        replace: '    for await (const records of log.readParts(from, end - 1)) {',
+        file: 'application/delivery/replay-work.ts',
+        find: '    for await (const records of log.readParts(this.#readTo + 1, end)) {',
+        replace: '    for await (const records of log.readParts(this.#readTo + 1, end - 1)) {',
       },
     ],
     faults: ['delete-inbox'],
