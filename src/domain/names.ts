@@ -4,5 +4,9 @@
  * scripts, and emoji, are written with them.
  */
 const UNFIT = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u;
+const UNFIT_CHARS = new RegExp(UNFIT, 'gu');
+
+/** Of a name from elsewhere, what can stand in one here. */
+export const fittedName = (name: string): string => name.replace(UNFIT_CHARS, '').trim();
 
 export const isFitName = (name: string): boolean => !UNFIT.test(name);

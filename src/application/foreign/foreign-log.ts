@@ -19,6 +19,7 @@ import {
   parseUserId,
   type UserId,
 } from '../../domain/ids.ts';
+import { fittedName } from '../../domain/names.ts';
 import type { StoredRecord } from '../../ports/archive.ts';
 import { encodeAccountEvent } from '../../protocol/account-event.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -90,7 +91,7 @@ const foreignId = (source: string, id: string): ClientMsgId => {
 export function* personRecords(source: string, person: ForeignPerson, at: number): Generator<StoredRecord> {
   const { user, kind, name, avatar = '', fields = {}, deactivated } = person;
   const profile: ProfileChanges = {
-    name: name.slice(0, MAX_PROFILE_NAME_CHARS),
+    name: fittedName(name).slice(0, MAX_PROFILE_NAME_CHARS),
     ...(avatar !== '' && avatar.length <= MAX_AVATAR_CHARS && { avatar }),
     fields: Object.fromEntries(
       Object.entries(fields).map(([key, value]) => [key, value.slice(0, MAX_PROFILE_FIELD_CHARS)]),
@@ -142,7 +143,7 @@ export class ForeignConversation {
     this.#owner = owner;
     const first = others.slice(0, MAX_MEMBERS_PER_COMMAND);
     const id = (what: string): ClientMsgId => foreignId(this.#source, what);
-    const title = (name || this.id).slice(0, MAX_GROUP_NAME_CHARS);
+    const title = (fittedName(name) || this.id).slice(0, MAX_GROUP_NAME_CHARS);
     yield this.#record({ type: 'groupCreated', by: owner, id: id('created'), name: title, members: first }, at);
     for (let i = first.length, part = 1; i < others.length; i += MAX_MEMBERS_PER_COMMAND, part++) {
       const more = others.slice(i, i + MAX_MEMBERS_PER_COMMAND);
