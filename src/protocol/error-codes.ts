@@ -102,11 +102,16 @@ export class RookeryError extends Error {
   }
 
   get status(): number {
-    return errorCodes[this.code].status;
+    return this.#about?.status ?? 400;
   }
 
   get retryable(): boolean {
-    return errorCodes[this.code].retry;
+    return this.#about?.retry ?? this.retryAfterMs !== undefined;
+  }
+
+  /** Undefined for a code of a newer server: it says itself whether to come again. */
+  get #about(): { readonly status: number; readonly retry: boolean } | undefined {
+    return Object.hasOwn(errorCodes, this.code) ? errorCodes[this.code] : undefined;
   }
 }
 

@@ -114,6 +114,18 @@ t.test('4: without a time the pauses double up to a bound', async (t) => {
   t.same(pauses, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 20_000, 20_000]);
 });
 
+t.test('5: a refusal with a code of a newer server settles; with a time it is one to wait for', async (t) => {
+  const scene = new Scene().online().when(says('m1'));
+  const code = 'OF_TOMORROW' as never;
+  const { id } = scene.written[0] as { id: number };
+  scene.when(frame({ t: 'error', id, code, message: '', retryAfterMs: 50 }));
+  t.same([scene.of('settle'), scene.of('set timer').map(({ name }) => name)], [[], ['retry']]);
+  scene.later(1_000).when(timer('retry'));
+  const again = scene.written[0] as { id: number };
+  scene.when(frame({ t: 'error', id: again.id, code, message: '' }));
+  t.match(scene.of('settle'), [{ outcome: { error: { code, status: 400, retryable: false } } }]);
+});
+
 t.test('5: each call settles once, whatever comes twice', async (t) => {
   const scene = new Scene().online().when(says('a'));
   const id = scene.written[0]?.id;
