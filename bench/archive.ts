@@ -8,15 +8,21 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DeliverPolicy } from '@nats-io/jetstream';
+import { FileArchiveReader } from '../src/adapters/archive/archive-reader.ts';
 import type { Nats } from '../src/adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../src/adapters/jetstream/log-reader.ts';
+import { JetstreamRecordAppender } from '../src/adapters/jetstream/record-appender.ts';
+import { logStreams } from '../src/adapters/jetstream/record-reader.ts';
+import { batchedStreams } from '../src/adapters/jetstream/restore-batches.ts';
 import { SqliteReadModel } from '../src/adapters/sqlite/read-model.ts';
 import { ReadModelSnapshot } from '../src/adapters/sqlite/read-model-digests.ts';
 import { foldLog } from '../src/application/read-model/rebuild.ts';
 import { startNats, type TestNats } from '../test/support/nats.ts';
 import { append, churnedLog } from './churned-log.ts';
+import { cpuSeconds } from './usage.ts';
 
 const CLI = join(import.meta.dirname, '..', 'src', 'cli', 'rookery.ts');
+/** In the limits that write. */
 const BARE_MESSAGES = 200_000;
 const POLL_MS = 100;
 
@@ -107,6 +113,31 @@ function* bareMessages(count: number) {
   for (let i = 0; i < count; i++) yield { subject: 'conv.0.bare.m', id: `bare-${i}`, data };
 }
 
+/** What an import writes, and nothing else of it: neither looked at before nor read back. */
+async function storedOnly({ nc, jsm, inboxPrefix }: Nats, { topology }: TestNats): Promise<number> {
+  const batched = await batchedStreams(jsm, logStreams(topology));
+  const appender = new JetstreamRecordAppender({ nc, inboxPrefix, ends: new Map(), batched });
+  const reader = await FileArchiveReader.open(archive);
+  let count = 0;
+  for await (const { stream, records } of reader.blocks()) {
+    const name = reader.header.streams[stream]?.name ?? '';
+    for (const record of records) {
+      const room = appender.restore(name, record);
+      if (room) await room;
+    }
+    count += records.length;
+    if (count >= BARE_MESSAGES) break;
+  }
+  await appender.settled();
+  appender.stop();
+  await reader.close();
+  return count;
+}
+
+/** Of nats-server, each of so many messages. */
+const cpuEach = (seconds: number, count: number): string =>
+  `${((1e6 * seconds) / count).toFixed(1)} µs of nats-server's CPU each`;
+
 async function digestsOf({ nc, jsm, inboxPrefix }: Nats, name: string) {
   const path = join(dir, `${name}.sqlite`);
   const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: 0 });
@@ -119,11 +150,16 @@ async function digestsOf({ nc, jsm, inboxPrefix }: Nats, name: string) {
   return digests;
 }
 
-const [from, to, bare] = await Promise.all([startNats(), startNats(), startNats()]);
+const servers = await Promise.all([startNats(), startNats(), startNats(), startNats()]);
+const [from, to, bare, empty] = servers;
+const cpuOf = ({ server }: TestNats): number => cpuSeconds(server.pid ?? 0);
 try {
-  const [source, target, limit] = await Promise.all(
-    [from, to, bare].map((nats) => nats.connect('operator')) as [Promise<Nats>, Promise<Nats>, Promise<Nats>],
-  );
+  const [source, target, limit, storing] = await Promise.all([
+    from.connect('operator'),
+    to.connect('operator'),
+    bare.connect('operator'),
+    empty.connect('operator'),
+  ]);
   const [made, makingS] = await timed(() => append(source.nc, source.inboxPrefix, churnedLog(wanted)));
   tell('appended, with ids', made, makingS);
   const [published, publishS] = await timed(() => append(limit.nc, limit.inboxPrefix, bareMessages(BARE_MESSAGES)));
@@ -138,8 +174,13 @@ try {
     Number(exported.result.seconds),
     `${exported.memory}, file ${(statSync(archive).size / 2 ** 20).toFixed(1)} MiB`,
   );
+  const beforeS = cpuOf(empty);
+  const [put, putS] = await timed(() => storedOnly(storing, empty));
+  tell('limit: this log stored, no more', put, putS, cpuEach(cpuOf(empty) - beforeS, put));
+  const importingS = cpuOf(to);
   const imported = await rookery(to, 'import', archive);
-  tell('rookery import, all of it', made, Number(imported.result.seconds), imported.memory);
+  const cpu = cpuEach(cpuOf(to) - importingS, made);
+  tell('rookery import, all of it', made, Number(imported.result.seconds), `${imported.memory}; ${cpu}`);
   const events = new Map(
     (exported.result.streams as { name: string; events: number }[]).map((one) => [one.name, one.events]),
   );
@@ -158,7 +199,7 @@ try {
     console.log(`${isSame ? 'same   ' : 'DIFFERS'} ${table.padEnd(18)} ${digest.slice(0, 16)} ${JSON.stringify(more)}`);
   }
 } finally {
-  await Promise.all([from, to, bare].map((nats) => nats.stop()));
+  await Promise.all(servers.map((nats) => nats.stop()));
   rmSync(dir, { recursive: true, force: true });
 }
 process.exitCode = differs ? 1 : 0;

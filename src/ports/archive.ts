@@ -71,6 +71,8 @@ export interface RecordCount {
 
 /** A log that is read back while it is being written. */
 export interface ReadBack {
+  /** Up to which position a stream was given what is to be written; nearly all of it stands there, and may be read. */
+  given(stream: string, seq: number): void;
   /**
    * What stands in each stream, up to the position that was asked for; to be called when all was written.
    * @throws RookeryError LOG_UNAVAILABLE
@@ -105,12 +107,15 @@ export interface ArchiveReader {
   readonly position: number;
   /** Undefined until `blocks` has come to the end. */
   readonly end: ArchiveEnd | undefined;
+  /** Digest of the whole file, by which it is known again; undefined until `blocks` has come to the end. */
+  readonly seal: string | undefined;
   /**
    * All records, from the beginning, a block at a time; each block is checked before it is given out, and with the last one the
    * whole. A few are read ahead.
+   * @param seal of a file that was read to its end before: its records are not counted again, it must be the same file
    * @throws RookeryError ARCHIVE_DAMAGED that names the block
    */
-  blocks(): AsyncIterable<ArchiveBlock>;
+  blocks(seal?: string): AsyncIterable<ArchiveBlock>;
   close(): Promise<void>;
 }
 

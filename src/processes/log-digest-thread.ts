@@ -6,7 +6,7 @@ import { Summary } from '../adapters/archive/summary.ts';
 import { connectNats, type NatsAccess } from '../adapters/jetstream/connect.ts';
 import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
 import { createLog } from '../adapters/system/log.ts';
-import type { StreamSummary } from '../ports/archive.ts';
+import type { StoredRecord, StreamSummary } from '../ports/archive.ts';
 import { asRookeryError } from '../protocol/error-codes.ts';
 
 export interface DigestThreadData {
@@ -15,14 +15,21 @@ export interface DigestThreadData {
   readonly ends: readonly (readonly [name: string, end: number])[];
 }
 
-/** What it is told: all was written. */
-export type ToDigest = 'written';
+/** What it is told: how far a stream was given what is to be written; in the end, that all was written. */
+export type ToDigest = { readonly stream: string; readonly seq: number } | 'written';
 
 export type FromDigest =
   | { readonly type: 'read'; readonly stream: string; readonly seq: number }
   | { readonly type: 'digested'; readonly summaries: readonly StreamSummary[] }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
 
+/**
+ * Read at a time while the log is written. Who reads at its very end is woken for each few messages, as the server's consumer is, and asks
+ * each time whether that was all.
+ */
+const SPAN_EVENTS = 16_384;
+/** What is given last may still be on its way. */
+const ON_ITS_WAY = 4_096;
 /** Where nothing has come it looks again after so long. */
 const LOOK_AGAIN_MS = 100;
 /** A read that was interrupted goes on behind what was read. Once all was written, it is given up after so often without any progress. */
@@ -31,20 +38,38 @@ const MAX_ATTEMPTS = 5;
 const port = parentPort;
 const { nats: access, ends } = workerData as DigestThreadData;
 let isWritten = false;
-port?.on('message', (message: ToDigest) => (isWritten ||= message === 'written'));
+const given = new Map<string, number>();
+let wake: (() => void) | undefined;
+port?.on('message', (message: ToDigest) => {
+  if (message === 'written') isWritten = true;
+  else given.set(message.stream, message.seq);
+  wake?.();
+});
 
 const tell = (message: FromDigest): void => port?.postMessage(message);
 
+/** Up to where to read, when that is worth it. @param next not read yet */
+async function readable(stream: string, next: number, end: number): Promise<number> {
+  for (;;) {
+    const told = given.get(stream) ?? 0;
+    if (isWritten || told >= end) return end;
+    if (told - ON_ITS_WAY - next >= SPAN_EVENTS) return told - ON_ITS_WAY;
+    await new Promise<void>((resolve) => (wake = resolve));
+  }
+}
+
 async function digest(reader: JetstreamRecordReader, stream: string, end: number): Promise<StreamSummary> {
   const summary = new Summary(stream);
-  for (let [next, attempts] = [1, 0]; next <= end; ) {
+  let next = 1;
+  const take = (record: StoredRecord): void => {
+    summary.addOne(record);
+    next = record.seq + 1;
+  };
+  for (let attempts = 0; next <= end; ) {
+    const to = await readable(stream, next, end);
     const [before, mayGrow] = [next, !isWritten];
     try {
-      for await (const records of reader.read(stream, next, end)) {
-        summary.add(records);
-        next = (records.at(-1)?.seq ?? next) + 1;
-        tell({ type: 'read', stream, seq: next - 1 });
-      }
+      for await (const _ of reader.each(stream, next, to, take)) tell({ type: 'read', stream, seq: next - 1 });
       // What only fills positions at the end is no record.
       if (next === before && !mayGrow) break;
       attempts = 0;

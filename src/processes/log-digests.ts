@@ -37,6 +37,10 @@ export class ThreadedReadBack implements ReadBack {
     this.#summaries = promise;
   }
 
+  given(stream: string, seq: number): void {
+    this.#worker.postMessage({ stream, seq } satisfies ToDigest);
+  }
+
   written(): Promise<readonly StreamSummary[]> {
     this.#isWritten = true;
     this.#worker.postMessage('written' satisfies ToDigest);

@@ -30,7 +30,7 @@ function archive(): ArchiveReader {
       ...{ format: 1, eventSchema: 1, writtenBy: 'a test', compression: 'gzip' as const, convStreams: 0 },
       ...{ selection: {}, streams: [stream] },
     },
-    ...{ bytes: 1, position: 1, end: { streams: [summaryOf(records)] } },
+    ...{ bytes: 1, position: 1, end: { streams: [summaryOf(records)] }, seal: 'a seal' },
     async *blocks() {
       yield { stream: 0, records };
     },
@@ -45,6 +45,7 @@ function scene(stored: (record: StoredRecord) => StoredRecord | undefined, more:
   const readBack = (): ReadBack => {
     did.begun += 1;
     return {
+      given: () => undefined,
       written: async () => [summaryOf(there)],
       stop: async () => void (did.stopped += 1),
     };

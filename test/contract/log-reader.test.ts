@@ -125,6 +125,26 @@ t.test('records are read on behind what was read when the server restarts', asyn
   }
 });
 
+t.test(
+  'records are taken one by one as they come, and no more of them is asked for than belongs to the span',
+  async (t) => {
+    const EVENTS = 6_000;
+    const { operator } = await scene(t, 0);
+    await fill(operator, EVENTS);
+    const reader = new JetstreamRecordReader({ ...operator, names: ['CONV_0'] });
+    const found: number[] = [];
+    const before = operator.nc.stats().inMsgs;
+    for await (const _ of reader.each('CONV_0', 101, 2_200, ({ seq }) => found.push(seq)));
+    t.same(
+      found,
+      Array.from({ length: 2_100 }, (_, i) => 101 + i),
+    );
+    await operator.nc.flush();
+    const brought = operator.nc.stats().inMsgs - before;
+    t.ok(brought < 2_100 + 50, `${brought} messages`);
+  },
+);
+
 t.test('a span that is longer than the log is said to be', async (t) => {
   const { operator } = await scene(t, 3);
   const read = async (): Promise<void> => {

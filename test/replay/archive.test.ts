@@ -47,6 +47,28 @@ t.test(
   },
 );
 
+t.test('a file that was read to its end is known again: another one in its place is told', async (t) => {
+  const [dir, from] = [folder(t), await deployment(t, 2_000)];
+  const [file, other] = [join(dir, 'log.rookery'), join(dir, 'other.rookery')];
+  await from.run('export', file);
+  await from.append(conversation('group-1'), says(user('user-7'), 'and on'));
+  await from.run('export', other);
+  const read = async (path: string, seal?: string) => {
+    const reader = await FileArchiveReader.open(path);
+    let events = 0;
+    try {
+      for await (const { records } of reader.blocks(seal)) events += records.length;
+      return { events, seal: reader.seal };
+    } finally {
+      await reader.close();
+    }
+  };
+  const whole = await read(file);
+  t.equal(whole.events, 2_000);
+  t.same(await read(file, whole.seal), whole);
+  await t.rejects(read(other, whole.seal), { code: 'ARCHIVE_DAMAGED', message: /changed since it was checked/ });
+});
+
 async function endOf(file: string): Promise<unknown> {
   const reader = await FileArchiveReader.open(file);
   for await (const _ of reader.blocks());

@@ -36,7 +36,10 @@ export interface PlacedBlock extends ArchiveBlock {
   readonly digest: Buffer;
 }
 
-interface Unpacked extends PlacedBlock {
+interface Unpacked {
+  readonly frame: Frame;
+  readonly stream: number;
+  /** Records as bytes: made objects of when they are asked for, so that few of those live at a time. */
   readonly raw: Buffer;
 }
 
@@ -49,6 +52,7 @@ export class FileArchiveReader implements ArchiveReader {
   readonly #file: FileHandle;
   #position = 0;
   #end: ArchiveEnd | undefined;
+  #seal: string | undefined;
 
   private constructor(path: string, file: FileHandle, bytes: number, header: ArchiveHeader, first: Frame) {
     this.path = path;
@@ -85,14 +89,20 @@ export class FileArchiveReader implements ArchiveReader {
     return this.#end;
   }
 
+  get seal(): string | undefined {
+    return this.#seal;
+  }
+
   /** @throws RookeryError ARCHIVE_DAMAGED, also where the file ends without its end */
-  async *blocks(): AsyncGenerator<PlacedBlock> {
+  async *blocks(seal?: string): AsyncGenerator<PlacedBlock> {
     const summaries = this.header.streams.map(({ name }) => new Summary(name));
     const ahead: Promise<Unpacked>[] = [];
-    // Unpacked side by side, counted in order.
+    // Unpacked side by side, read and counted in order.
     const counted = async (block: Promise<Unpacked>): Promise<PlacedBlock> => {
-      const { raw, ...placed } = await block;
-      const { stream, records } = placed;
+      const { frame, stream, raw } = await block;
+      const records = this.#recordsIn(frame, raw);
+      const placed = { stream, records, endsAt: frame.end, digest: frame.digest };
+      if (seal !== undefined) return placed;
       const [first, last] = [records[0]?.seq ?? 0, records.at(-1)?.seq ?? 0];
       (summaries[stream] as Summary).addBytes(raw, records.length, first, last);
       return placed;
@@ -114,10 +124,16 @@ export class FileArchiveReader implements ArchiveReader {
     }
     const end = JSON.parse(last.body.toString()) as ArchiveEnd;
     if (last.end !== this.bytes) throw damaged(this.path, last.number + 1, last.end, 'something follows the end');
-    if (JSON.stringify(end.streams) !== JSON.stringify(summaries.map(({ now }) => now))) {
+    // The digest of each frame is also one of all before it.
+    const sealed = last.digest.toString('hex');
+    if (seal !== undefined && seal !== sealed) {
+      throw damaged(this.path, last.number, last.start, 'it was changed since it was checked');
+    }
+    if (seal === undefined && JSON.stringify(end.streams) !== JSON.stringify(summaries.map(({ now }) => now))) {
       throw damaged(this.path, last.number, last.start, 'it holds something else than its end says');
     }
     this.#end = end;
+    this.#seal = sealed;
   }
 
   async close(): Promise<void> {
@@ -136,17 +152,26 @@ export class FileArchiveReader implements ArchiveReader {
   }
 
   async #block(frame: Frame): Promise<Unpacked> {
-    const { number, start, end, body, bytes, digest } = frame;
     try {
-      const raw = await unpacked(body, bytes, this.header.compression);
+      const raw = await unpacked(frame.body, frame.bytes, this.header.compression);
       const stream = raw.readUInt16LE(0);
-      const records: StoredRecord[] = readRecords(raw, 2);
       if (!this.header.streams[stream]) throw new RangeError(`there is no stream ${stream}`);
-      return { stream, records, endsAt: end, digest, raw: raw.subarray(2) };
+      return { frame, stream, raw: raw.subarray(2) };
     } catch (cause) {
-      if (cause instanceof RookeryError) throw cause;
-      throw damaged(this.path, number, start, String(cause));
+      throw this.#asDamage(frame, cause);
     }
+  }
+
+  #recordsIn(frame: Frame, raw: Buffer): StoredRecord[] {
+    try {
+      return readRecords(raw, 0);
+    } catch (cause) {
+      throw this.#asDamage(frame, cause);
+    }
+  }
+
+  #asDamage({ number, start }: Frame, cause: unknown): RookeryError {
+    return cause instanceof RookeryError ? cause : damaged(this.path, number, start, String(cause));
   }
 }
 

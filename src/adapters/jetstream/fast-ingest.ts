@@ -6,7 +6,8 @@
  * `{"type":"ack","seq":n}` (all up to n is stored) every so many messages, and at the commit a PubAck with the count.
  * nats.js has it only as an internal export that promises each message; here a promise is made per batch.
  */
-import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
+import { randomBytes } from 'node:crypto';
+import type { MsgHdrs, NatsConnection, PublishOptions, Subscription } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
 
 /** `end` stores nothing: it ends the batch behind what was sent. */
@@ -18,7 +19,19 @@ const BYTES_PER_ACK = 2 * 1_024 * 1_024;
 /** So many confirmations may be outstanding; at the bound `room` waits: 800 messages, far below what the server queues. */
 const MAX_OUTSTANDING_ACKS = 8;
 
+/** What messages leave by: the connection, or one that packs them. */
+export interface Outgoing {
+  publish(subject: string, data: Uint8Array, options: PublishOptions): void;
+  /** Whoever waits for an answer says so first. A connection sends by itself. (Its `flush` is something else: it waits for the server.) */
+  sendAll?(): void;
+}
+
+/** Of chance: no two ever have the same. It is a part of each message. */
+const INSTANCE_BYTES = 12;
+
 export interface FastIngestOptions {
+  /** The connection itself unless it is told. */
+  readonly outgoing?: Outgoing;
   /** A subject below the connection's inbox prefix that is this writer's alone. */
   readonly inbox: string;
   /** How long the server may leave a batch without any sign of life. */
@@ -31,7 +44,7 @@ export class FastIngest {
   readonly #options: FastIngestOptions;
   readonly #subscription: Subscription;
   /** The server knows a batch by its id alone, whoever sends it: no two writers may ever use the same. */
-  readonly #instance = crypto.randomUUID().replaceAll('-', '');
+  readonly #instance = randomBytes(INSTANCE_BYTES).toString('base64url');
   #batches = 0;
   #current: Batch | undefined;
 
@@ -51,7 +64,7 @@ export class FastIngest {
     const prefix = `${this.#options.inbox}.${this.#instance}-${this.#batches}`;
     const ackEvery = Math.max(1, Math.min(MAX_ACK_EVERY, Math.floor(BYTES_PER_ACK / Math.max(1, largestBytes))));
     this.#current = new Batch(
-      this.#nc,
+      this.#options.outgoing ?? this.#nc,
       `${prefix}.${ackEvery}`,
       ackEvery * MAX_OUTSTANDING_ACKS,
       this.#options.timeoutMs,
@@ -72,7 +85,7 @@ export class FastIngest {
 }
 
 export class Batch {
-  readonly #nc: NatsConnection;
+  readonly #outgoing: Outgoing;
   readonly #prefix: string;
   readonly #maxUnconfirmed: number;
   readonly #timeoutMs: number;
@@ -86,8 +99,8 @@ export class Batch {
   #deadline: NodeJS.Timeout | undefined;
 
   /** @param prefix `<inbox>.<batch>.<ack every>` */
-  constructor(nc: NatsConnection, prefix: string, maxUnconfirmed: number, timeoutMs: number) {
-    this.#nc = nc;
+  constructor(outgoing: Outgoing, prefix: string, maxUnconfirmed: number, timeoutMs: number) {
+    this.#outgoing = outgoing;
     this.#prefix = prefix;
     this.#maxUnconfirmed = maxUnconfirmed;
     this.#timeoutMs = timeoutMs;
@@ -144,7 +157,7 @@ export class Batch {
     this.#sent += 1;
     if (operation !== Operation.end) this.#messages += 1;
     const reply = `${this.#prefix}.fail.${this.#sent}.${operation}.$FI`;
-    this.#nc.publish(subject, data, headers ? { reply, headers } : { reply });
+    this.#outgoing.publish(subject, data, headers ? { reply, headers } : { reply });
   }
 
   #read(data: Uint8Array): void {
@@ -169,6 +182,7 @@ export class Batch {
 
   /** Each answer prolongs the wait: the deadline is for silence, not for the whole. */
   #until(done: () => boolean): Promise<void> {
+    this.#outgoing.sendAll?.();
     return new Promise((resolve, reject) => {
       const check = (): void => {
         if (this.#ended || done()) {

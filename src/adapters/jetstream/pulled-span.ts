@@ -3,6 +3,7 @@
  * meanwhile. Several times as fast as an iterator that is woken for each message, and as strict: deliveries are numbered, and
  * where one is missing the read is over.
  */
+import { randomBytes } from 'node:crypto';
 import { AckPolicy, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -19,6 +20,8 @@ const HEARTBEAT_MS = 1_000;
 const SILENCE_MS = 2_500;
 /** The server takes the consumer away by itself where nobody can say that it is done. */
 const INACTIVE_NS = 30e9;
+/** Of chance: no two readers ever have the same consumer. */
+const NAME_BYTES = 9;
 
 export interface PulledSpanParts {
   readonly nc: NatsConnection;
@@ -78,8 +81,8 @@ export async function* pulls(
 ): AsyncGenerator<void> {
   if (from > to) return;
   const config = {
-    // A gateway may create those with a name alone: their stream stands in the subject then.
-    name: `span-${crypto.randomUUID()}`,
+    // A gateway may create those with a name alone: their stream stands in the subject then. It comes with each message.
+    name: `span-${randomBytes(NAME_BYTES).toString('base64url')}`,
     ack_policy: AckPolicy.None,
     deliver_policy: DeliverPolicy.StartSequence,
     opt_start_seq: from,
@@ -130,7 +133,8 @@ class Reading {
   readonly #subject: string;
   readonly #subscription: { unsubscribe(): void };
   readonly #connection: ReturnType<NatsConnection['status']> & { stop(): void };
-  /** Of the pull that is on its way. */
+  /** Of the pull that is on its way: what it asked for, and what of that is still to come. */
+  #asked = 0;
   #awaited = 0;
   #lastDelivery = 0;
   #lastSeq: number;
@@ -211,15 +215,17 @@ class Reading {
       return this.#break(`the consumer answered ${code} ${description ?? ''}`);
     }
     // Something is there, for the leader says so, and the replica that serves us has not got it in all this time.
-    if (this.#awaited === PULL_MESSAGES && !this.#isDone) return this.#break('a replica is behind');
+    if (this.#awaited === this.#asked && !this.#isDone) return this.#break('a replica is behind');
     this.#awaited = 0;
     this.#wake?.();
   }
 
   #pull(): void {
-    this.#awaited = PULL_MESSAGES;
+    // No more than can belong to the span: one that is filled further has more behind it.
+    this.#asked = Math.min(PULL_MESSAGES, this.#parts.to - this.#lastSeq);
+    this.#awaited = this.#asked;
     const request = {
-      batch: PULL_MESSAGES,
+      batch: this.#asked,
       max_bytes: PULL_BYTES,
       expires: PULL_EXPIRES_MS * 1e6,
       idle_heartbeat: HEARTBEAT_MS * 1e6,

@@ -19,16 +19,20 @@ const USUAL_LINE = /^([!-9;-~]+): ?((?:[!-~](?:[ -~]*[!-~])?)?)$/;
  * @param data the message's, as it was given: a view into the bytes of the whole message
  */
 export function headersOf(message: Msg, data: Uint8Array): Headers | undefined {
+  const text = headerTextOf(message, data);
+  return text === undefined ? undefined : (quickly(text) ?? slowly(message));
+}
+
+/** As they were sent, in Latin-1, with their first line and the empty one behind them. @param data as above */
+export function headerTextOf(message: Msg, data: Uint8Array): string | undefined {
   const { subject, reply = '' } = message;
   const bytes = (message as Sized).size() - subject.length - reply.length - data.length;
   if (bytes === 0) return undefined;
-  return quickly(data, bytes) ?? slowly(message);
+  const start = data.byteOffset - bytes;
+  return start < 0 ? '' : Buffer.from(data.buffer, start, bytes).toString('latin1');
 }
 
-function quickly(data: Uint8Array, bytes: number): Headers | undefined {
-  const start = data.byteOffset - bytes;
-  if (start < 0 || bytes < FIRST_LINE.length) return undefined;
-  const text = Buffer.from(data.buffer, start, bytes).toString('latin1');
+function quickly(text: string): Headers | undefined {
   if (!text.startsWith(FIRST_LINE)) return undefined;
   const found: (readonly [string, string])[] = [];
   let at = FIRST_LINE.length;
@@ -40,7 +44,7 @@ function quickly(data: Uint8Array, bytes: number): Headers | undefined {
     found.push([name, parts[2] as string]);
     at = end + LINE_END.length;
   }
-  return at === bytes - LINE_END.length ? found : undefined;
+  return at === text.length - LINE_END.length ? found : undefined;
 }
 
 function slowly({ headers }: Msg): Headers | undefined {

@@ -11,6 +11,7 @@ import { ORIGINAL_TIME, originalTimeValue } from './original-time.ts';
 import { parseAck } from './publish-ack.ts';
 import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
 import { RestoreBatches } from './restore-batches.ts';
+import { WrittenHeaders } from './written-headers.ts';
 
 /** Unanswered messages and their bytes; at either bound who appends waits. */
 const MAX_IN_FLIGHT = 4_096;
@@ -201,21 +202,7 @@ type About = readonly (readonly [string, string])[];
 function writtenHeaders(about: About, atMs: number): MsgHdrs {
   let text = 'NATS/1.0\r\n';
   for (const [name, value] of about) text += `${name}: ${value}\r\n`;
-  const bytes = Buffer.from(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
-  return new WrittenHeaders(bytes) as unknown as MsgHdrs;
-}
-
-/** As nats.js writes headers: it asks for nothing but the bytes. Its own class costs more than all else of a publish. */
-class WrittenHeaders {
-  readonly #bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-  }
-
-  encode(): Uint8Array {
-    return this.#bytes;
-  }
+  return WrittenHeaders.of(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
 }
 
 const EMPTY = new Uint8Array(0);

@@ -6,8 +6,8 @@ import { convStreamName, type Topology, USER_STREAM } from '../../protocol/subje
 import { answered } from './answered.ts';
 import type { Delivery } from './delivery-subject.ts';
 import { happenedAtMs, ORIGINAL_TIME } from './original-time.ts';
-import { type PulledSpan, type PulledSpanParts, pulledSpan } from './pulled-span.ts';
-import { headersOf } from './quick-headers.ts';
+import { type PulledSpan, type PulledSpanParts, pulls } from './pulled-span.ts';
+import { headersOf, headerTextOf } from './quick-headers.ts';
 
 /** A message's id where JetStream is not to look at it: it was restored to its very position, twins of it included. */
 export const KEPT_MESSAGE_ID = 'Rookery-Msg-Id';
@@ -57,15 +57,31 @@ export class JetstreamRecordReader implements RecordReader {
     return this.#portions({ stream, from: 1, to, headersOnly: true });
   }
 
+  /** As `read`, each at once when it comes; a turn for each pull. What `take` does not keep nobody does, which costs far less. */
+  each(stream: string, from: number, to: number, take: (record: StoredRecord) => void): AsyncGenerator<void> {
+    return this.#pulls({ stream, from, to }, take);
+  }
+
   async *#portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
+    let arrived: StoredRecord[] = [];
+    for await (const _ of this.#pulls(span, (record) => arrived.push(record))) {
+      const portion = arrived;
+      arrived = [];
+      if (portion.length > 0) yield portion;
+    }
+  }
+
+  async *#pulls(span: PulledSpan, take: (record: StoredRecord) => void): AsyncGenerator<void> {
     let next = span.from;
-    for (let attempts = 1; next <= span.to; ) {
+    const received = (message: Msg, delivery: Delivery): void => {
+      const record = recordOf(message, delivery);
+      next = delivery.streamSeq + 1;
+      if (record) take(record);
+    };
+    for (let attempts = 1; ; ) {
       const before = next;
       try {
-        for await (const records of pulledSpan(this.#parts, { ...span, from: next }, recordOf)) {
-          next = (records.at(-1)?.seq ?? next) + 1;
-          yield records;
-        }
+        for await (const _ of pulls(this.#parts, { ...span, from: next }, received)) yield;
         return;
       } catch (thrown) {
         attempts = next > before ? 1 : attempts + 1;
@@ -76,10 +92,18 @@ export class JetstreamRecordReader implements RecordReader {
 }
 
 const NONE: StoredRecord['headers'] = [];
+/** The headers of nearly all: what a gateway appended, or an import restored. All else is looked at one by one. */
+const USUAL =
+  /^NATS\/1\.0\r\n(?:Nats|Rookery)-Msg-Id: ([!-~]+)\r\n(?:Nats-Expected-Last-Sequence: \d+\r\n)?(?:Rookery-At: (\d{15})\r\n)?\r\n$/;
 
 /** Undefined for what only fills a position. Its data are a view into what the socket brought, which is not written over. */
 function recordOf(message: Msg, delivery: Delivery): StoredRecord | undefined {
   const { subject, data } = message;
+  const usual = USUAL.exec(headerTextOf(message, data) ?? '');
+  if (usual) {
+    const at = usual[2] === undefined ? delivery.atMs : Number(usual[2]);
+    return { seq: delivery.streamSeq, at, subject, messageId: usual[1] as string, headers: NONE, data };
+  }
   let messageId = '';
   let others: [string, string][] | undefined;
   for (const [name, value] of headersOf(message, data) ?? []) {

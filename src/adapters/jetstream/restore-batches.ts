@@ -8,6 +8,7 @@ import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { answered, isWrongLastSequence } from './answered.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
+import { PackedPublishing } from './packed-publishing.ts';
 
 /** The server is silent for so long: the log is not available. */
 const SILENCE_MS = 10_000;
@@ -34,9 +35,9 @@ export class RestoreBatches {
   #largest = USUAL_BYTES;
   #usualInARow = 0;
 
-  /** @param inbox below the connection's inbox prefix, this one's alone */
+  /** @param inbox below the connection's inbox prefix; it is a part of each message */
   constructor(nc: NatsConnection, inbox: string) {
-    this.#ingest = new FastIngest(nc, { inbox: `${inbox}.${crypto.randomUUID()}`, timeoutMs: SILENCE_MS });
+    this.#ingest = new FastIngest(nc, { inbox, timeoutMs: SILENCE_MS, outgoing: new PackedPublishing(nc) });
   }
 
   /**

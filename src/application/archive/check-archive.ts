@@ -9,6 +9,8 @@ export interface Checked {
   readonly prefixes: ReadonlyMap<string, RecordCount>;
   /** What the file's end says it holds, which it does. */
   readonly summaries: readonly StreamSummary[];
+  /** By which the file is known again. */
+  readonly seal: string | undefined;
   readonly events: number;
   readonly unreadable: number;
 }
@@ -46,7 +48,7 @@ export async function checkArchive({
     events += records.length;
     onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
   }
-  return { prefixes, summaries: archive.end?.streams ?? [], events, unreadable };
+  return { prefixes, summaries: archive.end?.streams ?? [], seal: archive.seal, events, unreadable };
 }
 
 function unreadableReason(record: StoredRecord): string | undefined {

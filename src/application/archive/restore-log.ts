@@ -54,7 +54,7 @@ export async function restoreLog(parts: RestoreParts): Promise<Restored> {
   const held = checked.summaries.filter(({ lastSeq }) => lastSeq > 0);
   const reading = parts.readBack(held.map(({ name, lastSeq }) => [name, lastSeq]));
   try {
-    const isWhole = await restoreAll(parts, before);
+    const isWhole = await restoreAll(parts, checked, reading, before);
     if (isWhole) compare(held, await reading.written());
     return await result(parts, checked, before, isWhole);
   } finally {
@@ -63,11 +63,16 @@ export async function restoreLog(parts: RestoreParts): Promise<Restored> {
 }
 
 /** @returns whether it came to the end */
-async function restoreAll(parts: RestoreParts, before: ReadonlyMap<string, number>): Promise<boolean> {
+async function restoreAll(
+  parts: RestoreParts,
+  checked: Checked,
+  reading: ReadBack,
+  before: ReadonlyMap<string, number>,
+): Promise<boolean> {
   let attempts = 1;
   for (let ends = before; ; ) {
     try {
-      return await restoreFrom(parts, ends);
+      return await restoreFrom(parts, checked, reading, ends);
     } catch (thrown) {
       if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE') throw thrown;
       const now = await endsOf(parts.target);
@@ -115,19 +120,25 @@ async function comparePrefix(
 }
 
 /** @returns whether it came to the end */
-async function restoreFrom(parts: RestoreParts, ends: ReadonlyMap<string, number>): Promise<boolean> {
+async function restoreFrom(
+  parts: RestoreParts,
+  { seal }: Checked,
+  reading: ReadBack,
+  ends: ReadonlyMap<string, number>,
+): Promise<boolean> {
   const archive = await parts.open();
   const appender = parts.appenderFrom(ends);
   try {
-    for await (const { stream, records } of archive.blocks()) {
+    for await (const { stream, records } of archive.blocks(seal)) {
       const name = archive.header.streams[stream]?.name ?? '';
-      const end = ends.get(name) ?? 0;
-      if ((records.at(-1)?.seq ?? 0) > end) {
+      const [end, last] = [ends.get(name) ?? 0, records.at(-1)?.seq ?? 0];
+      if (last > end) {
         for (const record of records) {
           const room = record.seq > end ? appender.restore(name, record) : undefined;
           if (room) await room;
         }
       }
+      reading.given(name, last);
       parts.onProgress({ step: name, done: archive.position, total: archive.bytes, unit: 'bytes' });
       if (!parts.stop.aborted) continue;
       await appender.settled();
