@@ -88,9 +88,12 @@ interface IdleServer {
   stop(): Promise<void>;
 }
 
-/** Each time in a fresh process, and the median of all: how far V8 has grown its heap at the start differs. */
+/**
+ * Each time in a fresh process, and the median of all: how far V8 has grown its heap at the start differs. What the handshakes left is
+ * collected when nothing has happened for some seconds.
+ */
 async function idleRow(name: string, durability: Row['durability'], start: () => Promise<IdleServer>): Promise<Row> {
-  const { first, more, repeats } = IDLE;
+  const { first, more, repeats, quietMs } = IDLE;
   const grownKiB: number[] = [];
   let lost = 0;
   for (let i = 0; i < repeats; i++) {
@@ -99,6 +102,7 @@ async function idleRow(name: string, durability: Row['durability'], start: () =>
       let before = 0;
       let after = 0;
       const result = await generate({ kind: 'idle', ...server, first, more }, undefined, async (phase) => {
+        await new Promise((resolve) => setTimeout(resolve, quietMs));
         const settled = await settledKiB(pid);
         if (phase === 'measuring') before = settled;
         else after = settled;

@@ -162,6 +162,8 @@ export const IDLE = {
   first: 100,
   more: 5_000,
   repeats: 3,
+  /** Before each reading. */
+  quietMs: 30_000,
   musts: [{ of: 'value', most: 14 }] as readonly Must[],
 };
 
