@@ -81,14 +81,15 @@ export class LogUnpacker {
   records({ bytes, subjects, isAnew }: PackedPortion): LogRecord[] {
     if (isAnew) this.#told = [];
     for (const subject of subjects) this.#told.push(toldOf(subject));
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const records: LogRecord[] = [];
-    for (let i = 0; i < buffer.length; ) {
-      const [pos, at] = [buffer.readDoubleLE(i), buffer.readDoubleLE(i + 8)];
-      const told = this.#told[buffer.readUInt32LE(i + 16)] as Told;
-      const end = i + HEAD_BYTES + buffer.readUInt32LE(i + 20);
-      records.push(recordOf(pos, at, told, buffer.subarray(i + HEAD_BYTES, end)));
-      i = end;
+    for (let i = 0; i < bytes.length; ) {
+      const pos = view.getFloat64(i, true);
+      const at = view.getFloat64(i + 8, true);
+      const told = this.#told[view.getUint32(i + 16, true)] as Told;
+      const start = i + HEAD_BYTES;
+      i = start + view.getUint32(i + 20, true);
+      records.push(recordOf(pos, at, told, bytes, start, i));
     }
     return records;
   }
@@ -103,12 +104,19 @@ function toldOf(subject: string): Told {
   }
 }
 
-function recordOf(pos: number, at: number, { subject, conversation, reason }: Told, data: Uint8Array): LogRecord {
-  if (!conversation) return { pos, at, subject, reason, data };
+function recordOf(
+  pos: number,
+  at: number,
+  { subject, conversation, reason }: Told,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): LogRecord {
+  if (!conversation) return { pos, at, subject, reason, data: bytes.subarray(start, end) };
   try {
-    return { pos, at, conversation, event: decodeLogEvent(data) };
+    return { pos, at, conversation, event: decodeLogEvent(bytes, start, end) };
   } catch (thrown) {
-    return { pos, at, subject, reason: reasonOf(thrown), data };
+    return { pos, at, subject, reason: reasonOf(thrown), data: bytes.subarray(start, end) };
   }
 }
 

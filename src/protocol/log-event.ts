@@ -12,9 +12,13 @@ export const encodeLogEvent = (event: ConversationEvent): Uint8Array => sealed(e
 
 const quickEvents = new QuickEvents(LOG_SCHEMA_VERSION);
 
-/** Bytes in it may be views of `data`. @throws RookeryError EVENT_UNREADABLE with the reason */
-export function decodeLogEvent(data: Uint8Array): ConversationEvent {
-  return quickEvents.read(data) ?? decodedInFull(data);
+/**
+ * Bytes in it may be views of `data`. Of many events in one buffer each is read where it stands: a view of each costs a tenth of a
+ * microsecond more.
+ * @throws RookeryError EVENT_UNREADABLE with the reason
+ */
+export function decodeLogEvent(data: Uint8Array, start = 0, end = data.length): ConversationEvent {
+  return quickEvents.read(data, start, end) ?? decodedInFull(data.subarray(start, end));
 }
 
 /** Any event, of whatever version and age. */

@@ -30,6 +30,7 @@ export class QuickEvents {
   readonly #read: Uint8Array;
   #data: Uint8Array = new Uint8Array(0);
   #at = 0;
+  #end = 0;
 
   /** @param version the one that is written today */
   constructor(version: number) {
@@ -38,12 +39,14 @@ export class QuickEvents {
   }
 
   /** Undefined where it is something else, or anything is unusual about it. Its body is a view. */
-  read(data: Uint8Array): ConversationEvent | undefined {
-    if (data[0] !== MAP_16 || data[1] !== 0) return undefined;
+  read(data: Uint8Array, start = 0, end = data.length): ConversationEvent | undefined {
+    if (data[start] !== MAP_16 || data[start + 1] !== 0) return undefined;
     this.#data = data;
-    this.#at = MAP_HEAD_BYTES;
-    if (data[2] === 6 && this.#passes(this.#message)) return this.#messageSent();
-    if (data[2] === 5 && this.#passes(this.#read)) return this.#conversationRead();
+    this.#at = start + MAP_HEAD_BYTES;
+    this.#end = end;
+    const fields = data[start + 2];
+    if (fields === 6 && this.#passes(this.#message)) return this.#messageSent();
+    if (fields === 5 && this.#passes(this.#read)) return this.#conversationRead();
     return undefined;
   }
 
@@ -52,7 +55,7 @@ export class QuickEvents {
     const id = by !== undefined && this.#passes(ID) ? parseClientMsgId(this.#text()) : undefined;
     const contentType = id !== undefined && this.#passes(CONTENT_TYPE) ? this.#name() : undefined;
     const body = contentType !== undefined && this.#passes(BODY) ? this.#binary() : undefined;
-    if (!body || this.#at !== this.#data.length) return undefined;
+    if (!body || this.#at !== this.#end) return undefined;
     return { type: 'messageSent', by, id, contentType, body } as ConversationEvent;
   }
 
@@ -60,7 +63,7 @@ export class QuickEvents {
     const by = this.#passes(BY) ? this.#name() : undefined;
     const id = by !== undefined && this.#passes(ID) ? parseClientMsgId(this.#text()) : undefined;
     const upTo = id !== undefined && this.#passes(UP_TO) ? this.#number() : undefined;
-    if (upTo === undefined || this.#at !== this.#data.length) return undefined;
+    if (upTo === undefined || this.#at !== this.#end) return undefined;
     return { type: 'conversationRead', by, id, upTo } as ConversationEvent;
   }
 
@@ -78,7 +81,7 @@ export class QuickEvents {
     const length = head >= 0xa0 && head <= 0xbf ? head - 0xa0 : head === STRING_8 ? (data[this.#at++] as number) : 0;
     const end = this.#at + length;
     // No id is longer, nor any usual type of a content; and none of them is empty.
-    if (length === 0 || length > MAX_LENGTH || end > data.length) return undefined;
+    if (length === 0 || length > MAX_LENGTH || end > this.#end) return undefined;
     for (let i = this.#at; i < end; i++) {
       const byte = data[i] as number;
       if (byte < 0x20 || byte >= DELETE) return undefined;
@@ -117,7 +120,7 @@ export class QuickEvents {
     else return undefined;
     const start = this.#at;
     this.#at = start + length;
-    return this.#at <= data.length ? data.subarray(start, this.#at) : undefined;
+    return this.#at <= this.#end ? data.subarray(start, this.#at) : undefined;
   }
 
   #number(): number | undefined {
