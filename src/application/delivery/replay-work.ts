@@ -8,9 +8,9 @@ import type { DeliverFrame } from '../../protocol/frames.ts';
 import type { Device } from './device.ts';
 import type { Replayed } from './epoch.ts';
 
-/** Events folded, and bytes of theirs, before they are written and the next are read. A device keeps whole portions. */
+/** Events folded, and what is long in them, before they are written and the next are read. A device keeps whole portions. */
 const PORTION_EVENTS = 256;
-const PORTION_BYTES = 32 * 1_024;
+const PORTION_SIZE = 32 * 1_024;
 /** Portions kept that a device may not have got, though they were written: a little more than a socket may hold unsent. */
 const MAX_WRITTEN = 40;
 
@@ -30,7 +30,8 @@ export class ReplayWork {
   #readTo = 0;
   /** Read, and not folded yet. */
   #portion: LogEvent[] = [];
-  #portionBytes = 0;
+  #portionSize = 0;
+  #events = 0;
   /** The newest ones written, and the place that the first of them follows. */
   #written: Portion[] = [];
   #before: Replayed;
@@ -45,6 +46,11 @@ export class ReplayWork {
   /** Number of the CONV stream that is under way. */
   get log(): number {
     return this.#log;
+  }
+
+  /** Of the user's conversations, folded or about to be: what its size follows. */
+  get events(): number {
+    return this.#events;
   }
 
   isDone(end: number): boolean {
@@ -113,8 +119,9 @@ export class ReplayWork {
     this.#readTo = record.pos;
     if (isUnreadable(record) || !this.#own.has(record.conversation)) return;
     this.#portion.push(record);
-    this.#portionBytes += 'body' in record.event ? record.event.body.length : 0;
-    const isWhole = this.#portion.length >= PORTION_EVENTS || this.#portionBytes >= PORTION_BYTES;
+    this.#events += 1;
+    this.#portionSize += sizeOf(record.event);
+    const isWhole = this.#portion.length >= PORTION_EVENTS || this.#portionSize >= PORTION_SIZE;
     if (isWhole) this.#take(device, reached);
   }
 
@@ -124,7 +131,7 @@ export class ReplayWork {
     const { runs, changes } = foldReadable(this.#state, this.#portion);
     this.#state.apply(changes);
     this.#portion = [];
-    this.#portionBytes = 0;
+    this.#portionSize = 0;
     if (pos <= this.#after) return;
     const frames = runs
       .filter(({ audience }) => audience.includes(this.#user))
@@ -151,13 +158,23 @@ export class ReplayWork {
     this.#state = new MemoryFanOutState();
     this.#readTo = 0;
     this.#portion = [];
-    this.#portionBytes = 0;
+    this.#portionSize = 0;
+    this.#events = 0;
   }
 }
 
 function write({ place, frames }: Portion, device: Device, reached: (place: Replayed) => void): void {
   for (const frame of frames) device.write(frame);
   reached(place);
+}
+
+/** Bytes and characters, wherever they stand: also a draft, or the members of a group, may be long. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string' || value instanceof Uint8Array) return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  let size = 0;
+  for (const part of Object.values(value)) size += sizeOf(part);
+  return size;
 }
 
 const isSame = (one: Replayed, other: Replayed): boolean => one.log === other.log && one.pos === other.pos;

@@ -20,9 +20,11 @@ import { Turns } from './turns.ts';
 const MAX_REPLAYS = 4;
 /** Devices in line; one more is turned away with OVERLOADED. */
 const MAX_WAITING = 1_000;
-/** Work kept of connections that were lost, each as large as the user's conversations, and for how long; the oldest goes first. */
-const MAX_KEPT = 16;
-const KEPT_MS = 60_000;
+/**
+ * Work kept of connections that were lost, and for how long; the oldest goes first. Of each event of the user's conversations some 400
+ * bytes are kept: together no more than that, or one alone.
+ */
+const KEPT = { max: 16, maxEvents: 500_000, ms: 60_000 };
 /** A socket that takes nothing for so long is given up. */
 const STALLED_AFTER_MS = 60_000;
 const DRAIN_POLL_MS = 20;
@@ -30,10 +32,24 @@ const DRAIN_POLL_MS = 20;
 export class Replay {
   readonly #parts: DeliveryParts;
   readonly #turns = new Turns(MAX_REPLAYS, MAX_WAITING);
-  readonly #kept = new LRUCache<string, ReplayWork>({ max: MAX_KEPT, ttl: KEPT_MS });
+  readonly #kept: LRUCache<string, ReplayWork>;
+  /** What is under way for the newest connection of a device. */
+  readonly #underWay = new Map<string, { readonly device: Device; readonly end: Promise<void> }>();
 
-  constructor(parts: DeliveryParts) {
+  constructor(parts: DeliveryParts, { max, maxEvents, ms } = KEPT) {
     this.#parts = parts;
+    this.#kept = new LRUCache<string, ReplayWork>({
+      max,
+      maxSize: maxEvents,
+      sizeCalculation: ({ events }) => Math.min(1 + events, maxEvents),
+      // Also where nobody asks for it again.
+      ...{ ttl: ms, ttlAutopurge: true },
+    });
+  }
+
+  /** Devices that something is kept for. */
+  get kept(): number {
+    return this.#kept.size;
   }
 
   /**
@@ -41,25 +57,38 @@ export class Replay {
    * @param reached a portion has been written: the device is told from where it can go on
    * @throws RookeryError OVERLOADED, LOG_UNAVAILABLE
    */
-  run(device: Device, reached: (place: Replayed) => void): Promise<'done' | 'gone'> {
-    return this.#turns.take(async () => {
-      if (device.isGone) return 'gone';
-      const { logs, limits } = this.#parts;
-      const ends = await Promise.all(logs.map((log) => log.lastPos()));
-      if (ends.reduce((sum, end) => sum + end, 0) > limits.maxReplayEvents) {
-        device.connection.close(closeCodes.TOO_FAR_BEHIND, 'the log is too long to be replayed for one device');
-        return 'gone';
-      }
-      const from = startOf(device, ends);
-      const key = JSON.stringify([device.user, device.id]);
-      const kept = this.#kept.get(key);
-      this.#kept.delete(key);
-      const work = kept?.canGoOn(from, ends) ? kept : new ReplayWork(device.user, from);
-      work.writeAgain(from, device, reached);
-      const outcome = await this.#go(work, ends, device, reached);
-      if (outcome === 'gone') this.#kept.set(key, work);
-      return outcome;
-    });
+  async run(device: Device, reached: (place: Replayed) => void): Promise<'done' | 'gone'> {
+    const key = JSON.stringify([device.user, device.id]);
+    const before = this.#underWay.get(key);
+    const { promise: end, resolve } = Promise.withResolvers<void>();
+    const own = { device, end };
+    this.#underWay.set(key, own);
+    try {
+      // Whose connection is lost leaves its work when it finds that out.
+      if (before?.device.isGone) await before.end;
+      return await this.#turns.take(() => this.#run(key, device, reached));
+    } finally {
+      if (this.#underWay.get(key) === own) this.#underWay.delete(key);
+      resolve();
+    }
+  }
+
+  async #run(key: string, device: Device, reached: (place: Replayed) => void): Promise<'done' | 'gone'> {
+    if (device.isGone) return 'gone';
+    const { logs, limits } = this.#parts;
+    const ends = await Promise.all(logs.map((log) => log.lastPos()));
+    if (ends.reduce((sum, end) => sum + end, 0) > limits.maxReplayEvents) {
+      device.connection.close(closeCodes.TOO_FAR_BEHIND, 'the log is too long to be replayed for one device');
+      return 'gone';
+    }
+    const from = startOf(device, ends);
+    const kept = this.#kept.get(key);
+    this.#kept.delete(key);
+    const work = kept?.canGoOn(from, ends) ? kept : new ReplayWork(device.user, from);
+    work.writeAgain(from, device, reached);
+    const outcome = await this.#go(work, ends, device, reached);
+    if (outcome === 'gone') this.#kept.set(key, work);
+    return outcome;
   }
 
   async #go(
