@@ -1,11 +1,16 @@
-/** A read model built from the log in two threads: here it is read, in the other (building-thread.ts) folded and written. */
+/**
+ * A read model built from the log in two threads: here it is read and its words are indexed, in the other (building-thread.ts) it is
+ * folded and written.
+ */
 import { Worker } from 'node:worker_threads';
 import type { StoredEvent } from '../adapters/jetstream/log-reader.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
+import { WordsFile } from '../adapters/sqlite/text-index.ts';
 import { type Progress, readUpTo } from '../application/read-model/rebuild.ts';
-import { RookeryError } from '../protocol/error-codes.ts';
+import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import type { BuildingOrder, BuildingReport } from './building-thread.ts';
 import { LogPacker } from './packed-log.ts';
+import { type PackedWords, unpackWords } from './packed-words.ts';
 
 /** Read and not yet folded; beyond either nothing more is read. */
 const MAX_PORTIONS_AHEAD = 64;
@@ -23,6 +28,8 @@ export class ReadModelBuilder {
   readonly #thread: Worker;
   readonly #ended: Promise<void>;
   readonly #packer = new LogPacker();
+  readonly #wordsPath: string;
+  #words: WordsFile | undefined;
   /** Bytes of what was sent and not yet answered, in its order; of a flush 0. */
   readonly #unanswered: number[] = [];
   #bytesAhead = 0;
@@ -30,16 +37,19 @@ export class ReadModelBuilder {
   #sent = 0;
   #written = 0;
   #failure: RookeryError | undefined;
+  #isClosing = false;
   #onReport: (() => void) | undefined;
 
   constructor(place: LaneFilePlace) {
+    this.#wordsPath = `${place.path}-words`;
     this.#thread = new Worker(THREAD, { workerData: place });
     this.#thread.on('message', (report: BuildingReport) => this.#heard(report));
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#ended = promise;
     this.#thread.on('error', (error) => this.#fail(new RookeryError('STATE_FILE_UNUSABLE', String(error))));
     this.#thread.on('exit', () => {
-      this.#fail(new RookeryError('STATE_FILE_UNUSABLE', `nobody builds ${place.path} any more`));
+      if (!this.#isClosing || this.#unanswered.length > 0)
+        this.#fail(new RookeryError('STATE_FILE_UNUSABLE', `nobody builds ${place.path} any more`));
       resolve();
     });
   }
@@ -69,11 +79,20 @@ export class ReadModelBuilder {
     onProgress({ position: this.#written, end });
   }
 
-  /** The file is closed then, whole or not. */
+  /** The file is closed then: whole, unless something has failed before. @throws RookeryError STATE_FILE_UNUSABLE */
   async close(): Promise<void> {
-    if (this.#failure) await this.#thread.terminate();
-    else this.#thread.postMessage('close' satisfies BuildingOrder);
-    await this.#ended;
+    try {
+      if (this.#failure) await this.#thread.terminate();
+      else {
+        this.#wordsFile().close();
+        this.#isClosing = true;
+        this.#send({ close: this.#wordsPath }, 0);
+        while (this.#unanswered.length > 0) await this.#report();
+      }
+    } finally {
+      await this.#ended;
+      this.#words?.remove();
+    }
   }
 
   #send(order: BuildingOrder, bytes: number, transfer: ArrayBuffer[] = []): void {
@@ -88,9 +107,28 @@ export class ReadModelBuilder {
       this.#fail(new RookeryError(report.failed.code, report.failed.message));
       return;
     }
+    if ('words' in report) {
+      this.#index(report.words);
+      return;
+    }
     this.#written = report.position;
     this.#bytesAhead -= this.#unanswered.shift() ?? 0;
     this.#onReport?.();
+  }
+
+  /** They came before the answer to what they are of: no more of them wait than portions do. */
+  #index(words: PackedWords): void {
+    if (this.#failure) return;
+    try {
+      this.#wordsFile().write((index) => unpackWords(words, index));
+    } catch (thrown) {
+      this.#fail(asRookeryError(thrown));
+    }
+  }
+
+  #wordsFile(): WordsFile {
+    this.#words ??= new WordsFile(this.#wordsPath);
+    return this.#words;
   }
 
   #fail(failure: RookeryError): void {

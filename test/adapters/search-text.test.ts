@@ -2,8 +2,8 @@
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import t from 'tap';
-import { TEXT_INDEX } from '../../src/adapters/sqlite/read-model-tables.ts';
 import { indexedText, SearchTerms, senderToken } from '../../src/adapters/sqlite/search-text.ts';
+import { TEXT_INDEX } from '../../src/adapters/sqlite/text-index.ts';
 
 const db = new Database(':memory:');
 db.exec(TEXT_INDEX);

@@ -22,23 +22,13 @@ import type { Tables } from './lane-file.ts';
 import { detailsOf, type EntryRow, SHOWN_ENTRIES } from './read-model-rows.ts';
 import { RowBatch } from './row-batch.ts';
 import { indexedText, roomToken, senderToken, textOf } from './search-text.ts';
+import { TEXT_INDEX, TextIndex, takeWords, type Words } from './text-index.ts';
 
 /** Keys of conversations kept in memory; the oldest unused ones go first and are read from the file again. */
 const MAX_CACHED_KEYS = 100_000;
 
 /** As the list of members is sorted. */
 export const ROLES: Readonly<Record<Role, number>> = { owner: 0, admin: 1, member: 2 };
-
-/**
- * Which words stand in the messages at which positions, and no more: neither the text itself, which stands in `entry`, nor where
- * in it they stand, which is looked up in the text of what was found. So a message is a number in the list of each of its words.
- * What a word is was decided before (`search-text.ts`): to the tokenizer all that is not ASCII is part of one.
- */
-export const TEXT_INDEX = `
-  CREATE VIRTUAL TABLE IF NOT EXISTS message_text USING fts5 (
-    text, content = '', detail = none, columnsize = 0, tokenize = "ascii tokenchars '_'"
-  );
-`;
 
 const SCHEMA = `
   -- A conversation, and its key in all tables below.
@@ -102,10 +92,20 @@ export class ReadModelTables implements Tables {
   readonly version = '7';
   #sql!: ReturnType<typeof prepare>;
   #added!: ReturnType<typeof batches>;
+  #words!: Words;
+  #db!: Database.Database;
+  readonly #apart: Words | undefined;
   readonly #keys = new LRUCache<ConversationId, number>({ max: MAX_CACHED_KEYS });
+
+  /** @param apart who takes in the words in place of the file's index, until that is taken over by `takeWords` */
+  constructor(apart?: Words) {
+    this.#apart = apart;
+  }
 
   opened(db: Database.Database): void {
     this.#keys.clear();
+    this.#db = db;
+    this.#words = this.#apart ?? new TextIndex(db);
     this.#sql = prepare(db);
     this.#added = batches(db);
   }
@@ -113,6 +113,11 @@ export class ReadModelTables implements Tables {
   /** Of a conversation without entries 0. */
   lastIndexOf(id: ConversationId): number {
     return (this.#sql.lastIndex.get(id) as number | undefined) ?? 0;
+  }
+
+  /** @param path of a closed `WordsFile` @throws RookeryError STATE_FILE_UNUSABLE */
+  takeWords(path: string): void {
+    takeWords(this.#db, path);
   }
 
   /** Within the caller's transaction. */
@@ -135,7 +140,7 @@ export class ReadModelTables implements Tables {
     for (const batch of Object.values(added)) batch.flush();
     const [first] = entries;
     if (first) this.#sql.addPlaces.run(first.entry.pos);
-    // In one go: see `addText`.
+    // In one go: see `TextIndex`.
     for (const { conversation, entry } of entries) {
       if (entry.type === 'message')
         this.#index(entry.pos, documentOf(keys.get(conversation) as number, entry.by, entry));
@@ -187,7 +192,7 @@ export class ReadModelTables implements Tables {
   }
 
   #index(pos: number, document: string | undefined): void {
-    if (document) this.#sql.addText.run(pos, document);
+    if (document) this.#words.add(pos, document);
   }
 
   #mention(key: number, n: number, mentioned: Mentioned): void {
@@ -222,8 +227,8 @@ export class ReadModelTables implements Tables {
     });
     const after = content && documentOf(key, row.sender, content);
     if (before === after) return;
-    if (before) this.#sql.removeText.run(pos, before);
-    if (after) this.#sql.addText.run(pos, after);
+    if (before) this.#words.remove(pos, before);
+    if (after) this.#words.add(pos, after);
   }
 
   #keyOf(id: ConversationId): number {
@@ -287,9 +292,6 @@ const prepare = (db: Database.Database) => ({
   addPlaces: db.prepare(
     'INSERT OR FAIL INTO place SELECT conversation, n, pos FROM entry WHERE pos >= ? ORDER BY 1, 2',
   ),
-  // One a statement, and no statement of several rows in between: before it FTS5 writes out what it has gathered, to be merged later.
-  addText: db.prepare('INSERT INTO message_text (rowid, text) VALUES (?, ?)'),
-  removeText: db.prepare("INSERT INTO message_text (message_text, rowid, text) VALUES ('delete', ?, ?)"),
   shown: db.prepare(`${SHOWN_ENTRIES} WHERE entry.pos = ?`),
   removeReceipt: db.prepare('DELETE FROM receipt WHERE conversation = ? AND user = ?'),
 });

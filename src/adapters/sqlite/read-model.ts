@@ -29,6 +29,7 @@ import { ReadModelList } from './read-model-list.ts';
 import { ReadModelSearch } from './read-model-search.ts';
 import { ReadModelTables } from './read-model-tables.ts';
 import { ReadModelTimeline } from './read-model-timeline.ts';
+import type { Words } from './text-index.ts';
 
 /** SQLite's own cache of pages: 64 MB of them. Pages of the kernel's cache come on top. */
 const PAGE_CACHE_KIB = 65_536;
@@ -37,7 +38,7 @@ const BUILDING_PAGE_CACHE_KIB = 262_144;
 
 export class SqliteReadModel implements ReadModel {
   readonly #fold: SqliteFanOutState;
-  readonly #rows = new ReadModelTables();
+  readonly #rows: ReadModelTables;
   readonly #preferences = new PreferenceRows();
   readonly #contacts = new ContactRows();
   readonly #delivered = new DeliveredRows();
@@ -45,8 +46,12 @@ export class SqliteReadModel implements ReadModel {
   #timeline!: ReadModelTimeline;
   #search!: ReadModelSearch;
 
-  /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
-  constructor(place: LaneFilePlace) {
+  /**
+   * @param apart of a file that is built: who takes in its words until `takeWords`; till then nothing is found in it
+   * @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced
+   */
+  constructor(place: LaneFilePlace, apart?: Words) {
+    this.#rows = new ReadModelTables(apart);
     const queries = { schema: '', version: '', opened: (db: Database.Database) => this.#opened(db, place) };
     const tables = [this.#rows, this.#preferences, this.#contacts, this.#delivered, queries];
     this.#fold = new SqliteFanOutState(place, tables, (id) => this.#rows.lastIndexOf(id));
@@ -69,6 +74,11 @@ export class SqliteReadModel implements ReadModel {
       for (const mark of rows.delivered) this.#delivered.write(mark);
       if (last) this.#fold.note('witness', JSON.stringify(witnessOf(last)));
     });
+  }
+
+  /** @param path of a closed `WordsFile` @throws RookeryError STATE_FILE_UNUSABLE */
+  takeWords(path: string): void {
+    this.#rows.takeWords(path);
   }
 
   takeRebuilt(): void {
