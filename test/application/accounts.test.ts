@@ -3,13 +3,20 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { Accounts } from '../../src/application/gateway/accounts.ts';
-import { type Account, type AccountEvent, evolveAccount, initialAccount } from '../../src/domain/account.ts';
+import {
+  type Account,
+  type AccountCommand,
+  type AccountEvent,
+  evolveAccount,
+  initialAccount,
+} from '../../src/domain/account.ts';
 import type { AccountFollower, AccountLog, AccountNews, StoredAccount } from '../../src/ports/account-log.ts';
 import { decodeAccountEvent, encodeAccountEvent } from '../../src/protocol/account-event.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { codeOf } from '../support/code-of.ts';
 import { device, msgId, user } from '../support/given.ts';
 import { quiet } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
 
 const alice = user('alice');
 const named = (name: string): Account => ({
@@ -46,8 +53,13 @@ async function scene() {
   };
   const accounts = new Accounts({ log, follower, clock: { nowMs: () => 0 }, isOpen: true, logger: quiet });
   await accounts.start();
+  /** The log's answer when it is asked for the `i`-th time. */
+  const loaded = async (i: number, account: StoredAccount): Promise<void> => {
+    const answer = await eventually(() => loads[i], 'the log is asked');
+    answer(account);
+  };
   const hears = (heard: StoredAccount) => tell({ user: alice, pos: heard.pos, read: () => heard });
-  return { accounts, loads, appended, answers, hears, loses: () => lose('gone') };
+  return { accounts, loads, loaded, appended, answers, hears, loses: () => lose('gone') };
 }
 
 t.test('what was heard while it was read counts, if it is newer', async (t) => {
@@ -83,13 +95,12 @@ t.test('when the log of people is lost what was known is forgotten', async (t) =
 });
 
 t.test('a change is decided again on what came between, and one that was stored unheard is known', async (t) => {
-  const { accounts, loads, appended, answers } = await scene();
+  const { accounts, loaded, appended, answers } = await scene();
   const change = { type: 'changeProfile', by: 'user', id: msgId('c1'), profile: { avatar: 'a' } } as const;
   answers.push('CONFLICT', 'stored');
   const changing = accounts.change(alice, change);
-  loads[0]?.(stored('one', 1));
-  await new Promise((resolve) => setImmediate(resolve));
-  loads[1]?.(stored('two', 2));
+  await loaded(0, stored('one', 1));
+  await loaded(1, stored('two', 2));
   t.match(await changing, { pos: 3, duplicate: false });
   t.same(
     appended.map(({ after, expectedPos }) => [after.profile.name, after.profile.avatar, expectedPos]),
@@ -99,23 +110,44 @@ t.test('a change is decided again on what came between, and one that was stored 
     ],
   );
   const again = accounts.change(alice, change);
-  loads[2]?.({ account: appended[1]?.after as Account, pos: 3 });
+  await loaded(2, { account: appended[1]?.after as Account, pos: 3 });
   t.match(await again, { pos: 3, duplicate: true });
   t.equal(appended.length, 2);
 });
 
 t.test('who is always overtaken is told so', async (t) => {
-  const { accounts, loads, answers } = await scene();
+  const { accounts, loaded, answers } = await scene();
   answers.push(...new Array(6).fill('CONFLICT'));
   const changing = codeOf(
     accounts.change(alice, { type: 'changeProfile', by: 'user', id: msgId('c1'), profile: { avatar: 'a' } }),
   );
-  for (let i = 0; i < 6; i++) {
-    loads[i]?.(stored('x', i));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  for (let i = 0; i < 6; i++) await loaded(i, stored('x', i));
   t.equal(await changing, 'CONFLICT');
 });
+
+t.test(
+  'changes of an account at one gateway do not stand in each other’s way, and one that is refused in nobody’s',
+  async (t) => {
+    const { accounts, loaded, appended } = await scene();
+    const add = (k: number): AccountCommand => ({
+      ...({ type: 'addDevice', by: 'user', kind: 'phone', name: '', issuedAt: 1 } as const),
+      ...{ id: msgId(`d${k}`), device: device(`d${k}`), addedAt: k },
+    });
+    const changing = [
+      accounts.change(alice, add(0)),
+      codeOf(accounts.change(alice, { type: 'reactivateAccount', by: 'backend', id: msgId('r') })),
+      ...[1, 2, 3, 4, 5, 6, 7].map((k) => accounts.change(alice, add(k))),
+    ];
+    for (let i = 0; i < changing.length; i++) {
+      await loaded(i, { account: appended.at(-1)?.after ?? named('alice'), pos: appended.length });
+    }
+    t.equal((await Promise.all(changing))[1], 'NO_CHANGE');
+    t.same(
+      appended.map(({ expectedPos }) => expectedPos),
+      [0, 1, 2, 3, 4, 5, 6, 7],
+    );
+  },
+);
 
 t.test('an account that is kept takes what it is counted for', async (t) => {
   const count = 2_000;

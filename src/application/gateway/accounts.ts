@@ -32,6 +32,8 @@ const KEPT_FOR_MS = 600_000;
 const MAX_READS = 256;
 /** A change is decided again so often when others change the account meanwhile; then CONFLICT. */
 const MAX_DECISIONS = 6;
+/** Doubled each time; at random, or those who met once would meet again. */
+const FIRST_CONFLICT_PAUSE_MS = 5;
 /** After the log of people could not be followed. */
 const FOLLOW_AGAIN_MS = 1_000;
 
@@ -67,6 +69,8 @@ export class Accounts {
   });
   readonly #reads = new Slots(MAX_READS);
   readonly #loading = new Map<UserId, Loading>();
+  /** The last of the changes that are under way here, settled when it has ended. */
+  readonly #changing = new Map<UserId, Promise<void>>();
   #listener: ((user: UserId, stored: () => StoredAccount) => void) | undefined;
   #following: { stop(): Promise<void> } | undefined;
   #stopped = false;
@@ -118,8 +122,21 @@ export class Accounts {
     return promise;
   }
 
-  /** @throws RookeryError with a refusal's code, CONFLICT, OVERLOADED, LOG_UNAVAILABLE */
-  async change(user: UserId, command: AccountCommand): Promise<Changed> {
+  /**
+   * One at a time here: when all devices of a user come in at once, each would otherwise be decided as often as there are devices.
+   * @throws RookeryError with a refusal's code, CONFLICT, OVERLOADED, LOG_UNAVAILABLE
+   */
+  change(user: UserId, command: AccountCommand): Promise<Changed> {
+    const before = this.#changing.get(user) ?? Promise.resolve();
+    const change = before.then(() => this.#changeNow(user, command));
+    const ended = change.then(noMatter, noMatter).then(() => {
+      if (this.#changing.get(user) === ended) this.#changing.delete(user);
+    });
+    this.#changing.set(user, ended);
+    return change;
+  }
+
+  async #changeNow(user: UserId, command: AccountCommand): Promise<Changed> {
     const { log, clock, isOpen } = this.#parts;
     for (let attempt = 1; ; attempt++) {
       const { account, pos } = await log.load(user);
@@ -131,6 +148,9 @@ export class Accounts {
         return await this.#append(event, evolveAccount(account, event), pos);
       } catch (thrown) {
         if (asRookeryError(thrown).code !== 'CONFLICT' || attempt === MAX_DECISIONS) throw thrown;
+        // Another gateway.
+        const pauseMs = Math.random() * FIRST_CONFLICT_PAUSE_MS * 2 ** attempt;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
     }
   }
@@ -197,6 +217,8 @@ export class Accounts {
     }
   }
 }
+
+const noMatter = (): void => undefined;
 
 /** In memory of its own: a string out of the log's bytes may be a slice that keeps all the text that was read with it. */
 const ofItsOwn = (account: Account): Account => JSON.parse(JSON.stringify(account));
