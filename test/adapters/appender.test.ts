@@ -9,6 +9,8 @@ import { eventually } from '../support/waiting.ts';
 const topology = { convStreams: 1, inboxStreams: 1 };
 const limits = { maxAppends: 100, maxAppendBytes: 1_048_576, appendDeadlineMs: 60_000 };
 const room = conversation('room');
+/** What was said in a turn of the event loop leaves at its end. */
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Ids of what was sent, in order; and answers on demand. */
 async function scene(t: Test, { replicas = 1 } = {}) {
@@ -30,7 +32,7 @@ async function scene(t: Test, { replicas = 1 } = {}) {
   };
   const log = new JetstreamConversationLog(connection as unknown as NatsConnection, '_INBOX_test', topology, limits);
   // What the stream says of its replicas is heard before anything is said.
-  await new Promise((resolve) => setImmediate(resolve));
+  await turn();
   const say = (id: string) =>
     log.append(room, {
       type: 'messageSent',
@@ -67,14 +69,17 @@ for (const [name, data, status] of passing) {
   t.test(`${name}: the oldest goes alone, and the rest behind its answer`, async (t) => {
     const { sent, say, answer, stored } = await scene(t);
     const [a, b] = [say('a'), say('b')];
+    await eventually(() => sent.length === 2, 'both leave');
     answer('a', data, status);
     const c = say('c');
+    await turn();
     t.same(sent, ['a', 'b'], 'nothing new goes past one that was refused');
     await eventually(() => sent.length === 3, 'it is sent again');
     t.same(sent.slice(2), ['a']);
     answer('a', data, status);
     await eventually(() => sent.length === 4, 'and again');
     stored('a', 1);
+    await eventually(() => sent.length === 6, 'those behind it');
     t.same(sent.slice(3), ['a', 'b', 'c']);
     stored('b', 2);
     stored('c', 3);
@@ -89,10 +94,11 @@ t.test('one that was never answered, although one behind it was, is sent again l
   const { sent, say, stored } = await scene(t);
   const lost = say('lost');
   const others: Promise<unknown>[] = [];
-  const isAskedAgain = (): boolean => {
+  const isAskedAgain = async (): Promise<boolean> => {
     if (sent.filter((id) => id === 'lost').length > 1) return true;
     const id = `o${others.length}`;
     others.push(say(id));
+    await eventually(() => sent.includes(id), 'it leaves');
     stored(id, 100 + others.length);
     return false;
   };
@@ -107,12 +113,15 @@ t.test(
   async (t) => {
     const { sent, say, answer, stored } = await scene(t, { replicas: 3 });
     const said = ['a', 'b', 'c'].map(say);
+    await turn();
     t.same(sent, ['a'], 'a leader that hands over could drop it, and its successor store the next');
     answer('a', '', 503);
     await eventually(() => sent.length === 2, 'it is sent again');
     stored('a', 1);
+    await eventually(() => sent.length === 3, 'the next');
     t.same(sent, ['a', 'a', 'b']);
     stored('b', 2);
+    await eventually(() => sent.length === 4, 'and the last');
     stored('c', 3);
     t.same(
       (await Promise.all(said)).map(({ pos }) => pos),
