@@ -105,9 +105,12 @@ function enter(
 ): void {
   const one = devices.get(device);
   if (one?.session === session) return;
-  const begun = isNew ? Math.max(since, newest + 1) : since;
+  const begun = isNew ? Math.max(since, newest + 1, (one?.since ?? 0) + 1) : since;
+  // Also one that had to go stands in the way of the device's older ones: their gateways may not know yet that they were replaced.
+  const newestOfDevice = one && (isOnline(one) ? one.session : one.displaced);
   if (one?.displaced === session) ends.set(session, 'DEVICE_DISPLACED');
-  else if (one && isOnline(one) && isNewer(one, { session, since: begun })) ends.set(session, 'SESSION_REPLACED');
+  else if (one && newestOfDevice && isNewer({ session: newestOfDevice, since: one.since }, { session, since: begun }))
+    ends.set(session, 'SESSION_REPLACED');
   // To the end: the one that came in last stands last.
   else if (devices.delete(device) || devices.size < MAX_ONLINE_DEVICES + MAX_OFFLINE_DEVICES) {
     devices.set(device, { device, kind, agent, session, gateway, since: begun, seenAt: 0 });
