@@ -23,16 +23,16 @@ const summaryOf = (held: readonly StoredRecord[]) => {
   return summary.now;
 };
 
-function archive(): ArchiveReader {
+function archive(held: readonly StoredRecord[] = records): ArchiveReader {
   const stream = { name: STREAM, created: 'then', firstSeq: 1, lastSeq: 5 };
   return {
     header: {
       ...{ format: 1, eventSchema: 1, writtenBy: 'a test', compression: 'gzip' as const, convStreams: 0 },
       ...{ selection: {}, streams: [stream] },
     },
-    ...{ bytes: 1, position: 1, end: { streams: [summaryOf(records)] }, seal: 'a seal' },
+    ...{ bytes: 1, position: 1, end: { streams: [summaryOf(held)] }, seal: 'a seal' },
     async *blocks() {
-      yield { stream: 0, records };
+      yield { stream: 0, records: held };
     },
     close: async () => undefined,
   };
@@ -104,6 +104,36 @@ t.test('a byte, a time or an event that is not there is told', async (t) => {
     t.same(did, { begun: 1, stopped: 1 });
   }
 });
+
+t.test(
+  'what no log holds is refused, also where unreadable events are taken: it might be an order to the server',
+  async (t) => {
+    const [first] = records as [StoredRecord];
+    const orders: Partial<StoredRecord>[] = [
+      { subject: '$JS.API.STREAM.DELETE.INBOX_0', data: new Uint8Array(0) },
+      { subject: 'inbox.3.bob' },
+      { subject: 'conv.3.*.m' },
+      { subject: `${first.subject}.more` },
+      { messageId: 'm0\r\nNats-Rollup: all' },
+      { headers: [['Nats-Rollup', 'all']] },
+      { headers: [['Kept', 'a\nNats-Rollup: all']] },
+      { headers: [['Kept: a\r\nNats-Rollup', 'all']] },
+    ];
+    for (const order of orders) {
+      const { parts, there } = scene((record) => record, {
+        open: async () => archive([{ ...first, ...order }]),
+        keepUnreadable: true,
+      });
+      await t.rejects(restoreLog(parts), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@1 is no record of a log/ });
+      t.same(there, []);
+    }
+    const kept = scene((record) => record, {
+      open: async () => archive([{ ...first, headers: [['Kept', 'as it is: 陈晨']] }]),
+    });
+    await restoreLog(kept.parts);
+    t.equal(kept.there.length, 1);
+  },
+);
 
 t.test('who is stopped, or cannot write, leaves nobody reading', async (t) => {
   const stop = new AbortController();

@@ -26,6 +26,7 @@ t.test(
     t.match(exported, { code: 0, stderr: '' });
     t.match(exported.stdout, new RegExp(`^USER +\\d+ events +[0-9a-f]{64}\\nCONV_0 .*\\n${EVENTS} events in `));
     t.notOk(existsSync(`${file}.part`));
+    t.equal(statSync(file).mode & 0o777, 0o600, 'nobody else reads it');
 
     const imported = await to.run('import', file);
     t.match(imported, { code: 0, stderr: '', stdout: /each at its position: identical to the file/ });

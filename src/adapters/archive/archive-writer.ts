@@ -14,6 +14,8 @@ import { Summary } from './summary.ts';
 /** Blocks that are being packed or wait to be written; at the bound `write` waits. */
 const MAX_BLOCKS_AHEAD = 4;
 const STREAM_NUMBER_BYTES = 2;
+/** All that anybody has said stands in it, and the hashes of passwords. */
+const OWNER_ALONE = 0o600;
 
 export const partOf = (path: string): string => `${path}.part`;
 
@@ -50,7 +52,7 @@ export class FileArchiveWriter implements ArchiveWriter {
     let file: FileHandle | undefined;
     try {
       const begun = await begunBefore(partOf(path), header);
-      file = await open(partOf(path), begun ? 'r+' : 'w');
+      file = await open(partOf(path), begun ? 'r+' : 'w', OWNER_ALONE);
       if (begun) {
         await file.truncate(begun.position);
         return new FileArchiveWriter(path, file, begun.header, begun);

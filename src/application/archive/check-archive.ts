@@ -25,7 +25,12 @@ export interface CheckParts {
   readonly onProgress: OnProgress;
 }
 
-/** @throws RookeryError ARCHIVE_DAMAGED; EVENT_UNREADABLE that names the first event this code cannot read */
+/** As the streams of the log have them. What is published under any other name is not stored there, and may be an order to the server. */
+const SUBJECT = /^(conv|user)\.\d{1,3}\.[^\s.*>]+\.[^\s.*>]+$/;
+const HEADER_NAME = /^(?!Nats-)[!-9;-~]+$/i;
+const BREAKS_LINE = /[\r\n\0]/;
+
+/** @throws RookeryError ARCHIVE_DAMAGED, also for what no log holds; EVENT_UNREADABLE that names the first event this code cannot read */
 export async function checkArchive({
   archive,
   countOf,
@@ -40,6 +45,8 @@ export async function checkArchive({
     const bound = upTo.get(name) ?? 0;
     if ((records[0]?.seq ?? 0) <= bound) prefixes.get(name)?.add(records.filter(({ seq }) => seq <= bound));
     for (const record of records) {
+      // Whatever is let pass: it is written with the rights of an operator.
+      if (!isOfLog(record)) throw new RookeryError('ARCHIVE_DAMAGED', `${name}@${record.seq} is no record of a log`);
       const reason = unreadableReason(record);
       if (reason === undefined) continue;
       unreadable += 1;
@@ -50,6 +57,11 @@ export async function checkArchive({
   }
   return { prefixes, summaries: archive.end?.streams ?? [], seal: archive.seal, events, unreadable };
 }
+
+const isOfLog = ({ subject, messageId, headers }: StoredRecord): boolean =>
+  SUBJECT.test(subject) &&
+  !BREAKS_LINE.test(messageId) &&
+  headers.every(([header, value]) => HEADER_NAME.test(header) && !BREAKS_LINE.test(value));
 
 function unreadableReason(record: StoredRecord): string | undefined {
   try {
