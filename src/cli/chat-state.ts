@@ -1,4 +1,5 @@
 /** Where `rookery chat` keeps outbox, cursor and device id: a folder a gateway and user, so that nothing goes to another deployment. */
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { UserId } from '../domain/ids.ts';
@@ -6,6 +7,7 @@ import { RookeryError } from '../protocol/error-codes.ts';
 
 const DEVICE = 'device';
 const DEFAULT_PATH = '/v1/ws';
+const MAX_FILE_NAME_CHARS = 255;
 
 interface StateFolder {
   readonly dir: string;
@@ -33,9 +35,12 @@ function gatewayOf(url: string): string {
   }
 }
 
-/** `.` and `..` are names that encodeURIComponent leaves as they are. */
-const fileNameOf = (name: string): string =>
-  encodeURIComponent(name).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
+/** `.` and `..` are names that encodeURIComponent leaves as they are. A longest id takes three times what a file may be called by. */
+function fileNameOf(name: string): string {
+  const encoded = encodeURIComponent(name).replace(/^\.+$/, (dots) => '%2E'.repeat(dots.length));
+  if (encoded.length <= MAX_FILE_NAME_CHARS) return encoded;
+  return `%~${createHash('sha256').update(name).digest('hex')}`;
+}
 
 /** Chosen once for a state folder: two of them on one machine are two devices. */
 export function deviceIn(dir: string): string {

@@ -26,7 +26,7 @@ export function registerToken(program: Command): void {
       const { tokenSchema } = await import('../processes/configuration/gateway.ts');
       if (!parseUserId(user)) throw new RookeryError('BAD_ID', 'a user id is 1 to 128 bytes of UTF-8');
       const lifetimeMs = Number(days) * DAY_MS;
-      if (!(lifetimeMs > 0))
+      if (!(lifetimeMs > 0 && Number.isFinite(lifetimeMs)))
         throw new RookeryError('CONFIGURATION_INVALID', `--days ${days}: must be a number above 0`);
       const flags = { auth: { secretFile } };
       const { auth } = loadConfiguration(tokenSchema, { file: config, flags }).config;

@@ -48,6 +48,7 @@ t.test('an error is its code and a text, and exit code 1', async (t) => {
     [['dev', '--host', '203.0.113.1'], /^CONFIGURATION_INVALID: port 7700, for the gateway: cannot listen on 203/],
     [['dev', '--data', import.meta.filename], /^CONFIGURATION_INVALID: the data folder /],
     [['token', '--user', 'alice', '--days', 'many'], /^CONFIGURATION_INVALID: --days many/],
+    [['token', '--user', 'alice', '--days', 'Infinity'], /^CONFIGURATION_INVALID: --days Infinity/],
     [['chat', '--as', 'a', '--to', 'b', '--group', 'c'], /^BAD_REQUEST: either --to or --group/],
     [['dev', '--profile', 'fast'], /^CONFIGURATION_INVALID: profile: must be default or sync/],
   ];
