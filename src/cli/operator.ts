@@ -26,6 +26,8 @@ export interface Operator {
   /** For who needs a connection more. */
   readonly access: NatsAccess;
   readonly topology: Topology;
+  /** Folders of the workers on this machine, unless an option names another. */
+  readonly stateDirs: { readonly readModel: string; readonly fanOut: string };
   readonly log: Log;
   /** Aborted by Ctrl-C; a second one ends the process at once. */
   readonly stop: AbortSignal;
@@ -36,7 +38,10 @@ export function operatorCommand(parent: Command, usage: string, description: str
   return parent
     .command(usage)
     .description(description)
-    .option('--config <file>', 'JSON file with `nats` and `topology`: that of any process')
+    .option(
+      '--config <file>',
+      'JSON file with `nats`, `topology` and `stateDirs`: operator.json of `rookery dev`, or that of any process',
+    )
     .option('--json', 'JSON, one object a line')
     .addHelpText('after', `\nExamples:\n${examples}\n${EXIT_CODES}`);
 }
@@ -60,7 +65,8 @@ export async function withOperator(
   const stop = interruptible(goOn);
   const nats = await connectNats(config.nats, 'operator', `rookery ${name}`, log);
   try {
-    await work({ nats, access: config.nats, topology: config.topology, log, stop });
+    const { topology, stateDirs } = config;
+    await work({ nats, access: config.nats, topology, stateDirs, log, stop });
   } finally {
     await nats.nc.close();
   }

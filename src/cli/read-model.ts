@@ -1,10 +1,10 @@
 /** `rookery read-model`: what a worker's files are, whether they are what the log says, and making them anew while they serve. */
 import type { Command } from 'commander';
-import type { ReadModelWorkerConfig } from '../processes/configuration/read-model-worker.ts';
 
 interface Options {
   readonly config?: string;
   readonly set: readonly string[];
+  readonly stateDir?: string;
   readonly json?: boolean;
   readonly digest?: boolean;
 }
@@ -14,7 +14,7 @@ Examples:
   rookery read-model status                         of the worker of \`rookery dev\`
   rookery read-model status --digest --json         two workers with the same digest have the same rows
   rookery read-model verify                         fold the log anew, compare every table; exit code 1 where they differ
-  rookery read-model rebuild --config worker.json   a new file beside the one in use, which serves until it is done`;
+  rookery read-model rebuild --config other/operator.json   a new file beside the one in use, which serves until it is done`;
 
 export function registerReadModel(program: Command): void {
   const readModel = program
@@ -25,7 +25,8 @@ export function registerReadModel(program: Command): void {
     readModel
       .command(name)
       .description(description)
-      .option('--config <file>', "the worker's JSON file; see `rookery config check read-model-worker`")
+      .option('--config <file>', 'JSON file: operator.json of `rookery dev`, or that of the worker')
+      .option('--state-dir <dir>', "folder of the worker's files (default: as configured)")
       .option('--set <field=value>', 'one field', (one: string, all: string[]) => [...all, one], [] as string[])
       .option('--json', 'one JSON object a lane and line');
 
@@ -65,19 +66,20 @@ async function onEachLane<Result>(
   lineOf: (result: Result) => string,
 ): Promise<void> {
   const { loadConfiguration, flagsOf } = await import('../processes/configuration/load.ts');
-  const { readModelWorkerSchema } = await import('../processes/configuration/read-model-worker.ts');
+  const { readModelFilesSchema } = await import('../processes/configuration/operator.ts');
   const { connectNats } = await import('../adapters/jetstream/connect.ts');
   const { createLog } = await import('../adapters/system/log.ts');
   const { print } = await import('./operator.ts');
   const { ProgressBar } = await import('./progress.ts');
-  const { config } = loadConfiguration(readModelWorkerSchema, { file: options.config, flags: flagsOf(options.set) });
+  const { config } = loadConfiguration(readModelFilesSchema, { file: options.config, flags: flagsOf(options.set) });
+  const stateDir = options.stateDir ?? config.stateDir ?? config.stateDirs.readModel;
   const log = createLog('cli', 'silent');
   const nats = await connectNats(config.nats, 'read-model-worker', 'rookery read-model', log);
   try {
     for (let lane = 0; lane < config.topology.convStreams; lane++) {
       const bar = new ProgressBar(`lane ${lane}`, 0);
       const onProgress = (position: number, end: number): void => bar.at(position, end);
-      const result = await work({ config, nats, lane, withDigest: options.digest === true, onProgress });
+      const result = await work({ config: { stateDir }, nats, lane, withDigest: options.digest === true, onProgress });
       await print(options.json ? JSON.stringify(result) : lineOf(result));
     }
   } finally {
@@ -86,7 +88,7 @@ async function onEachLane<Result>(
 }
 
 interface LaneParts {
-  readonly config: ReadModelWorkerConfig;
+  readonly config: { readonly stateDir: string };
   readonly nats: import('../adapters/jetstream/connect.ts').Nats;
   readonly lane: number;
   readonly withDigest: boolean;

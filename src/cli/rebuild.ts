@@ -37,7 +37,7 @@ export function registerRebuild(program: Command): void {
   operatorCommand(program, 'rebuild', 'build inboxes, read models or fan-out state anew from the log', EXAMPLES)
     .argument('<what>', Object.keys(KINDS).join(', '))
     .option('--shadow', 'build beside what is in use, tell every difference, and put nothing into service')
-    .option('--state-dir <dir>', 'folder of the worker’s files (default: data/read-model, data/fan-out)')
+    .option('--state-dir <dir>', 'folder of the worker’s files (default: as configured)')
     .option('--stream <k>', 'of `inbox`: this INBOX stream alone')
     .addHelpText(
       'after',
@@ -63,8 +63,8 @@ export function registerRebuild(program: Command): void {
     });
 }
 
-const dirOf = ({ stateDir }: Options, kind: Kind): string =>
-  stateDir ?? (kind === 'read-model' ? 'data/read-model' : 'data/fan-out');
+const dirOf = ({ stateDir }: Options, { stateDirs }: Operator, kind: Kind): string =>
+  stateDir ?? (kind === 'read-model' ? stateDirs.readModel : stateDirs.fanOut);
 
 /** @throws RookeryError BAD_REQUEST */
 async function inboxStreamsOf({ topology }: Operator, { stream }: Options): Promise<number[]> {
@@ -102,8 +102,8 @@ async function rebuild(kind: Kind, operator: Operator, options: Options): Promis
     const parts = await partsFor(operator, `lane ${lane}`);
     const result =
       kind === 'read-model'
-        ? await rebuildReadModel(parts, dirOf(options, kind), lane)
-        : await rebuildFanOutState(parts, dirOf(options, kind), lane);
+        ? await rebuildReadModel(parts, dirOf(options, operator, kind), lane)
+        : await rebuildFanOutState(parts, dirOf(options, operator, kind), lane);
     if (!result) return;
     const { position, seconds, inUse } = result;
     const rate = Math.round(position / Math.max(0.001, seconds));
@@ -135,7 +135,7 @@ async function shadow(kind: Kind, operator: Operator, options: Options): Promise
       const verdict =
         kind === 'inbox'
           ? await shadowInbox(parts, lane, k, onDifference)
-          : await shadowFile(kind, parts, dirOf(options, kind), lane, onDifference);
+          : await shadowFile(kind, parts, dirOf(options, operator, kind), lane, onDifference);
       await printed;
       if (operator.stop.aborted) return;
       const { position, differences } = verdict;

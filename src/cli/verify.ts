@@ -5,7 +5,7 @@ import { type Operator, type OperatorOptions, operatorCommand, print, withOperat
 
 interface Options extends OperatorOptions {
   readonly repair?: boolean;
-  readonly stateDir: string;
+  readonly stateDir?: string;
 }
 
 /** Of one stream; all are counted. */
@@ -13,14 +13,14 @@ const MAX_TOLD = 50;
 
 const EXAMPLES = `  rookery verify                        every inbox entry and every row of the read model against the log
   rookery verify --repair               and what is wrong put right from the log
-  rookery verify --config worker.json   with the read models of this worker (its stateDir)`;
+  rookery verify --config other/operator.json   of another deployment`;
 
 const GO_ON = 'Interrupted. Nothing is left half done: run it again, it begins anew.';
 
 export function registerVerify(program: Command): void {
   operatorCommand(program, 'verify', 'whether inboxes and read models are what the log says', EXAMPLES)
     .option('--repair', 'restore from the log what is missing, damaged, doubled or not theirs')
-    .option('--state-dir <dir>', 'folder of a read-model worker on this machine', 'data/read-model')
+    .option('--state-dir <dir>', 'folder of a read-model worker on this machine (default: as configured)')
     .action((options: Options) =>
       withOperator(options, 'verify', GO_ON, async (operator) => {
         const { convStreams, inboxStreams } = operator.topology;
@@ -73,14 +73,14 @@ async function verifyStream(operator: Operator, options: Options, lane: number, 
 }
 
 async function verifyReadModel(operator: Operator, options: Options, lane: number): Promise<void> {
-  const { nats, stop } = operator;
+  const { nats, stop, stateDirs } = operator;
   const { existsSync } = await import('node:fs');
   const { join } = await import('node:path');
   const { asRookeryError } = await import('../protocol/error-codes.ts');
   const { rebuild, verify } = await import('../processes/read-model-files.ts');
   const { ProgressBar } = await import('./progress.ts');
   const { painted } = await import('./terminal.ts');
-  const { stateDir } = options;
+  const { stateDir = stateDirs.readModel } = options;
   if (stop.aborted) return;
   if (!existsSync(join(stateDir, `lane-${lane}.sqlite`))) {
     if (!options.json) await print(`lane ${lane}  no read model in ${stateDir}: not checked (--state-dir)`);

@@ -75,14 +75,10 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
 
     const access = { nats: { servers: [nats.url], credentialsFile: nats.credentialsFile }, topology };
     const operatorFile = join(dataDir, 'operator.json');
-    writeFileSync(operatorFile, `${JSON.stringify({ ...access, auth: { secretFile } }, null, 2)}\n`);
-    const worker = supervised('fan-out-worker', { ...access, stateDir: join(dataDir, 'fan-out') }, dataDir, parts);
-    const reader = supervised(
-      'read-model-worker',
-      { ...access, stateDir: join(dataDir, 'read-model') },
-      dataDir,
-      parts,
-    );
+    const stateDirs = { readModel: join(dataDir, 'read-model'), fanOut: join(dataDir, 'fan-out') };
+    writeFileSync(operatorFile, `${JSON.stringify({ ...access, stateDirs, auth: { secretFile } }, null, 2)}\n`);
+    const worker = supervised('fan-out-worker', { ...access, stateDir: stateDirs.fanOut }, dataDir, parts);
+    const reader = supervised('read-model-worker', { ...access, stateDir: stateDirs.readModel }, dataDir, parts);
     const apiKeyFile = join(dataDir, 'api-key');
     const apiKeyDir = join(dataDir, 'api-keys');
     ensureDevKey(apiKeyFile, apiKeyDir);

@@ -95,6 +95,9 @@ async function operate(t: Test, dev: RunningDev, { dataDir, port }: Place): Prom
   const run = async (...args: string[]): Promise<string> =>
     (await promisify(execFile)(process.execPath, [CLI, ...args, '--config', file], { cwd: tmpdir() })).stdout;
   t.match(JSON.parse((await run('tail', '--no-follow', '-n', '1', '--json')).trim()), { text: 'hello' });
+  t.match(await run('verify'), /read model .* byte-identical/, 'it names the folders of the workers as well');
+  t.match(await run('read-model', 'verify'), /byte-identical/);
+  t.match(await run('rebuild', 'fan-out-state'), /rebuilt up to/);
   const answer = await fetch(`http://127.0.0.1:${port}/v1/messages`, {
     method: 'POST',
     headers: {
