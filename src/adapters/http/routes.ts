@@ -44,7 +44,10 @@ const messageBody = Type.Object(
     mentionsAll: Type.Optional(Type.Literal(true, { description: 'everybody is meant' })),
     expiresAt: Type.Optional(Type.Integer({ minimum: 0, description: 'milliseconds since 1970' })),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ from: 'alice', to: 'bob', clientMsgId: 'order-17', contentType: 'text/plain', text: 'hello' }],
+  },
 );
 
 interface MessageBody extends Record<string, unknown> {

@@ -34,7 +34,10 @@ const commandBody = Type.Object(
       { additionalProperties: true },
     ),
   },
-  { additionalProperties: false },
+  {
+    additionalProperties: false,
+    examples: [{ clientMsgId: 'team-7', command: { type: 'createGroup', conversation: 'team-7', name: 'Team 7' } }],
+  },
 );
 const COMMAND_SCOPES: readonly Scope[] = [...new Set(Object.values(commandScopes))].sort();
 
