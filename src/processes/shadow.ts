@@ -63,8 +63,8 @@ export async function shadowFile(
 ): Promise<ShadowVerdict> {
   const path = join(stateDir, `lane-${lane}.sqlite`);
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no file of a worker at ${path}`);
-  const folder = mkdtempSync(join(tmpdir(), 'rookery-shadow-'));
   const inUse = new FileSnapshot(path);
+  const folder = mkdtempSync(join(tmpdir(), 'rookery-shadow-'));
   try {
     const place: LaneFilePlace = { path: join(folder, 'anew.sqlite'), log: 'shadow', isBuilt: true };
     await build(about, place, nats, lane, inUse.position, stop, onProgress);

@@ -3,6 +3,7 @@ import { frameOnWire } from '../../src/adapters/websocket/framing.ts';
 import { Device } from '../../src/application/delivery/device.ts';
 import { Replay } from '../../src/application/delivery/replay.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
+import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec } from '../../src/protocol/codec.ts';
 import { TestConnection } from '../support/connection.ts';
 import { conversation, device, msgId, user, users } from '../support/given.ts';
@@ -33,14 +34,14 @@ class CountedLog extends GroupLog {
   }
 }
 
-function scene(log: ScriptedLog, kept: Partial<typeof KEPT> = {}) {
+function scene(log: ScriptedLog, kept: Partial<typeof KEPT> = {}, limits: Partial<typeof LIMITS> = {}) {
   const parts = {
     readers: [],
     logs: [log],
     cursors: noCursors,
     topology: { convStreams: 1, inboxStreams: 1 },
     frameOnWire,
-    limits: LIMITS,
+    limits: { ...LIMITS, ...limits },
     onConfirmed: () => undefined,
     gateway: 'g',
     log: quiet,
@@ -76,6 +77,32 @@ t.test('what is kept is bounded in events, for it is as large as they are many',
   const alone = scene(new GroupLog(600, users('a', 'b')), { maxEvents: 10 });
   for (const name of ['one', 'two']) await lost(alone, name);
   t.equal(alone.replay.kept, 1, 'a large one stays alone');
+});
+
+t.test('what is held for those who do not read is bounded: one more is turned away, and its work kept', async (t) => {
+  const tried = scene(new GroupLog(600, users('a', 'b')), { maxEvents: 700 }, { maxBufferedBytes: 1 });
+  const some = ['one', 'two', 'three'].map((name) => tried.connected(name));
+  const outcomes: string[] = [];
+  for (const [i, { device: one, connection }] of some.entries()) {
+    connection.stopReading();
+    void tried.replay.run(one, () => undefined).then((outcome) => outcomes.push(outcome));
+    await eventually(() => connection.positions.length > 0, `${i} is written to, and full`);
+  }
+  await eventually(() => outcomes.length > 0, 'one is turned away');
+  t.same(outcomes, ['gone']);
+  t.same(
+    some.map(({ connection }) => connection.closed?.code),
+    [undefined, undefined, closeCodes.OVERLOADED],
+  );
+  t.equal(tried.replay.kept, 1);
+  some[1]?.connection.close(1000, 'gone');
+  (some[1] as (typeof some)[number]).device.state = 'gone';
+  await eventually(() => outcomes.length === 2, 'its loss is seen');
+  await eventually(() => {
+    some[0]?.connection.drain();
+    return outcomes.length === 3;
+  }, 'who reads gets all');
+  t.same(outcomes, ['gone', 'gone', 'done']);
 });
 
 t.test('a device that comes again before the loss is seen goes on with what was read', async (t) => {

@@ -22,7 +22,7 @@ const MAX_REPLAYS = 4;
 const MAX_WAITING = 1_000;
 /**
  * Work kept of connections that were lost, and for how long; the oldest goes first. Of each event of the user's conversations some 400
- * bytes are kept: together no more than that, or one alone.
+ * bytes are kept: together no more than that, or one alone. The same bound again has the work of those whose sockets are full.
  */
 const KEPT = { max: 16, maxEvents: 500_000, ms: 60_000 };
 /** A socket that takes nothing for so long is given up. */
@@ -35,9 +35,13 @@ export class Replay {
   readonly #kept: LRUCache<string, ReplayWork>;
   /** What is under way for the newest connection of a device. */
   readonly #underWay = new Map<string, { readonly device: Device; readonly end: Promise<void> }>();
+  readonly #maxStalledEvents: number;
+  /** Of those whose sockets are full. */
+  #stalledEvents = 0;
 
   constructor(parts: DeliveryParts, { max, maxEvents, ms } = KEPT) {
     this.#parts = parts;
+    this.#maxStalledEvents = maxEvents;
     this.#kept = new LRUCache<string, ReplayWork>({
       max,
       maxSize: maxEvents,
@@ -105,9 +109,23 @@ export class Replay {
       while (!work.isDone(end)) {
         await work.fold(log, end, device, reached);
         if (device.isGone) return 'gone';
-        if (device.isFull && (await this.#turns.without(() => drained(device))) === 'gone') return 'gone';
+        if (device.isFull && (await this.#drained(work, device)) === 'gone') return 'gone';
       }
       work.next();
+    }
+  }
+
+  /** One more than may hold their work while they do not read comes again, and goes on with what is kept of it. */
+  async #drained({ events }: ReplayWork, device: Device): Promise<'done' | 'gone'> {
+    if (this.#stalledEvents > 0 && this.#stalledEvents + events > this.#maxStalledEvents) {
+      device.connection.close(closeCodes.OVERLOADED, 'too many devices are slow to take their past');
+      return 'gone';
+    }
+    this.#stalledEvents += events;
+    try {
+      return await this.#turns.without(() => drained(device));
+    } finally {
+      this.#stalledEvents -= events;
     }
   }
 }
