@@ -710,13 +710,16 @@ export class Client {
 
 /**
  * A client with its stored state loaded, not yet connected: set the handlers, then `start()`.
- * @throws RookeryError BAD_ID for a device that is no id, BAD_REQUEST for a URL that is none of a WebSocket, a kind that is none or
- *   a name that is too long, BAD_NAME for one that cannot be shown; what the storage throws
+ * @throws RookeryError BAD_ID for a device that is no id, BAD_REQUEST for a URL that is none of a WebSocket, a token or kind that is none,
+ *   or a name that is too long, BAD_NAME for one that cannot be shown; what the storage throws
  */
 export async function createClient(options: ClientOptions): Promise<Client> {
   const device = deviceId(options.device);
   if (!URL.canParse(options.url) || !/^wss?:$/.test(new URL(options.url).protocol)) {
     throw new RookeryError('BAD_REQUEST', '`url` must begin with ws:// or wss://');
+  }
+  if (typeof options.token !== 'string' && typeof options.token !== 'function') {
+    throw new RookeryError('BAD_REQUEST', '`token` must be a token, or a function that gives one');
   }
   const { deviceKind: kind, deviceName: name } = options;
   if (kind !== undefined && !DEVICE_KINDS.includes(kind)) {

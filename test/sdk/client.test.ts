@@ -287,6 +287,7 @@ t.test('what is no id, no URL or no device is told at once', async (t) => {
   t.throws(() => client.createGroup('direct:x', 'x', []), { code: 'BAD_ID' });
   await t.rejects(client.conversation('x'.repeat(1_000_000)), { code: 'BAD_ID' } as never);
   await t.rejects(createClient({ url: 'http://x', token: 't', device: 'd' }), { code: 'BAD_REQUEST' } as never);
+  await t.rejects(createClient({ url: 'ws://x', device: 'd' } as never), { code: 'BAD_REQUEST' } as never);
   await t.rejects(createClient({ url: 'ws://x', token: 't', device: '' }), { code: 'BAD_ID' } as never);
 });
 
