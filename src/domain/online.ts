@@ -105,7 +105,8 @@ function enter(
 ): void {
   const one = devices.get(device);
   if (one?.session === session) return;
-  const begun = isNew ? Math.max(since, newest + 1, (one?.since ?? 0) + 1) : since;
+  const afterDisplaced = one?.displaced === undefined ? 0 : one.since + 1;
+  const begun = isNew ? Math.max(since, newest + 1, afterDisplaced) : since;
   // Also one that had to go stands in the way of the device's older ones: their gateways may not know yet that they were replaced.
   const newestOfDevice = one && (isOnline(one) ? one.session : one.displaced);
   if (one?.displaced === session) ends.set(session, 'DEVICE_DISPLACED');
