@@ -48,6 +48,10 @@ export interface MessageContent {
   readonly expiresAt?: number;
 }
 
+/** Whether there is nothing but the body, as in most: to find that out costs a third of leaving out each field that is not there. */
+export const isPlainContent = ({ keyId, replyTo, mentions, mentionsAll, expiresAt }: MessageContent): boolean =>
+  keyId === undefined && replyTo === undefined && !mentions && !mentionsAll && expiresAt === undefined;
+
 /** A message by who sent it and their id for it, as both are known before it has an index. */
 export interface MessageRef {
   readonly by: UserId;

@@ -1,5 +1,6 @@
 /** An accepted event as an inbox entry. */
 import type { ConversationEvent, MessageContent, MessageEdited, MessageSent } from '../domain/conversation.ts';
+import { isPlainContent } from '../domain/conversation-events.ts';
 import type { LogEvent } from '../ports/conversation-log.ts';
 import type { Entry } from '../protocol/frames.ts';
 
@@ -26,11 +27,7 @@ export function plainEntry({ pos, at, event }: LogEvent): Entry {
 
 /** Field by field: what a newer writer of the log may have added beside them is not passed on unseen. */
 export const contentOf = (content: MessageContent): MessageContent =>
-  isPlain(content) ? { contentType: content.contentType, body: content.body } : wholeContentOf(content);
-
-/** Most have nothing else; to find that out takes a third of what it takes to leave out each field that is not there. */
-const isPlain = ({ keyId, replyTo, mentions, mentionsAll, expiresAt }: MessageContent): boolean =>
-  keyId === undefined && replyTo === undefined && !mentions && !mentionsAll && expiresAt === undefined;
+  isPlainContent(content) ? { contentType: content.contentType, body: content.body } : wholeContentOf(content);
 
 const wholeContentOf = (content: MessageContent): MessageContent => ({
   contentType: content.contentType,

@@ -8,6 +8,7 @@
 import type Database from 'better-sqlite3';
 import { LRUCache } from 'lru-cache';
 import type { MessageContent, Role } from '../../domain/conversation.ts';
+import { isPlainContent } from '../../domain/conversation-events.ts';
 import type { ConversationId } from '../../domain/ids.ts';
 import type {
   Amendment,
@@ -255,8 +256,9 @@ function documentOf(key: number, sender: string, content: MessageContent): strin
 }
 
 /** Null for a message without any: most have none. */
-function packedDetails({ keyId, replyTo, mentions, mentionsAll, expiresAt }: MessageContent): Uint8Array | null {
-  if (keyId === undefined && replyTo === undefined && !mentions && !mentionsAll && expiresAt === undefined) return null;
+function packedDetails(content: MessageContent): Uint8Array | null {
+  if (isPlainContent(content)) return null;
+  const { keyId, replyTo, mentions, mentionsAll, expiresAt } = content;
   return packr.pack({
     ...(keyId !== undefined && { keyId }),
     ...(replyTo !== undefined && { replyTo }),

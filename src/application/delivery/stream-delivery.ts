@@ -267,7 +267,7 @@ export class StreamDelivery implements DeviceKeeper {
     this.#displaced.delete(device);
     device.beginAt(epoch, lastSeq);
     if (device.onGap === 'replay') {
-      if ((await this.#replay.run(device, (place) => this.#tellReplayed(device, place))) === 'gone') return 'gone';
+      if ((await this.#replayed(device)) === 'gone') return 'gone';
     } else {
       // What the inbox has up to there came from the log before this look at its end.
       const { positions } = await this.#ends.look();
@@ -284,9 +284,13 @@ export class StreamDelivery implements DeviceKeeper {
   async #replayOn(device: Device): Promise<ColdOutcome> {
     if (device.onGap === 'changes') return 'CURSOR_UNKNOWN';
     device.write({ t: 'resync', reason: 'TOO_FAR_BEHIND' });
-    if ((await this.#replay.run(device, (place) => this.#tellReplayed(device, place))) === 'gone') return 'gone';
+    if ((await this.#replayed(device)) === 'gone') return 'gone';
     device.hasCaughtUp();
     return 'reached';
+  }
+
+  #replayed(device: Device): Promise<'done' | 'gone'> {
+    return this.#replay.run(device, (place) => this.#tellReplayed(device, place));
   }
 
   /** Where the inbox was when the replay began is told by the past of then, also where the stream has lost its end meanwhile. */

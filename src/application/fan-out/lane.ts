@@ -5,7 +5,6 @@
  * back where that prefix ends (ports/inbox-writer.ts). And the fold is a pure function of the log, so that going on in the
  * middle of a window gives the records that were missing. The state file may be behind, never ahead.
  */
-
 import type { ConversationId } from '../../domain/ids.ts';
 import { isUnreadable, type LogEvent, type LogRecord } from '../../ports/conversation-log.ts';
 import type { FoldedView, Intended, Stored, Verdict, ViewServer } from '../../ports/conversation-views.ts';

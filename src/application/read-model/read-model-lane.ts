@@ -2,7 +2,6 @@
  * One lane's read model, kept close behind its log: follow → fold → rows, fold and position in one transaction. There is no ack
  * to give and nobody to agree with: each worker has its own file and its own position in it, so a second worker is a replica.
  */
-
 import {
   isUnreadable,
   type LogEvent,
