@@ -13,7 +13,7 @@ export interface OnlineDevice {
   /** The session it is online with, and at which gateway; '' where it is not online. */
   readonly session: string;
   readonly gateway: string;
-  /** When its newest session began: milliseconds since 1970. Of two sessions the one with the greater, then the greater id, is newer. */
+  /** When its newest session began: milliseconds since 1970, and greater than that of all devices that were online when it came in. */
   readonly since: number;
   /** When it was last seen: milliseconds since 1970; 0 while it is online. */
   readonly seenAt: number;
@@ -36,9 +36,33 @@ export interface OpenSession {
   readonly kind: DeviceKind;
   readonly agent: string;
   /** Milliseconds since 1970, by its gateway's clock. */
-  readonly since: number;
-  /** It has just begun, and so is newer than all that stand there, whatever the gateways' clocks say. */
-  readonly isNew: boolean;
+  readonly openedAt: number;
+  /** As it stood there before; undefined: it never did. */
+  readonly since: number | undefined;
+  /** Beside another session of its device that stands there. */
+  readonly order: SessionOrder;
+}
+
+/**
+ * `newer`: it began when the other one stood there already. `older`: the other one has taken its place. `unknown`: while nothing could be
+ * written both began, or what was written is lost. No clock can tell then: clocks are set.
+ */
+export type SessionOrder = 'newer' | 'older' | 'unknown';
+
+/** What a gateway remembers of a session to know that. */
+export interface SessionPast {
+  /** It has stood in this store. */
+  readonly hasStood: boolean;
+  /** No client has given it up and connected again since: that takes longer. */
+  readonly hasJustBegun: boolean;
+  /** What its gateway had heard of when it began: a revision of the store; 0: of nothing in this store. */
+  readonly heardUpTo: number;
+}
+
+/** @param revision of the entry, which does not hold the session */
+export function orderOf(past: SessionPast, revision: number): SessionOrder {
+  if (past.hasStood) return 'older';
+  return past.hasJustBegun || revision <= past.heardUpTo ? 'newer' : 'unknown';
 }
 
 export interface EndedSession {
@@ -63,7 +87,8 @@ export interface OnlineCircumstances {
   readonly goneAt: (gateway: string) => number | undefined;
 }
 
-export type EndOfSession = 'SESSION_REPLACED' | 'DEVICE_DISPLACED';
+/** `SESSION_IN_DOUBT`: whether it is the newest of its device is not known. Whose it is connects again, if there is anybody. */
+export type EndOfSession = 'SESSION_REPLACED' | 'SESSION_IN_DOUBT' | 'DEVICE_DISPLACED';
 
 export interface Settled {
   /** The same array where nothing is to be written. */
@@ -98,31 +123,27 @@ function withoutGone(one: OnlineDevice, { goneAt }: Pick<OnlineCircumstances, 'g
 
 function enter(
   devices: Map<DeviceId, OnlineDevice>,
-  { session, device, kind, agent, since, isNew }: OpenSession,
+  { session, device, kind, agent, openedAt, since, order }: OpenSession,
   gateway: string,
   newest: number,
   ends: Map<string, EndOfSession>,
 ): void {
   const one = devices.get(device);
   if (one?.session === session) return;
-  const afterDisplaced = one?.displaced === undefined ? 0 : one.since + 1;
-  const begun = isNew ? Math.max(since, newest + 1, afterDisplaced) : since;
   // Also one that had to go stands in the way of the device's older ones: their gateways may not know yet that they were replaced.
-  const newestOfDevice = one && (isOnline(one) ? one.session : one.displaced);
+  const isContested = one !== undefined && (isOnline(one) ? one.gateway !== gateway : one.displaced !== undefined);
+  const afterDisplaced = one?.displaced === undefined ? 0 : one.since + 1;
+  const begun = since ?? Math.max(openedAt, newest + 1, afterDisplaced);
   if (one?.displaced === session) ends.set(session, 'DEVICE_DISPLACED');
-  else if (one && newestOfDevice && isNewer({ session: newestOfDevice, since: one.since }, { session, since: begun }))
-    ends.set(session, 'SESSION_REPLACED');
+  else if (isContested && order !== 'newer')
+    ends.set(session, order === 'older' ? 'SESSION_REPLACED' : 'SESSION_IN_DOUBT');
   // To the end: the one that came in last stands last.
   else if (devices.delete(device) || devices.size < MAX_ONLINE_DEVICES + MAX_OFFLINE_DEVICES) {
     devices.set(device, { device, kind, agent, session, gateway, since: begun, seenAt: 0 });
   }
 }
 
-type Begun = Pick<OnlineDevice, 'session' | 'since'>;
-const isNewer = (one: Begun, other: Begun): boolean =>
-  one.since > other.since || (one.since === other.since && one.session > other.session);
-
-/** Of each kind as many stay as may, the newest. */
+/** Of each kind as many stay as may, the newest; of two that say the same, the one with the greater id. */
 function displace(
   devices: Map<DeviceId, OnlineDevice>,
   { at, limits }: OnlineCircumstances,
@@ -132,7 +153,8 @@ function displace(
   for (const [kind, limit] of Object.entries(limits)) {
     if (limit === 0) continue;
     const online = [...devices.values()].filter((one) => one.kind === kind && isOnline(one));
-    for (const one of online.sort((a, b) => (isNewer(a, b) ? -1 : 1)).slice(limit)) {
+    online.sort((a, b) => b.since - a.since || (a.session > b.session ? -1 : 1));
+    for (const one of online.slice(limit)) {
       devices.set(one.device, { ...offline(one, at), displaced: one.session });
       if (own.some(({ session }) => session === one.session)) ends.set(one.session, 'DEVICE_DISPLACED');
     }

@@ -7,15 +7,18 @@ import type { Online } from '../domain/online.ts';
 
 export interface StoredOnline {
   readonly online: Online;
-  /** Grows with each change of any entry; 0: there is none. */
+  /** Grows with each change of any entry, and each beat; 0: there is none. */
   readonly revision: number;
 }
 
 export interface PresenceNews {
   /** The entry of a user has changed. Decodes it for who has use of it. */
   onUser(user: UserId, revision: number, read: () => Online): void;
-  /** @param at milliseconds since 1970, by the gateway's clock */
-  onBeat(gateway: string, at: number): void;
+  /**
+   * @param at milliseconds since 1970, by the gateway's clock
+   * @param revision grows with each beat and each change of an entry alike
+   */
+  onBeat(gateway: string, at: number, revision: number): void;
 }
 
 export interface PresenceStore {

@@ -58,7 +58,10 @@ export async function presenceOf(needs: PresenceNeeds): Promise<RunningPresence>
       online.heard(user, revision, read);
       presence.heard(user, revision, read);
     },
-    onBeat: (name, at) => gateways.heard(name, at),
+    onBeat(name, at, revision) {
+      online.heardUpTo(revision);
+      gateways.heard(name, at);
+    },
   };
   const lost = async (reason: string): Promise<void> => {
     log.error({ what: 'presence lost', reason });

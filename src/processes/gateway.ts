@@ -21,7 +21,6 @@ import { JetstreamDeviceCursors } from '../adapters/jetstream/device-cursors.ts'
 import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { JetstreamReadModels, type OnAsked } from '../adapters/jetstream/read-models.ts';
-import { JetstreamSessionNews } from '../adapters/jetstream/session-news.ts';
 import { JetstreamTypingNews } from '../adapters/jetstream/typing-news.ts';
 import { JwtTokens, signDevToken, signToken } from '../adapters/jwt/tokens.ts';
 import { ScryptPasswords } from '../adapters/system/scrypt-passwords.ts';
@@ -107,7 +106,7 @@ export async function startGateway(config: GatewayConfig, log: Log): Promise<Gat
   });
 
   // Between them, the sessions.
-  const sessions = new Sessions(clock, new JetstreamSessionNews(nc), limits);
+  const sessions = new Sessions(clock, limits);
   const metrics = gatewayMetrics({ sessions, appender, delivery, backlog, unsentBytes: () => server.bufferedBytes });
   const { registry, onRefused, onUntold } = metrics;
   const requests = new Requests({ conversations, people, reading, presence });

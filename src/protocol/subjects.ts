@@ -4,7 +4,7 @@
  * `<p>` is one of 256 fixed virtual partitions; a stream takes a contiguous range of them. A deployment grows by giving
  * ranges to more streams, never by renaming a subject.
  */
-import type { ClientMsgId, ConversationId, DeviceId, UserId } from '../domain/ids.ts';
+import type { ClientMsgId, ConversationId, UserId } from '../domain/ids.ts';
 
 export const PARTITIONS = 256;
 
@@ -109,9 +109,6 @@ export const tailedSubject = (inboxStream: number): string => `tailed.${inboxStr
 /** One letter a subject: worker, and where the original stands. */
 export const deadSubject = (worker: string, stream: string, pos: number): string => `dead.${worker}.${stream}.${pos}`;
 
-/** Core NATS: a device has connected at a gateway; the payload is the session's id. */
-export const sessionSubject = (user: UserId, device: DeviceId): string => `session.${tokenOf(user)}.${tokenOf(device)}`;
-export const SESSION_WILDCARD = 'session.*.*';
 /** Core NATS: who is writing, and who is to see it. */
 export const TYPING_SUBJECT = 'typing';
 /** Core NATS: what counts against somebody at all gateways. */

@@ -7,6 +7,7 @@ import {
   type OnlineCircumstances,
   type OnlineLimits,
   type OpenSession,
+  orderOf,
   presenceOf,
   settle,
 } from '../../src/domain/online.ts';
@@ -19,7 +20,7 @@ const circumstances = (about: Partial<OnlineCircumstances> = {}): OnlineCircumst
   ...about,
 });
 const open = (name: string, session: string, about: Partial<OpenSession> = {}): OpenSession => ({
-  ...{ device: device(name), session, kind: 'phone', agent: '', since: 100, isNew: true },
+  ...{ device: device(name), session, kind: 'phone', agent: '', openedAt: 100, since: undefined, order: 'newer' },
   ...about,
 });
 const from = (gateway: string, ...sessions: OpenSession[]) => ({ gateway, open: sessions, ended: [] });
@@ -32,17 +33,36 @@ t.test('what is settled stays as it is', async (t) => {
 });
 
 t.test(
-  'of two sessions of a device the newer stays, wherever; one that has just begun is newer whatever the clocks say',
+  'of two sessions of a device the one stays that came to stand there last, whatever the clocks say',
   async (t) => {
-    const one = settle([], from('g', open('d', 's1', { since: 900 })), circumstances()).online;
-    const two = settle(one, from('h', open('d', 's2', { since: 100 })), circumstances()).online;
+    const one = settle([], from('g', open('d', 's1', { openedAt: 900 })), circumstances()).online;
+    const two = settle(one, from('h', open('d', 's2', { openedAt: 100 })), circumstances()).online;
     t.same(sessions(two), ['s2']);
-    t.equal(
-      settle(two, from('g', open('d', 's1', { since: 900, isNew: false })), circumstances()).ends.get('s1'),
-      'SESSION_REPLACED',
-    );
+    const replaced = settle(two, from('g', open('d', 's1', { since: 900, order: 'older' })), circumstances());
+    t.same([...replaced.ends], [['s1', 'SESSION_REPLACED']]);
+    t.equal(replaced.online, two);
   },
 );
+
+t.test('of which nobody knows whether it is the newer one, that one is to connect again, and then it is', async (t) => {
+  const stands = settle([], from('g', open('d', 's1')), circumstances()).online;
+  const unknown = settle(stands, from('h', open('d', 's2', { order: 'unknown' })), circumstances());
+  t.same([...unknown.ends], [['s2', 'SESSION_IN_DOUBT']]);
+  t.equal(unknown.online, stands);
+  t.same(sessions(settle(stands, from('h', open('d', 's3')), circumstances()).online), ['s3']);
+  const alone = settle([], from('h', open('d', 's2', { order: 'unknown' })), circumstances());
+  t.same([sessions(alone.online), alone.ends.size], [['s2'], 0], 'where no other one stands there is no doubt');
+  const same = settle(stands, from('g', open('d', 's2', { order: 'unknown' })), circumstances());
+  t.same([sessions(same.online), same.ends.size], [['s2'], 0], 'nor where the other one was at the same gateway');
+});
+
+t.test('what a session began after is told by the revisions its gateway had heard of', async (t) => {
+  const past = { hasStood: false, hasJustBegun: false, heardUpTo: 7 };
+  t.equal(orderOf(past, 7), 'newer');
+  t.equal(orderOf(past, 8), 'unknown');
+  t.equal(orderOf({ ...past, hasJustBegun: true }, 8), 'newer');
+  t.equal(orderOf({ ...past, hasStood: true }, 7), 'older');
+});
 
 t.test('beyond what may be online of a kind the oldest goes, and its gateway learns it from the entry', async (t) => {
   const limits = { ...NONE, phone: 1 };
@@ -50,7 +70,11 @@ t.test('beyond what may be online of a kind the oldest goes, and its gateway lea
   const two = settle(one, from('h', open('b', 's2'), open('c', 's3', { kind: 'web' })), circumstances({ limits }));
   t.same(sessions(two.online).sort(), ['s2', 's3']);
   t.equal(two.ends.size, 0);
-  const told = settle(two.online, from('g', open('a', 's1', { isNew: false })), circumstances({ limits }));
+  const told = settle(
+    two.online,
+    from('g', open('a', 's1', { since: 100, order: 'older' })),
+    circumstances({ limits }),
+  );
   t.same([...told.ends], [['s1', 'DEVICE_DISPLACED']]);
   t.equal(told.online, two.online, 'it does not come in again by that');
   t.same(sessions(settle(two.online, from('g', open('a', 's4')), circumstances({ limits })).online).sort(), [
@@ -118,20 +142,27 @@ t.test('however gateways race, one session of the limit stays and each of the ot
       const begun = new Set<string>();
       const ended = new Set<string>();
       let online: Online = [];
+      const end = (own: Map<string, OpenSession>, id: string): void => {
+        if (ended.has(id)) throw new Error(`${id} is ended twice`);
+        ended.add(id);
+        own.delete(id);
+      };
       const turn = (g: number): void => {
         const own = held.get(g) as Map<string, OpenSession>;
         const settled = settle(online, from(`g${g}`, ...own.values()), circumstances({ limits }));
         online = settled.online;
-        for (const [id, one] of own) own.set(id, { ...one, isNew: false });
-        for (const id of settled.ends.keys()) {
-          if (ended.has(id)) throw new Error(`${id} is ended twice`);
-          ended.add(id);
-          own.delete(id);
+        for (const [id, one] of own) {
+          const since = online.find(({ session }) => session === id)?.since;
+          if (since !== undefined) own.set(id, { ...one, since, order: 'older' });
         }
+        for (const id of settled.ends.keys()) end(own, id);
       };
       for (const [k, { gateway, session, at }] of steps.entries()) {
         const id = `s${k}`;
-        held.get(gateway)?.set(id, open(`d${session}`, id, { since: at }));
+        const own = held.get(gateway) as Map<string, OpenSession>;
+        // A gateway knows by itself which of its own sessions of a device is the newest.
+        for (const older of own.values()) if (older.device === device(`d${session}`)) end(own, older.session);
+        own.set(id, open(`d${session}`, id, { openedAt: at }));
         begun.add(id);
         if (k % 2 === 0) turn(gateway);
       }
@@ -147,7 +178,7 @@ t.test('the device that was longest not used is the one to be forgotten', async 
   const known = ['unseen', 'gone', 'away', 'here'].map((name, k) => ({
     ...{ device: device(name), kind: 'phone' as const, name: '', addedAt: 300 - k },
   }));
-  const here = settle([], from('g', open('here', 's1', { since: 50 })), circumstances()).online;
+  const here = settle([], from('g', open('here', 's1', { openedAt: 50 })), circumstances()).online;
   const offline = (name: string, seenAt: number): Online[number] => ({
     ...{ device: device(name), kind: 'phone', agent: '', session: '', gateway: '', since: 10, seenAt },
   });

@@ -1,6 +1,7 @@
 /** Who is online, over two real gateways: asked, watched, hidden; devices of a kind; a gateway that is killed, a store that restarts. */
 import { join } from 'node:path';
 import t from 'tap';
+import { JUST_BEGUN_MS } from '../../src/application/gateway/online-sessions.ts';
 import { API_KEY, RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
 import { startProcess } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
@@ -98,6 +99,29 @@ t.test('of a kind the newest stay, however they race at two gateways', async (t)
     laptop.end();
   }
 });
+
+t.test(
+  'of two connections made while nothing could be written one is to connect again, and is the newest by that',
+  async (t) => {
+    const places = [gateway, other];
+    for (const place of places) (await hello('ivy', 'known here', 'other', place)).end();
+    const { pid } = nats.server;
+    process.kill(pid as number, 'SIGSTOP');
+    t.teardown(() => process.kill(pid as number, 'SIGCONT'));
+    const both = await Promise.all(places.map((place) => hello('ivy', 'd', 'phone', place)));
+    await new Promise((resolve) => setTimeout(resolve, JUST_BEGUN_MS));
+    process.kill(pid as number, 'SIGCONT');
+    await eventually(() => both.some(({ closed }) => closed), 'nobody knows which is newer');
+    const doubted = both.findIndex(({ closed }) => closed);
+    const [again, stands] = [both[doubted] as RawClient, both[1 - doubted] as RawClient];
+    t.equal(again.closed?.code, 4007);
+    t.equal(stands.closed, undefined);
+    const last = await hello('ivy', 'd', 'phone', places[doubted]);
+    t.equal(await stands.closeCode(), 4200, 'now it is known');
+    t.equal(last.closed, undefined);
+    last.end();
+  },
+);
 
 t.test('the users of a gateway that is killed go offline; a restart of nats-server moves nobody', async (t) => {
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };

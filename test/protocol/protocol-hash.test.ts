@@ -12,7 +12,7 @@ import { errorCodes } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
-const PINNED = '2672631e7444cf77da17719b96af7fb46d411c20c0603fe6e7104f89616acc05';
+const PINNED = '0951e7e8ae3a45b2a1409b9c58f571434479a4af68fb5935ccf200a166171c98';
 
 const ROOT = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

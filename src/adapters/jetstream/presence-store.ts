@@ -107,7 +107,7 @@ export class JetstreamPresenceStore implements PresenceStore {
 /** What is empty was taken away. */
 function tell(news: PresenceNews, { subject, seq, data }: Changed): void {
   const [kind, first = '', token = ''] = subject.slice(PREFIX.length).split('.');
-  if (kind === 'gateways' && data.length > 0) return news.onBeat(first, Number(new TextDecoder().decode(data)));
+  if (kind === 'gateways' && data.length > 0) return news.onBeat(first, Number(new TextDecoder().decode(data)), seq);
   const user = kind === 'users' ? userOf(token) : undefined;
   if (user) news.onUser(user, seq, () => decode(data));
 }

@@ -28,7 +28,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
       return {
         publish: {
           allow: [
-            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'session.*.*', 'typing', 'counted'],
+            ...['conv.>', 'user.>', 'view.*', 'query.*', 'tailed.*', 'typing', 'counted'],
             ...[...conv, ...inbox, USER_STREAM].flatMap(reading),
             ...bucket('cursors'),
             ...bucket('presence'),
@@ -36,7 +36,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
           ],
           deny: onFanOut,
         },
-        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'session.*.*', 'typing', 'counted'] },
+        subscribe: { allow: ['_INBOX_gateway.>', 'notice.*', 'typing', 'counted'] },
       };
     case 'fan-out-worker':
       return {

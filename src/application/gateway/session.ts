@@ -66,7 +66,8 @@ export interface SessionParts {
 
 export class Session implements RegisteredSession {
   readonly id = crypto.randomUUID();
-  openedAt: number;
+  readonly openedAtMs = performance.now();
+  greetedAt = 0;
   readonly connection: ClientConnection;
   user: UserId | undefined;
   device: DeviceId | undefined;
@@ -88,7 +89,6 @@ export class Session implements RegisteredSession {
   constructor(connection: ClientConnection, parts: SessionParts) {
     this.connection = connection;
     this.#parts = parts;
-    this.openedAt = parts.clock.nowMs();
     this.#spread = parts.pace.spread();
   }
 
@@ -265,8 +265,7 @@ export class Session implements RegisteredSession {
     this.kind = hello.kind ?? 'other';
     this.agent = hello.agent ?? '';
     this.expiresAt = expiresAt;
-    // Of two sessions of a device the one stays that greeted last, whenever their sockets were opened.
-    this.openedAt = clock.nowMs();
+    this.greetedAt = clock.nowMs();
     this.#state = 'open';
     this.connection.takeWholeFrames();
     sessions.add(this);

@@ -1,12 +1,11 @@
 /**
- * All sessions of a gateway: bounds, deadlines, and one session a device: the newer replaces the older, on this gateway and
- * on every other. One sweep looks after all of them; nothing is set up per session.
+ * All sessions of a gateway: bounds, deadlines, and one session a device: the newer replaces the older (OnlineSessions sees to those of
+ * other gateways). One sweep looks after all of them; nothing is set up per session.
  */
 import type { DeviceKind } from '../../domain/devices.ts';
 import type { DeviceId, UserId } from '../../domain/ids.ts';
 import type { ClientConnection } from '../../ports/client-connection.ts';
 import type { Clock } from '../../ports/clock.ts';
-import type { SessionNews } from '../../ports/session-news.ts';
 import type { Identity } from '../../ports/tokens.ts';
 import type { CloseReason } from '../../protocol/close-codes.ts';
 import type { ErrorCode } from '../../protocol/error-codes.ts';
@@ -15,14 +14,14 @@ import type { ErrorCode } from '../../protocol/error-codes.ts';
 export const SWEEP_EVERY_MS = 1_000;
 /** Who has been connected for so long without a hello may have to go for who comes: an honest client says it at once. */
 const MAY_GO_AFTER_MS = 2_000;
-/** News of our own that may be on their way back to us. */
-const MAX_ANNOUNCED = 10_000;
 
 export interface RegisteredSession {
   readonly id: string;
   readonly connection: ClientConnection;
-  /** Milliseconds since 1970: when the socket was opened; from the hello on, when that was. */
-  readonly openedAt: number;
+  /** When the socket was opened: milliseconds of the monotonic clock, since a wall clock that is set turns nobody away. */
+  readonly openedAtMs: number;
+  /** When its hello was taken: milliseconds since 1970; 0 before. */
+  readonly greetedAt: number;
   /** Undefined before the hello. */
   readonly user: UserId | undefined;
   readonly device: DeviceId | undefined;
@@ -52,30 +51,18 @@ export interface SessionBounds {
 
 export class Sessions {
   readonly #clock: Clock;
-  readonly #news: SessionNews;
   readonly #bounds: SessionBounds;
   readonly #all = new Set<RegisteredSession>();
   /** Those without a hello that was taken, the oldest first. */
   readonly #ungreeted = new Set<RegisteredSession>();
-  /** Our own news that have not come back yet. */
-  readonly #announced = new Set<string>();
   /** Those that have been greeted, one a device: most users have one here, so a list is enough to look one up in. */
   readonly #byUser = new Map<UserId, RegisteredSession[]>();
   #draining = false;
   #listener: { entered(session: RegisteredSession): void; left(session: RegisteredSession): void } | undefined;
 
-  constructor(clock: Clock, news: SessionNews, bounds: SessionBounds) {
+  constructor(clock: Clock, bounds: SessionBounds) {
     this.#clock = clock;
-    this.#news = news;
     this.#bounds = bounds;
-    news.onAnnounced(({ user, device, session, openedAt }) => {
-      const ours = this.#find(user, device);
-      // Our own news come back to us as well: here the order is known already.
-      if (this.#announced.delete(session) || !ours) return;
-      // Of two that opened in the same millisecond both gateways must choose the same one.
-      const isNewer = openedAt > ours.openedAt || (openedAt === ours.openedAt && session > ours.id);
-      if (isNewer) ours.end('SESSION_REPLACED', 'the device has connected elsewhere');
-    });
   }
 
   /** One listener: sessions that have greeted, and their ends. */
@@ -100,9 +87,9 @@ export class Sessions {
   refusal(): (CloseReason & ('OVERLOADED' | 'TOO_MANY_UNGREETED')) | undefined {
     if (this.#all.size >= this.#bounds.maxSessions) return 'OVERLOADED';
     if (this.#ungreeted.size < this.#bounds.maxUngreeted) return undefined;
-    const before = this.#clock.nowMs() - MAY_GO_AFTER_MS;
+    const before = performance.now() - MAY_GO_AFTER_MS;
     for (const session of this.#ungreeted) {
-      if (session.openedAt > before) break;
+      if (session.openedAtMs > before) break;
       if (session.isGreeting) continue;
       session.end('TOO_MANY_UNGREETED', 'no hello came, and others wait');
       return undefined;
@@ -121,14 +108,10 @@ export class Sessions {
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
     this.#ungreeted.delete(session);
-    this.#find(user, device)?.end('SESSION_REPLACED', 'the device has connected again');
     const sessions = this.#byUser.get(user);
+    sessions?.find((older) => older.device === device)?.end('SESSION_REPLACED', 'the device has connected again');
     if (sessions) sessions.push(session);
     else this.#byUser.set(user, [session]);
-    // Where news were lost nothing comes back: the oldest are forgotten.
-    for (const oldest of this.#announced) if (this.#announced.size >= MAX_ANNOUNCED) this.#announced.delete(oldest);
-    this.#announced.add(session.id);
-    this.#news.announce({ user, device, session: session.id, openedAt: session.openedAt });
     this.#listener?.entered(session);
   }
 
@@ -143,10 +126,6 @@ export class Sessions {
     if (place < 0) return;
     sessions.splice(place, 1);
     if (sessions.length === 0) this.#byUser.delete(user);
-  }
-
-  #find(user: UserId, device: DeviceId): RegisteredSession | undefined {
-    return this.#byUser.get(user)?.find((session) => session.device === device);
   }
 
   has(user: UserId): boolean {
@@ -172,9 +151,10 @@ export class Sessions {
   /** Ends what is past its time. */
   sweep(): void {
     const now = this.#clock.nowMs();
+    const openedBefore = performance.now() - this.#bounds.helloTimeoutMs;
     for (const session of this.#all) {
       if (session.expiresAt <= now) session.end('TOKEN_EXPIRED', 'the token has expired');
-      else if (!session.isOpen && now - session.openedAt > this.#bounds.helloTimeoutMs) {
+      else if (!session.isOpen && session.openedAtMs < openedBefore) {
         session.end('HELLO_TIMEOUT', 'no hello came');
       }
     }
