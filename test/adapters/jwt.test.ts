@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from 'jose';
-import t from 'tap';
+import t, { type Test as Tap } from 'tap';
 import { JwtTokens, signDevToken, type TokenOptions } from '../../src/adapters/jwt/tokens.ts';
 import { codeOf } from '../support/code-of.ts';
 import { eventually } from '../support/waiting.ts';
@@ -23,6 +23,28 @@ const jwks = file('jwks.json', jwkSet);
 
 const base: TokenOptions = { mode: 'secret', secretFile, jwks: '', issuer: '', audience: '' };
 const soon = Math.floor(Date.now() / 1_000) + 600;
+const other = await generateKeyPair('ES256');
+const otherKeys = JSON.stringify({ keys: [{ ...(await exportJWK(other.publicKey)), kid: 'k2', alg: 'ES256' }] });
+
+/** Undefined: it is away. */
+async function keyServer(t: Tap): Promise<{ url: string; fetched: number; keys: string | undefined }> {
+  const server = createServer((_request, response) => {
+    told.fetched += 1;
+    response.writeHead(told.keys ? 200 : 500, { 'content-type': 'application/json' }).end(told.keys ?? '');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const { port } = server.address() as { port: number };
+  const told = { url: `http://127.0.0.1:${port}/keys`, fetched: 0, keys: jwkSet as string | undefined };
+  return told;
+}
+
+const { now } = Date;
+/** From now on it is so much later than it is. */
+function shiftClock(t: Tap, byMs: number): void {
+  Date.now = () => now() + byMs;
+  t.teardown(() => (Date.now = now));
+}
 
 interface Claims {
   readonly [claim: string]: unknown;
@@ -81,24 +103,52 @@ t.test('with public keys only what their owner signed is taken', async (t) => {
 });
 
 t.test('keys are fetched from a key server; while it is away no token is judged', async (t) => {
-  let up = true;
-  let fetched = 0;
-  const server = createServer((_request, response) => {
-    fetched += 1;
-    response.writeHead(up ? 200 : 500, { 'content-type': 'application/json' }).end(up ? jwkSet : '');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
-  const { port } = server.address() as { port: number };
-  const options = { mode: 'jwks', jwks: `http://127.0.0.1:${port}/keys` } as const;
+  const server = await keyServer(t);
+  const options = { mode: 'jwks', jwks: server.url } as const;
   const tokens = new JwtTokens({ ...base, ...options });
   const good = await signed(claims, 'ES256', privateKey);
   t.equal(await codeOf(tokens.verify(good)), 'accepted');
   t.equal(await codeOf(tokens.verify(good)), 'accepted');
   t.equal(await codeOf(tokens.verify(await signed({ ...claims, sub: 'bob' }, 'ES256', privateKey))), 'accepted');
-  t.equal(fetched, 1, 'keys and tokens are remembered');
-  up = false;
+  t.equal(server.fetched, 1, 'keys and tokens are remembered');
+  server.keys = undefined;
   t.equal(await judge(options, good), 'INTERNAL', 'not TOKEN_INVALID: a new token would not help');
+});
+
+t.test('a key that left the key server counts for ten minutes at most, also for a token that was seen', async (t) => {
+  const server = await keyServer(t);
+  const tokens = new JwtTokens({ ...base, mode: 'jwks', jwks: server.url });
+  const seen = await signed({ ...claims, exp: soon + 86_400 }, 'ES256', privateKey);
+  const judged = (): Promise<string> => codeOf(tokens.verify(seen));
+  await judged();
+  t.equal(await judged(), 'accepted');
+  shiftClock(t, 599_000);
+  server.keys = otherKeys;
+  t.equal(await judged(), 'accepted');
+  t.equal(server.fetched, 1);
+  shiftClock(t, 601_000);
+  server.keys = jwkSet;
+  t.equal(await judged(), 'accepted', 'it is still there');
+  t.equal(await judged(), 'accepted');
+  t.equal(server.fetched, 2, 'and the set is asked for again');
+  server.keys = undefined;
+  shiftClock(t, 1_202_000);
+  t.equal(await judged(), 'INTERNAL', 'nobody knows whether the key still counts');
+  server.keys = otherKeys;
+  t.equal(await judged(), 'TOKEN_INVALID');
+});
+
+t.test('a token with a new key has the set fetched, and ends the old ones at once', async (t) => {
+  const server = await keyServer(t);
+  const tokens = new JwtTokens({ ...base, mode: 'jwks', jwks: server.url });
+  const seen = await signed(claims, 'ES256', privateKey);
+  await tokens.verify(seen);
+  t.equal(await codeOf(tokens.verify(seen)), 'accepted');
+  server.keys = otherKeys;
+  shiftClock(t, 31_000);
+  const newer = new SignJWT({ ...claims }).setProtectedHeader({ alg: 'ES256', kid: 'k2' });
+  t.equal(await codeOf(tokens.verify(await newer.sign(other.privateKey))), 'accepted');
+  t.equal(await codeOf(tokens.verify(seen)), 'TOKEN_INVALID');
 });
 
 t.test('a configuration that cannot work is refused at start', async (t) => {

@@ -1,7 +1,17 @@
 /** JSON Web Tokens: HS256 with a shared secret, or the public keys of an identity provider. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  type ExportedJWKSCache,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwksCache,
+  jwtVerify,
+  SignJWT,
+} from 'jose';
 import { LRUCache } from 'lru-cache';
 import { parseDeviceId, parseUserId } from '../../domain/ids.ts';
 import type { Identity, Tokens } from '../../ports/tokens.ts';
@@ -9,6 +19,11 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 
 /** A reconnect storm brings the same tokens again: what was verified is remembered, by hash. */
 const MAX_REMEMBERED = 20_000;
+/**
+ * A key that is no longer in the key server's JWKS counts for that long at most: an older set is fetched again before anything is judged by
+ * it, also a token that is remembered. A token with a key that is not in the set fetches it at once, every 30 s at most (jose's cooldown).
+ */
+const MAX_KEYS_AGE_MS = 600_000;
 const MIN_SECRET_BYTES = 32;
 /** Only what a public key can verify: a token that names HS256 with a public key as its secret is the classic forgery. */
 const PUBLIC_KEY_ALGORITHMS = [
@@ -34,27 +49,37 @@ export interface TokenOptions {
   readonly audience: string;
 }
 
-type Verify = (token: string) => Promise<JWTPayload>;
+interface Verifier {
+  verify(token: string): Promise<JWTPayload>;
+  /** Which keys are in force: what was verified under others has to be again. Undefined: they are too old to judge by. */
+  keys(): string | undefined;
+}
+
+interface Remembered {
+  readonly identity: Identity;
+  readonly keys: string;
+}
 
 export class JwtTokens implements Tokens {
-  readonly #verify: Verify;
-  readonly #known = new LRUCache<string, Identity>({ max: MAX_REMEMBERED });
+  readonly #verifier: Verifier;
+  readonly #known = new LRUCache<string, Remembered>({ max: MAX_REMEMBERED });
 
   /** @throws RookeryError CONFIGURATION_INVALID */
   constructor(options: TokenOptions) {
-    this.#verify = verifierOf(options);
+    this.#verifier = verifierOf(options);
   }
 
   async verify(token: string): Promise<Identity> {
     const hash = createHash('sha256').update(token).digest('base64');
+    const keys = this.#verifier.keys();
     const known = this.#known.get(hash);
-    if (known) {
-      if (known.expiresAt <= Date.now()) throw new RookeryError('TOKEN_EXPIRED', 'the token has expired');
-      return known;
+    if (known && known.keys === keys) {
+      if (known.identity.expiresAt <= Date.now()) throw new RookeryError('TOKEN_EXPIRED', 'the token has expired');
+      return known.identity;
     }
     let claims: JWTPayload;
     try {
-      claims = await this.#verify(token);
+      claims = await this.#verifier.verify(token);
     } catch (cause) {
       if (cause instanceof errors.JWTExpired)
         throw new RookeryError('TOKEN_EXPIRED', 'the token has expired', { cause });
@@ -62,7 +87,8 @@ export class JwtTokens implements Tokens {
       throw new RookeryError('TOKEN_INVALID', 'the token is not valid', { cause });
     }
     const identity = identityOf(claims);
-    this.#known.set(hash, identity);
+    // Fetched meanwhile: the key may have been one of the old set.
+    if (keys !== undefined && keys === this.#verifier.keys()) this.#known.set(hash, { identity, keys });
     return identity;
   }
 }
@@ -106,18 +132,45 @@ function identityOf({ sub, exp, iat = 0, device }: JWTPayload): Identity {
   return { ...identity, device: parsed };
 }
 
-function verifierOf({ mode, secretFile, jwks, issuer, audience }: TokenOptions): Verify {
+function verifierOf({ mode, secretFile, jwks, issuer, audience }: TokenOptions): Verifier {
   const checks = { ...(issuer && { issuer }), ...(audience && { audience }), requiredClaims: ['sub', 'exp'] };
   if (mode === 'secret') {
     // Once: made anew for each token it costs as much as the rest of the check.
     const key = crypto.subtle.importKey('raw', secretIn(secretFile), { name: 'HMAC', hash: 'SHA-256' }, false, [
       'verify',
     ]);
-    return async (token) => (await jwtVerify(token, await key, { ...checks, algorithms: ['HS256'] })).payload;
+    return {
+      verify: async (token) => (await jwtVerify(token, await key, { ...checks, algorithms: ['HS256'] })).payload,
+      keys: () => 'the secret',
+    };
   }
-  const keys = /^https?:/.test(jwks) ? createRemoteJWKSet(new URL(jwks)) : createLocalJWKSet(jsonIn(jwks));
-  return async (token) => (await jwtVerify(token, keys, { ...checks, algorithms: PUBLIC_KEY_ALGORITHMS })).payload;
+  const set = /^https?:/.test(jwks) ? serverKeys(new URL(jwks)) : fileKeys(jwks);
+  const verifying = { ...checks, algorithms: PUBLIC_KEY_ALGORITHMS };
+  return { ...set, verify: async (token) => (await jwtVerify(token, set.keyOf, verifying)).payload };
 }
+
+type KeySet = Pick<Verifier, 'keys'> & { readonly keyOf: JWTVerifyGetKey };
+
+function serverKeys(url: URL): KeySet {
+  const cache: Partial<ExportedJWKSCache> = {};
+  const keyOf = createRemoteJWKSet(url, {
+    cacheMaxAge: MAX_KEYS_AGE_MS,
+    [jwksCache]: cache as ExportedJWKSCache,
+  });
+  let fetched: unknown;
+  let text: string | undefined;
+  const keys = (): string | undefined => {
+    if (!keyOf.fresh) return undefined;
+    // The same set fetched again is the same text: nobody has to be verified anew for that.
+    if (cache.jwks !== fetched) text = JSON.stringify(cache.jwks);
+    fetched = cache.jwks;
+    return text;
+  };
+  return { keyOf, keys };
+}
+
+/** Read once: another set counts from the next start on. */
+const fileKeys = (file: string): KeySet => ({ keyOf: createLocalJWKSet(jsonIn(file)), keys: () => 'the file' });
 
 function secretIn(file: string): Uint8Array<ArrayBuffer> {
   try {

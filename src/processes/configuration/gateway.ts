@@ -12,7 +12,10 @@ const authFields = Type.Object(
       default: 'data/jwt-secret',
       description: 'file with the HS256 secret, at least 32 bytes',
     }),
-    jwks: Type.String({ default: '', description: 'URL or file of a JWKS' }),
+    jwks: Type.String({
+      default: '',
+      description: 'URL of a JWKS, fetched again every ten minutes; or a file with one, read at start',
+    }),
     issuer: Type.String({ default: '', description: 'required `iss`; empty: not checked' }),
     audience: Type.String({ default: '', description: 'required `aud`; empty: not checked' }),
     devTokens: Type.Boolean({
