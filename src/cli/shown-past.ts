@@ -39,16 +39,21 @@ export function userLines({ user, badge, conversations, inbox }: PastUser): stri
     .join('\n');
 }
 
-export function countLines({ events, accepted, refused, duplicates, unreadable, entries }: FoldCounts): string {
-  const rows = [
-    ['events', String(events)],
-    ['accepted', String(accepted)],
-    ['duplicates', String(duplicates)],
-    ...[...refused].sort().map(([code, count]) => [`refused ${code}`, String(count)]),
-    ['unreadable', String(unreadable)],
-    ['inbox entries', String(entries)],
+/** All events that were read, below them what came of each, and then what inboxes get. */
+export function countLines(counts: FoldCounts): string {
+  const { events, accepted, unchanged, refused, duplicates, unreadable, entries } = counts;
+  const outcomes = [
+    ['accepted', accepted],
+    ['changed nothing', unchanged],
+    ['duplicates', duplicates],
+    ...[...refused].sort().map(([code, count]) => [`refused ${code}`, count]),
+    ['unreadable', unreadable],
   ];
-  return table(rows, '  ');
+  const rows = [['events read', events], ...outcomes.map(([name, count]) => [`  ${name}`, count])];
+  return table(
+    [...rows, ['inbox entries', entries]].map(([name, count]) => [String(name), String(count)]),
+    '  ',
+  );
 }
 
 const entriesTable = (timeline: readonly HistoryEntry[]): string => table(timeline.map(cellsOf), '  ');

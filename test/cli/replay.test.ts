@@ -3,6 +3,7 @@ import t from 'tap';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { conversation, msgId, user, users } from '../support/given.ts';
 import { type Said, says, startOperated } from '../support/operated.ts';
+import { eventually } from '../support/waiting.ts';
 
 const [alice, bob, carol] = users('alice', 'bob', 'carol') as [UserId, UserId, UserId];
 const direct = directConversationId(alice, bob);
@@ -11,8 +12,16 @@ const scene = await startOperated({ convStreams: 2, inboxStreams: 1 });
 t.teardown(() => scene.stop());
 const { append, run, json } = scene;
 
+/** What comes next happens at another time: of two streams only that says which came first. */
+async function clockMoves(): Promise<void> {
+  const now = Date.now();
+  await eventually(() => Date.now() > now, 'a millisecond is over');
+}
+
 const created = await append(group, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob] });
+await clockMoves();
 await append(direct, says(alice, 'hi'));
+await clockMoves();
 await append(group, says(alice, 'one'), 'first');
 const two = await append(group, says(alice, 'two'));
 const read = await append(group, { type: 'conversationRead', by: bob, upTo: 2 } as Said);
@@ -23,6 +32,7 @@ const edited = await append(group, {
   target: { by: alice, id: msgId('first') },
 } as Said);
 await append(group, says(user('mallory'), 'let me in'));
+await append(group, { type: 'conversationRead', by: bob, upTo: 2 } as Said);
 const { stream } = (await json('tail', '-n', '1', '--no-follow', '--conversation', group))[0] as { stream: string };
 const at = (pos: number): string => `${stream}@${pos}`;
 const groupAt = async (place: string) => (await json('replay', '--to', place, '--conversation', group))[0];
@@ -62,13 +72,30 @@ t.test('a user as they stood: list, unread, inbox', async (t) => {
   t.match((await json('replay', '--to', 'now', '--user', 'nobody'))[0], { conversations: [], inbox: [] });
 });
 
-t.test('the whole log: what was taken and what refused', async (t) => {
+t.test('the whole log: what came of each event, also of one that changed nothing', async (t) => {
   t.match((await json('replay', '--to', 'now'))[0], {
-    events: 8,
+    events: 9,
     accepted: 7,
+    unchanged: 1,
     refused: { NOT_A_MEMBER: 1 },
     duplicates: 0,
   });
+  const { stdout } = await run('replay', '--to', 'now');
+  const counted = new Map(
+    [...stdout.matchAll(/^ +([a-z]\w*(?: \w+)?) +(\d+)$/gm)].map(([, what = '', n]) => [what, Number(n)]),
+  );
+  t.same(
+    [...counted],
+    [
+      ['events read', 9],
+      ['accepted', 7],
+      ['changed nothing', 1],
+      ['duplicates', 0],
+      ['refused NOT_A_MEMBER', 1],
+      ['unreadable', 0],
+      ['inbox entries', counted.get('inbox entries')],
+    ],
+  );
   t.match(
     (await run('replay', '--to', 'now', '--conversation', group)).stdout,
     /rooks {2}group "Rooks", index 4\n +alice +owner/,

@@ -7,9 +7,13 @@ import { countReadable } from '../../projections/fan-out.ts';
 const MAX_WINDOW_EVENTS = 2_000;
 
 export class FoldCounts {
+  /** All that were read. Each is one of: accepted, unchanged, duplicates, refused, unreadable. */
   events = 0;
   unreadable = 0;
+  /** Those that changed something. */
   accepted = 0;
+  /** Marks that were there already: allowed, and nothing came of them. */
+  unchanged = 0;
   duplicates = 0;
   /** Inbox entries: one for each recipient. */
   entries = 0;
@@ -19,6 +23,7 @@ export class FoldCounts {
     this.events += more.events;
     this.unreadable += more.unreadable;
     this.accepted += more.accepted;
+    this.unchanged += more.unchanged;
     this.duplicates += more.duplicates;
     this.entries += more.entries;
     for (const [code, count] of more.refused) this.refused.set(code, (this.refused.get(code) ?? 0) + count);
@@ -45,10 +50,12 @@ function foldWindowCounted(
   const { accepted, unreadable, changes, counts: told } = countReadable(state, events);
   state.apply(changes, records.at(-1)?.pos ?? 0);
   const { entries, duplicates, refused } = told;
+  const refusals = [...refused.values()].reduce((sum, count) => sum + count, 0);
   counts.add({
     events: records.length,
     unreadable: records.length - events.length + unreadable.length,
     accepted: accepted.length,
+    unchanged: events.length - unreadable.length - accepted.length - duplicates - refusals,
     ...{ entries, duplicates, refused },
   });
 }
