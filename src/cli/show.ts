@@ -95,7 +95,7 @@ async function linesOf(story: Story, convStream: number): Promise<string[]> {
   const { record, envelope, outcome, recipients, duplicates, inboxes, fanOut, readModels } = story;
   const { subject, messageId, bytes, schema } = envelope;
   const lines = [
-    new EventLines(2).lineOf(record, convStream),
+    new EventLines(2, record.pos).lineOf(record, convStream),
     table(
       [
         ['position', positionName({ convStream, pos: record.pos })],

@@ -5,7 +5,7 @@ import { directPair, type UserId } from '../domain/ids.ts';
 import { isUnreadable, type LogRecord } from '../ports/conversation-log.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import { shownTime } from './places.ts';
-import { type Colour, columns, cut, cutPainted, onOneLine, padded, painted, widthOf } from './terminal.ts';
+import { type Colour, columns, cut, cutPainted, onOneLine, padded, painted } from './terminal.ts';
 
 /** One JSON value; bytes as base64, and beside them the text where it is one. */
 export function eventJson(record: LogRecord, convStream: number): Record<string, unknown> {
@@ -35,20 +35,28 @@ const KIND_COLOURS: Partial<Record<ConversationEvent['type'], Colour>> = {
   preferencesChanged: 'dim',
 };
 
-/** Widest a column grows: on a narrow terminal, where what is said needs the room, and on a wide one. Positions stand whole. */
-const NARROW = { columns: 80, place: 14, conversation: 10, by: 6, kind: 11 };
-const WIDE = { columns: 120, place: 14, conversation: 28, by: 16, kind: 18 };
+/** Columns have the same width on all lines: on a narrow terminal, where what is said needs the room, and on a wide one. */
+const NARROW = { columns: 80, conversation: 10, by: 6, kind: 11 };
+const WIDE = { columns: 120, conversation: 24, by: 12, kind: 18 };
 const TIME_COLUMNS = 12;
+/** Positions stand whole, with room to grow a hundredfold before a line is wider than those above it. */
+const MIN_PLACE_COLUMNS = 8;
+const ROOM_FOR_DIGITS = 2;
 
-/** Lines that line up with those before: a column is as wide as the widest cell so far, up to its bound. */
+/** Lines that line up with each other. */
 export class EventLines {
-  readonly #width = { place: 6, conversation: 12, by: 5, kind: 11 };
   readonly #topologyHasOne: boolean;
+  #placeColumns: number;
   #day = '';
 
-  /** @param convStreams of several the position names its own */
-  constructor(convStreams: number) {
+  /**
+   * @param convStreams of several the position names its own
+   * @param lastPos the largest position so far
+   */
+  constructor(convStreams: number, lastPos: number) {
     this.#topologyHasOne = convStreams === 1;
+    const digits = this.#place(lastPos, convStreams - 1).length;
+    this.#placeColumns = Math.max(MIN_PLACE_COLUMNS, digits + ROOM_FOR_DIGITS);
   }
 
   lineOf(record: LogRecord, convStream: number): string {
@@ -56,26 +64,33 @@ export class EventLines {
     const day = time.slice(0, 10);
     const head = day === this.#day || day === '' ? '' : `${painted(`— ${day} —`, 'dim')}\n`;
     if (day !== '') this.#day = day;
-    const place = this.#topologyHasOne ? String(record.pos) : `${convStream}@${record.pos}`;
-    const left = [painted(padded(time.slice(11), TIME_COLUMNS), 'dim'), painted(this.#cell('place', place), 'blue')];
+    const place = this.#place(record.pos, convStream);
+    this.#placeColumns = Math.max(this.#placeColumns, place.length);
+    const left = [
+      painted(padded(time.slice(11), TIME_COLUMNS), 'dim'),
+      painted(padded(place, this.#placeColumns), 'blue'),
+    ];
     if (isUnreadable(record)) {
       const { subject, reason, data } = record;
       const text = `unreadable  ${onOneLine(subject)}  ${data.length} bytes: ${onOneLine(reason)}`;
       return head + fitting([...left, painted(text, 'red')]);
     }
     const { conversation, event } = record;
-    const cells = [this.#cell('conversation', conversation), this.#cell('by', event.by)];
-    const kind = painted(this.#cell('kind', event.type), KIND_COLOURS[event.type] ?? 'yellow');
+    const cells = [cell('conversation', conversation), cell('by', event.by)];
+    const kind = painted(cell('kind', event.type), KIND_COLOURS[event.type] ?? 'yellow');
     return head + fitting([...left, ...cells, kind, detailsOf(event)]);
   }
 
-  #cell(column: Exclude<keyof typeof WIDE, 'columns'>, text: string): string {
-    const share = Math.min(1, Math.max(0, (columns() - NARROW.columns) / (WIDE.columns - NARROW.columns)));
-    const bound = Math.floor(NARROW[column] + share * (WIDE[column] - NARROW[column]));
-    const shown = cut(onOneLine(text), bound);
-    this.#width[column] = Math.max(this.#width[column], widthOf(shown));
-    return padded(shown, Math.min(this.#width[column], bound));
+  #place(pos: number, convStream: number): string {
+    return this.#topologyHasOne ? String(pos) : `${convStream}@${pos}`;
   }
+}
+
+/** As wide as its column is on this terminal. */
+function cell(column: Exclude<keyof typeof WIDE, 'columns'>, text: string): string {
+  const share = Math.min(1, Math.max(0, (columns() - NARROW.columns) / (WIDE.columns - NARROW.columns)));
+  const width = Math.floor(NARROW[column] + share * (WIDE[column] - NARROW[column]));
+  return padded(cut(onOneLine(text), width), width);
 }
 
 /** On one line of a terminal. In a pipe it is whole. */

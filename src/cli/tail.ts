@@ -17,6 +17,7 @@ interface Options extends OperatorOptions {
 
 const EXAMPLES = `  rookery tail                                     the newest ten events, then what comes
   rookery tail --conversation team-7 --since 2h    one conversation, from two hours ago on
+  rookery tail --since 1d -n 50                    the newest fifty of a day
   rookery tail --user alice --kind messageSent     what alice writes, and what is written to her in direct ones
   rookery tail --since CONV_0@1 --until 1d --json  the log up to yesterday, one object a line
   rookery tail --grep 'invoice|发票'               a regular expression, over what an event says`;
@@ -35,7 +36,10 @@ export function registerTail(program: Command): void {
       '--grep <pattern>',
       'whose text, names or ids match a JavaScript regular expression; without regard to case',
     )
-    .option('-n, --lines <count>', 'newest events shown at first (default: 10)')
+    .option(
+      '-n, --lines <count>',
+      'newest events looked at first (default: 10); of a part, newest ones shown (default: all)',
+    )
     .option('--no-follow', 'end at the end of the log')
     .option('--no-json', 'lines for people, also in a pipe')
     .action(async (options: Options) => {
@@ -92,6 +96,8 @@ async function streamsOf(operator: Operator, options: Options, only: number | un
 }
 
 const DEFAULT_LINES = '10';
+/** The newest of a part, and of several streams, are known when all is read: meanwhile that many are held at most. */
+const MAX_HELD_LINES = 10_000;
 
 function countOf(text = DEFAULT_LINES): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
@@ -107,32 +113,45 @@ async function show(
   const { mergedByTime } = await import('../application/replay/merged-log.ts');
   const { EventLines, eventJson } = await import('./shown-event.ts');
   const isJson = json ?? !process.stdout.isTTY;
-  const pretty = new EventLines(topology.convStreams);
+  const pretty = new EventLines(topology.convStreams, Math.max(...streams.map(({ end }) => end)));
   const tell = async (record: LogRecord, convStream: number): Promise<void> => {
-    if (!isWanted(record)) return;
     await print(isJson ? JSON.stringify(eventJson(record, convStream)) : pretty.lineOf(record, convStream));
   };
   const past = streams.map(({ convStream, reader, from, end }) => ({
     convStream,
     records: readOn(reader, from, end, stop),
   }));
+  const isPart = since !== undefined || until !== undefined;
+  const count = isPart && lines === undefined ? undefined : countOf(lines);
   // Of several streams the newest lines of all: each has brought as many.
-  const isNewestOnly = since === undefined && until === undefined && streams.length > 1;
-  const shown: (readonly [LogRecord, number])[] = [];
+  const isHeld = count !== undefined && (isPart || streams.length > 1);
+  if (isHeld) await refuseTooMany(count);
+  const held: (readonly [LogRecord, number])[] = [];
   for await (const { record, convStream } of mergedByTime(past)) {
-    if (!isNewestOnly) await tell(record, convStream);
-    else if (shown.push([record, convStream]) > countOf(lines)) shown.shift();
+    const isShown = isWanted(record);
+    if (!isHeld) {
+      if (isShown) await tell(record, convStream);
+      // Of the newest events the newest are counted before they are looked through.
+    } else if ((isShown || !isPart) && held.push([record, convStream]) > count) held.shift();
   }
-  for (const [record, convStream] of shown) await tell(record, convStream);
-  if (!follow && since === undefined && until === undefined && lines === undefined) tellEarlier(streams);
+  for (const [record, convStream] of held) if (isWanted(record)) await tell(record, convStream);
+  if (!follow && !isPart && lines === undefined) tellEarlier(streams);
   if (!follow || until !== undefined) return;
   await Promise.all(
     streams.map(async ({ convStream, follower, end, from }) => {
       for await (const records of followLog(follower, Math.max(from, end + 1), stop)) {
-        for (const record of records) await tell(record, convStream);
+        for (const record of records) if (isWanted(record)) await tell(record, convStream);
       }
     }),
   );
+}
+
+/** @throws RookeryError BAD_REQUEST */
+async function refuseTooMany(count: number): Promise<void> {
+  if (count <= MAX_HELD_LINES) return;
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  const when = 'of a part (--since, --until) or of several CONV streams';
+  throw new RookeryError('BAD_REQUEST', `--lines ${count}: at most ${MAX_HELD_LINES} ${when}`);
 }
 
 /** Who asked for no number may take the newest ones for all there are. */

@@ -47,7 +47,9 @@ const WIDE: readonly (readonly [from: number, to: number])[] = [
 function widthOfPoint(point: number, char: string): number {
   if (point < 0x300) return 1;
   if (/[\p{Mn}\p{Me}\p{Cf}]/u.test(char)) return 0;
-  return WIDE.some(([from, to]) => point >= from && point <= to) ? 2 : 1;
+  // Two of these letters are one flag.
+  if (/\p{Regional_Indicator}/u.test(char)) return 1;
+  return WIDE.some(([from, to]) => point >= from && point <= to) || /\p{Emoji_Presentation}/u.test(char) ? 2 : 1;
 }
 
 /** Cut to so many columns, with a sign that something is missing. */

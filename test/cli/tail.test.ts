@@ -45,6 +45,20 @@ t.test('what is asked for and nothing else', async (t) => {
   t.same(await texts('--until', '2001-01-01', '--conversation', direct).catch(() => 'nothing'), 'nothing');
 });
 
+t.test('of a part the newest that match, as many as are asked for', async (t) => {
+  const newest = async (...args: string[]) =>
+    (await json('tail', '--no-follow', ...args)).map(({ text, type }) => text ?? type);
+  const caws = ['--kind', 'messageSent', '--conversation', group];
+  t.same(await newest('--since', '1d', '-n', '2', ...caws), ['caw 18', 'caw 19']);
+  t.same(await newest('--since', '1d', '-n', '1', '--grep', 'invoice'), ['the invoice']);
+  t.same(await newest('--until', 'now', '-n', '1', ...caws), ['caw 19']);
+  t.match(await run('tail', '--no-follow', '--since', '1d', '-n', '0'), { code: 0, stdout: /^$/ });
+  t.match(await run('tail', '--no-follow', '--since', '1d', '-n', '10001'), {
+    code: 1,
+    stderr: /^BAD_REQUEST: --lines 10001: at most 10000 of a part/,
+  });
+});
+
 t.test('who says how many, or from where, is told of no others', async (t) => {
   for (const args of [
     ['-n', '3'],

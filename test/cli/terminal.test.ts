@@ -59,12 +59,31 @@ t.test('a line of the log stays on its line, and on a narrow terminal says who, 
   const record = { ...said, event: { ...said.event, by: user('somebody-with-a-name') } };
   for (const width of [200, 100, 80, 60, 40]) {
     Object.assign(process.stdout, { columns: width, isTTY: true });
-    const lines = new EventLines(1);
+    const lines = new EventLines(1, 10);
     const [, first = ''] = lines.lineOf(record, 0).replaceAll(COLOUR, '').split('\n');
     const second = lines.lineOf({ ...record, subject: 's', reason: 'r'.repeat(300), data: bytes('x') } as never, 0);
     t.ok(widthOf(first) <= width && widthOf(second.replaceAll(COLOUR, '')) <= width, `${width}: ${first}`);
     t.match(first, '1234567');
     if (width >= 80) t.match(first, /a-conver.* somebo?.* messageSent +body 1/);
+  }
+});
+
+t.test('what is said begins in the same column of each line, whoever says it and wherever', async (t) => {
+  const { columns } = process.stdout;
+  t.teardown(() => Object.assign(process.stdout, { columns }));
+  for (const width of [80, 100, 160]) {
+    Object.assign(process.stdout, { columns: width });
+    const lines = new EventLines(2, 7);
+    const starts = ['al', 'mallory-with-a-long-name', '陈晨', '🐦‍⬛⭐', '乌'.repeat(30)].map((name, i) => {
+      const said = { ...message(10 ** i), conversation: conversation(`${name}-s`), at: 0 };
+      const shown =
+        lines
+          .lineOf({ ...said, event: { ...said.event, by: user(name) } }, 1)
+          .split('\n')
+          .at(-1) ?? '';
+      return [widthOf(shown.slice(0, shown.indexOf('messageSent'))), widthOf(shown.slice(0, shown.indexOf('body ')))];
+    });
+    t.same(starts, Array(starts.length).fill(starts[0]), `${width} columns`);
   }
 });
 
@@ -98,6 +117,11 @@ t.test('no bar where nobody would see one', async (t) => {
   const pipe = Object.assign(new FakeScreen(80, 6), { isTTY: false });
   new ProgressBar('folding', 0, 'events', pipe).at(5, 10);
   t.equal(pipe.writes, 0, 'a pipe');
+});
+
+t.test('characters take the columns that a terminal gives them', async (t) => {
+  const widths = { abc: 3, 发票: 4, é: 1, '⭐✅⚡': 6, '🇳🇴': 2, '🐦': 2, '→': 1 };
+  for (const [text, width] of Object.entries(widths)) t.equal(widthOf(text), width, text);
 });
 
 t.test('a painted line is cut as one that is not, and its colour ends with it', async (t) => {
