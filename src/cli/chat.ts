@@ -186,7 +186,7 @@ class Chat {
       (error: { code: string; message: string }) => {
         this.#own.delete(clientMsgId);
         // It goes out at the next start.
-        if (error.code !== 'CLIENT_CLOSED') this.#refused(`${error.code}: ${error.message}`);
+        if (error.code !== 'CLIENT_CLOSED') this.#refused(error.message);
         ended();
       },
     );
@@ -361,21 +361,8 @@ const clean = (text: string): string =>
 const wordsOf = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
 
-/** What the network and proxies close with, mostly without a word; the server's own reasons come with a text. */
-const CLOSED_BY: Readonly<Record<string, string>> = {
-  1000: 'the other side has closed the connection',
-  1001: 'the gateway goes away',
-  1005: 'the other side has closed the connection',
-  1006: 'the connection was lost, or none could be made',
-  1011: 'the gateway has met an error',
-  1012: 'the gateway starts again',
-  1013: 'the gateway has too much to do',
-};
-
 function statusText(status: Status): string {
   if (status.phase === 'stopped') return `stopped: ${status.reason}`;
   if (status.phase !== 'offline') return status.phase;
-  const [, code = '', text = status.reason] = /^(\d{4})(?: (.*))?$/.exec(status.reason) ?? [];
-  const words = CLOSED_BY[code] ?? (text || 'the connection was closed');
-  return `offline: ${words}${code && ` (${code})`}; trying again until it works`;
+  return `offline: ${status.reason}; trying again until it works`;
 }

@@ -63,6 +63,7 @@ import { Runtime } from './runtime.ts';
 import { MemoryStorage, type Storage, type StoredState } from './storage.ts';
 import type { Synced } from './sync.ts';
 import { uuidv7 } from './uuidv7.ts';
+import { queryText, requestText, toldError } from './words.ts';
 
 export interface ClientOptions {
   /** `ws://host:port/v1/ws` or `wss://…` */
@@ -571,20 +572,21 @@ export class Client {
    */
   async watch(users: readonly string[]): Promise<readonly SeenUser[]> {
     const watched = watchable(users.map(userId));
-    return (await this.#answer<PresencePage>((ticket) => ({ type: 'watch', ticket, users: watched }))).presence;
+    return (await this.#answer<PresencePage>('watch', (ticket) => ({ type: 'watch', ticket, users: watched })))
+      .presence;
   }
 
   async #query<Result extends QueryResult>(query: Query): Promise<Result> {
-    return this.#answer<Result>((ticket) => ({ type: 'query', ticket, query }));
+    return this.#answer<Result>(queryText(query), (ticket) => ({ type: 'query', ticket, query }));
   }
 
-  async #answer<Result extends QueryResult>(asking: (ticket: number) => Input): Promise<Result> {
+  async #answer<Result extends QueryResult>(asked: string, asking: (ticket: number) => Input): Promise<Result> {
     const result = await new Promise<QueryResult | Error>((resolve) => {
       const ticket = this.#nextTicket++;
       this.#questions.set(ticket, resolve);
       this.#runtime.input(asking(ticket));
     });
-    if (result instanceof Error) throw result;
+    if (result instanceof Error) throw toldError(result, asked);
     // The gateway answers a query with its own kind of result.
     return result as Result;
   }
@@ -630,7 +632,7 @@ export class Client {
     const ticket = this.#nextTicket++;
     const durable = new Promise<Durable>((resolve, reject) => {
       this.#sendings.set(ticket, (outcome) =>
-        outcome.error ? reject(outcome.error) : resolve({ clientMsgId, ...outcome }),
+        outcome.error ? reject(toldError(outcome.error, requestText(request))) : resolve({ clientMsgId, ...outcome }),
       );
     });
     // Who only looks at the entries need not look at this.

@@ -35,6 +35,7 @@ import type { Address } from './requests.ts';
 import type { StoredCursor, StoredState } from './storage.ts';
 import { Sync, type SyncPage } from './sync.ts';
 import { TypingTold } from './typing.ts';
+import { closedText } from './words.ts';
 
 export interface MachineOptions {
   readonly device: DeviceId;
@@ -226,7 +227,7 @@ export class Machine {
     const effects = code === 1009 ? this.#frameTooLong() : [];
     effects.push(...this.#forgetConnection());
     const after = afterClose(code);
-    if (after === 'stop') return [...effects, ...this.#stop(`${code} ${reason}`, code)];
+    if (after === 'stop') return [...effects, ...this.#stop(closedText(code, reason), code)];
     if (after === 'reauthenticate') {
       this.#refusedToken = this.#token;
       this.#refusedBy = code;
@@ -237,7 +238,8 @@ export class Machine {
     // A token that has expired in use is replaced at once; all else waits.
     const ms = after === 'reauthenticate' && this.#attempts === 0 ? 0 : Math.ceil(random * bound);
     this.#attempts += 1;
-    const why = code === 1006 && reason !== '' ? reason : `${code} ${reason}`.trim();
+    // Given up from our side, it says why by itself.
+    const why = code === 1006 && reason !== '' ? reason : closedText(code, reason);
     return [...effects, offline(why, ms), { type: 'set timer', name: 'reconnect', ms }];
   }
 

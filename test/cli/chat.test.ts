@@ -121,7 +121,10 @@ t.test('why it is offline is told once, however often it tries again', async (t)
   input.end();
   await ended;
   t.equal(said.err.match(/offline/g)?.length, 1, said.err);
-  t.match(said.err, '— offline: the connection was lost, or none could be made (1006); trying again until it works\n');
+  t.match(
+    said.err,
+    '— offline: the connection was lost without a close frame, or none could be made (1006); trying again until it works\n',
+  );
 });
 
 t.test('what waits for one gateway does not go to another, under whatever user', async (t) => {

@@ -14,7 +14,9 @@ import { API_KEY, RawClient, startTestGateway, tokenFor } from '../support/gatew
 import { quiet } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 
-const GUIDE = join(import.meta.dirname, '..', '..', 'docs', 'GUIDE.md');
+const PROJECT = join(import.meta.dirname, '..', '..');
+const GUIDE = join(PROJECT, 'docs', 'GUIDE.md');
+const README = join(PROJECT, 'README.md');
 /** Names that a block leaves to the next ones. */
 const DECLARED = /^(?:const|let) (?:(\w+) =|\{([^}]*)\} =|\[([^\]]*)\] =)/gm;
 
@@ -65,6 +67,16 @@ for (const [i, block] of blocks.entries()) {
     t.same(printed.toSorted(), expected.toSorted());
   });
 }
+
+t.test('the first example of the README can be run again and again', async (t) => {
+  const [, example = ''] = /^```ts\n(.*?)^```/ms.exec(readFileSync(README, 'utf8')) ?? [];
+  t.match(example, 'createGroup');
+  Object.assign(scope, { fetchToken: () => tokenFor('alice'), show: () => undefined });
+  for (let i = 0; i < 2; i++) {
+    const code = example.replace('ws://127.0.0.1:7700/v1/ws', String(scope.url)).replace("'laptop'", `'laptop-${i}'`);
+    await t.resolves(run(code), `run ${i + 1}`);
+  }
+});
 
 function shown(value: unknown): string {
   return typeof value === 'string' ? value : inspect(value, { breakLength: Number.POSITIVE_INFINITY });

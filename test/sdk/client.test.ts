@@ -206,7 +206,41 @@ t.test('a session that was replaced stays away', async (t) => {
   await live(client);
   gateway.connection.ws.close(4200, 'replaced');
   await eventually(() => client.status.phase === 'stopped', 'the end');
-  t.match(client.status, { reason: '4200 replaced' });
+  t.match(client.status, { reason: 'replaced (4200)' });
+});
+
+t.test('a connection that is gone without a word is told in words, with its code', async (t) => {
+  const { gateway, client } = await scene(t);
+  const reasons: string[] = [];
+  client.on('status', (status) => status.phase === 'offline' && reasons.push(status.reason));
+  client.start();
+  await live(client);
+  gateway.connection.ws.terminate();
+  await gateway.welcomed(2);
+  gateway.connection.ws.close(4000, 'shutting down');
+  await gateway.welcomed(3);
+  t.same(reasons, [
+    'the connection was lost without a close frame, or none could be made (1006)',
+    'shutting down (4000)',
+  ]);
+});
+
+t.test('what is refused says what was asked for and the code, also to who looks at the text alone', async (t) => {
+  const { gateway, client } = await scene(t);
+  const refusal = { t: 'error', code: 'CONVERSATION_EXISTS', message: 'conversation exists' } as const;
+  gateway.answer = (frame) => ('id' in frame && frame.id !== undefined ? { ...refusal, id: frame.id } : undefined);
+  client.start();
+  await live(client);
+  const told = 'conversation exists (CONVERSATION_EXISTS)';
+  const { code } = refusal;
+  await t.rejects(client.createGroup('team', 'Team', []).durable, { code, message: `createGroup team: ${told}` });
+  await t.rejects(client.block('bob').durable, { code, message: `blockUser bob: ${told}` });
+  await t.rejects(client.sendText({ to: 'bob' }, 'x').durable, { code, message: `send to bob: ${told}` });
+  await t.rejects(client.history('team'), { code, message: `history team: ${told}` });
+  await t.rejects(client.watch(['bob']), { code, message: `watch: ${told}` });
+  await client.close();
+  const closed = { code: 'CLIENT_CLOSED', message: /^send to bob: the client has stopped: .* \(CLIENT_CLOSED\)$/ };
+  await t.rejects(client.sendText({ to: 'bob' }, 'x').durable, closed as never);
 });
 
 t.test('a frame that cannot be read costs the connection, not the client', async (t) => {
