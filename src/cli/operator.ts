@@ -1,8 +1,8 @@
 /** What all commands of an operator have in common: where the deployment is, how an answer is written, and Ctrl-C. */
 import type { Command } from 'commander';
-import type { Nats, NatsAccess } from '../adapters/jetstream/connect.ts';
+import type { Nats, NatsAccess, Role } from '../adapters/jetstream/connect.ts';
 import type { Log } from '../ports/log.ts';
-import { RookeryError } from '../protocol/error-codes.ts';
+import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import type { Topology } from '../protocol/subjects.ts';
 import { endBar } from './progress.ts';
 
@@ -47,6 +47,24 @@ export function operatorCommand(parent: Command, usage: string, description: str
 }
 
 /**
+ * As `connectNats`; whoever finds nobody there is told what to start.
+ * @param file the configuration that was named
+ * @throws RookeryError CONFIGURATION_INVALID, LOG_UNAVAILABLE
+ */
+export async function connected(access: NatsAccess, role: Role, name: string, log: Log, file?: string): Promise<Nats> {
+  const { connectNats } = await import('../adapters/jetstream/connect.ts');
+  try {
+    return await connectNats(access, role, `rookery ${name}`, log);
+  } catch (thrown) {
+    const { code, message, cause } = asRookeryError(thrown);
+    const isNobodyThere = code === 'LOG_UNAVAILABLE' || (cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+    if (!isNobodyThere) throw thrown;
+    const hint = file === undefined ? 'does `make dev` run?' : `does the deployment of ${file} run?`;
+    throw new RookeryError(code, `${message}; ${hint}`, { cause });
+  }
+}
+
+/**
  * @param goOn what to type, or what to know, after Ctrl-C
  * @throws RookeryError CONFIGURATION_INVALID, LOG_UNAVAILABLE
  */
@@ -58,12 +76,11 @@ export async function withOperator(
 ): Promise<void> {
   const { loadConfiguration } = await import('../processes/configuration/load.ts');
   const { operatorSchema } = await import('../processes/configuration/operator.ts');
-  const { connectNats } = await import('../adapters/jetstream/connect.ts');
   const { createLog } = await import('../adapters/system/log.ts');
   const { config } = loadConfiguration(operatorSchema, { file });
   const log = createLog('cli', 'silent');
   const stop = interruptible(goOn);
-  const nats = await connectNats(config.nats, 'operator', `rookery ${name}`, log);
+  const nats = await connected(config.nats, 'operator', name, log, file);
   try {
     const { topology, stateDirs } = config;
     await work({ nats, access: config.nats, topology, stateDirs, log, stop });

@@ -67,14 +67,13 @@ async function onEachLane<Result>(
 ): Promise<void> {
   const { loadConfiguration, flagsOf } = await import('../processes/configuration/load.ts');
   const { readModelFilesSchema } = await import('../processes/configuration/operator.ts');
-  const { connectNats } = await import('../adapters/jetstream/connect.ts');
   const { createLog } = await import('../adapters/system/log.ts');
-  const { print } = await import('./operator.ts');
+  const { connected, print } = await import('./operator.ts');
   const { ProgressBar } = await import('./progress.ts');
   const { config } = loadConfiguration(readModelFilesSchema, { file: options.config, flags: flagsOf(options.set) });
   const stateDir = options.stateDir ?? config.stateDir ?? config.stateDirs.readModel;
   const log = createLog('cli', 'silent');
-  const nats = await connectNats(config.nats, 'read-model-worker', 'rookery read-model', log);
+  const nats = await connected(config.nats, 'read-model-worker', 'read-model', log, options.config);
   try {
     for (let lane = 0; lane < config.topology.convStreams; lane++) {
       const bar = new ProgressBar(`lane ${lane}`, 0);

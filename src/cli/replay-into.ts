@@ -2,7 +2,14 @@
 import type { Command } from 'commander';
 import type { ArchiveReader, StoredRecord } from '../ports/archive.ts';
 import { type MergeTarget, mergeInto, tellMerged } from './merging.ts';
-import { INTERRUPTED_EXIT_CODE, type Operator, type OperatorOptions, print, withOperator } from './operator.ts';
+import {
+  connected,
+  INTERRUPTED_EXIT_CODE,
+  type Operator,
+  type OperatorOptions,
+  print,
+  withOperator,
+} from './operator.ts';
 
 export interface IntoOptions extends OperatorOptions {
   readonly into: string;
@@ -107,14 +114,13 @@ async function targetOf(operator: Operator, { into, intoCredentials }: IntoOptio
     await ensureCopiedStream(operator.nats.jsm, into);
     return { nats: operator.nats, names: [into], copyInto: into };
   }
-  const { connectNats } = await import('../adapters/jetstream/connect.ts');
   const { loadConfiguration } = await import('../processes/configuration/load.ts');
   const { operatorSchema } = await import('../processes/configuration/operator.ts');
   const flags = into.endsWith('.json')
     ? {}
     : { nats: { servers: [into], ...(intoCredentials !== undefined && { credentialsFile: intoCredentials }) } };
   const { config } = loadConfiguration(operatorSchema, { file: into.endsWith('.json') ? into : undefined, flags });
-  const nats = await connectNats(config.nats, 'operator', 'rookery replay', operator.log);
+  const nats = await connected(config.nats, 'operator', 'replay', operator.log, into);
   return { nats, names: logStreams({ convStreams: await convStreamsOf(nats.jsm), inboxStreams: 0 }) };
 }
 

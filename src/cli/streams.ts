@@ -64,12 +64,12 @@ async function withStreams(
 ): Promise<void> {
   const { loadConfiguration } = await import('../processes/configuration/load.ts');
   const { operatorSchema } = await import('../processes/configuration/operator.ts');
-  const { connectNats } = await import('../adapters/jetstream/connect.ts');
+  const { connected } = await import('./operator.ts');
   const { loadDefinitions } = await import('../adapters/jetstream/stream-definitions.ts');
   const { createLog } = await import('../adapters/system/log.ts');
   const { config } = loadConfiguration(operatorSchema, { file });
   const definitions = loadDefinitions({ topology: config.topology, replicas });
-  const { nc, jsm } = await connectNats(config.nats, 'operator', 'rookery streams', createLog('cli', 'silent'));
+  const { nc, jsm } = await connected(config.nats, 'operator', 'streams', createLog('cli', 'silent'), file);
   try {
     await work(jsm, definitions);
   } finally {

@@ -76,15 +76,15 @@ export async function startDev(config: DevConfig, parts: DevParts): Promise<Dev>
     const access = { nats: { servers: [nats.url], credentialsFile: nats.credentialsFile }, topology };
     const operatorFile = join(dataDir, 'operator.json');
     const stateDirs = { readModel: join(dataDir, 'read-model'), fanOut: join(dataDir, 'fan-out') };
-    writeFileSync(operatorFile, `${JSON.stringify({ ...access, stateDirs, auth: { secretFile } }, null, 2)}\n`);
+    const apiKeyDir = join(dataDir, 'api-keys');
+    const auth = { secretFile, apiKeyDir };
+    writeFileSync(operatorFile, `${JSON.stringify({ ...access, stateDirs, auth }, null, 2)}\n`);
     const worker = supervised('fan-out-worker', { ...access, stateDir: stateDirs.fanOut }, dataDir, parts);
     const reader = supervised('read-model-worker', { ...access, stateDir: stateDirs.readModel }, dataDir, parts);
     const apiKeyFile = join(dataDir, 'api-key');
-    const apiKeyDir = join(dataDir, 'api-keys');
     ensureDevKey(apiKeyFile, apiKeyDir);
-    const auth = { mode: 'secret', secretFile, devTokens: true, apiKeyDir };
-    const login = { enabled: true };
-    const gateway = supervised('gateway', { ...access, host, port, auth, login }, dataDir, parts);
+    const coming = { auth: { mode: 'secret', ...auth, devTokens: true }, login: { enabled: true } };
+    const gateway = supervised('gateway', { ...access, host, port, ...coming }, dataDir, parts);
     for (const child of [worker, reader, gateway]) {
       running.push(child);
       child.start();

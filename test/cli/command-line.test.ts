@@ -57,6 +57,29 @@ t.test('an error is its code and a text, and exit code 1', async (t) => {
   }
 });
 
+t.test('whoever meets no server is told what to start', async (t) => {
+  const credentialsFile = join(dir, 'credentials.json');
+  const password = { user: 'u', password: 'p' };
+  writeFileSync(credentialsFile, JSON.stringify({ operator: password, 'read-model-worker': password }));
+  const config = join(dir, 'away.json');
+  writeFileSync(config, JSON.stringify({ nats: { servers: ['nats://127.0.0.1:1'], credentialsFile } }));
+  const commands = [['stats'], ['tail'], ['verify'], ['streams', 'diff'], ['dead', 'list'], ['read-model', 'status']];
+  for (const command of commands) {
+    const name = command.join(' ');
+    t.match(await rookery(command), { code: 1, stderr: /^CONFIGURATION_INVALID: .*; does `make dev` run\?/ }, name);
+    const environment = {
+      ROOKERY_NATS__SERVERS: 'nats://127.0.0.1:1',
+      ROOKERY_NATS__CREDENTIALS_FILE: credentialsFile,
+    };
+    const away = await rookery(command, environment);
+    t.match(away, { code: 1, stderr: /^LOG_UNAVAILABLE: cannot connect .*; does `make dev` run\?\n$/ }, name);
+  }
+  t.match(await rookery(['tail', '--config', config]), {
+    code: 1,
+    stderr: /; does the deployment of .*away\.json run\?/,
+  });
+});
+
 t.test('help is there for every command, with examples', async (t) => {
   for (const command of [
     [],

@@ -48,10 +48,29 @@ t.test('a key is printed once, kept as a hash, listed by its name, and gone when
   );
 });
 
+t.test('the folder is that of the configuration, unless one is named', async (t) => {
+  const config = join(cwd, 'gateway.json');
+  const apiKeyDir = join(cwd, 'of-another');
+  writeFileSync(config, JSON.stringify({ port: 7800, auth: { apiKeyDir } }));
+  t.match(await key('create', 'theirs', '--scope', 'all', '--config', config), { code: 0 });
+  t.match(await key('list', '--config', config), { code: 0, stdout: /^theirs {2}all/ });
+  t.match(await key('list', '--config', config, '--dir', dir), { stdout: /^crm/ });
+  t.match(await key('revoke', 'theirs', '--config', config), { code: 0 });
+  t.same(readApiKeyFiles(apiKeyDir), []);
+  writeFileSync(config, '{}');
+  t.match(await key('list', '--config', config), {
+    code: 1,
+    stderr: /^CONFIGURATION_INVALID: .* has no auth.apiKeyDir/,
+  });
+});
+
 t.test('what cannot be a key is refused, and leaves nothing', async (t) => {
   const wrong: readonly [string[], RegExp][] = [
     [['create', 'a/b', '--scope', 'all'], /^CONFIGURATION_INVALID: a\/b: a key's name/],
-    [['create', 'a', '--scope', 'everything'], /^CONFIGURATION_INVALID: API key a: scopes/],
+    [
+      ['create', 'a', '--scope', 'messages:write', 'everything'],
+      /^CONFIGURATION_INVALID: --scope everything: there is none; there are all, messages:write, conversations:read, /,
+    ],
     [['create', 'a', '--scope', 'all', '--rate', '0'], /^CONFIGURATION_INVALID: --rate 0/],
     [['create', 'a', '--scope', 'all', '--burst', '5'], /^CONFIGURATION_INVALID: --burst: needs --rate/],
     [['create', 'a', '--scope', 'all', '--rate', '1', '--burst', '1.5'], /^CONFIGURATION_INVALID: API key a: rate/],

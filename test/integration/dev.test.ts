@@ -98,6 +98,7 @@ async function operate(t: Test, dev: RunningDev, { dataDir, port }: Place): Prom
   t.match(await run('verify'), /read model .* byte-identical/, 'it names the folders of the workers as well');
   t.match(await run('read-model', 'verify'), /byte-identical/);
   t.match(await run('rebuild', 'fan-out-state'), /rebuilt up to/);
+  t.match(await run('key', 'list'), /^dev {2}all/, 'and that of the keys');
   const answer = await fetch(`http://127.0.0.1:${port}/v1/messages`, {
     method: 'POST',
     headers: {

@@ -35,8 +35,8 @@ const authFields = Type.Object(
   { ...strict, default: {} },
 );
 
-/** What `rookery token` needs to know of the file of a gateway. */
-export const tokenSchema = Type.Object({ auth: authFields });
+/** What `rookery token` and `rookery key` need to know of the file of a gateway. */
+export const authSchema = Type.Object({ auth: authFields });
 
 const loginFields = Type.Object(
   {
