@@ -6,7 +6,31 @@ import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
 import { parseClientFrame } from '../../src/protocol/validation.ts';
 
 const UNFIT = ['a\u0000b', 'two\nlines', 'a\u001b[2J', 'a\u0085b', '\u202egnp.exe', '\u2066a', 'a\u2069', 'a\u2028b'];
-const FIT = ['Team 7', '乌鸦群 🐦‍⬛', 'مجموعة', 'نمی‌خواهم', 'שלום\u200f!', 'Łódź', '한국어', ' '];
+const INVISIBLE = [
+  ' ',
+  '\u3000',
+  '\u200b',
+  '\u200c \u200d',
+  '\u2060',
+  '\ufeff',
+  '\u00ad',
+  '\u3164',
+  '\u2800',
+  '\ufe0f',
+];
+const FIT = [
+  'Team 7',
+  '乌鸦群 🐦‍⬛',
+  'مجموعة',
+  'نمی‌خواهم',
+  'שלום\u200f!',
+  'Łódź',
+  '한국어',
+  '👩‍👩‍👧',
+  '🏴\u{e0067}\u{e007f}',
+  'a\u200bb',
+  '.',
+];
 
 const command = (fields: object): unknown => {
   const frame = { t: 'command', id: 1, clientMsgId: 'c', command: fields };
@@ -28,6 +52,7 @@ const WAYS: Readonly<Record<string, (name: string) => unknown>> = {
 for (const [where, parse] of Object.entries(WAYS)) {
   t.test(`${where}: nothing that forges what stands beside it`, async (t) => {
     for (const name of UNFIT) t.throws(() => parse(name), { code: 'BAD_NAME' }, encodeURI(name));
+    for (const name of INVISIBLE) t.throws(() => parse(name), { code: 'BAD_NAME' }, encodeURI(name));
     for (const name of FIT) t.doesNotThrow(() => parse(name), encodeURI(name));
   });
 }

@@ -19,7 +19,7 @@ import {
   parseUserId,
   type UserId,
 } from '../../domain/ids.ts';
-import { fittedName } from '../../domain/names.ts';
+import { cutWhole, fittedName } from '../../domain/names.ts';
 import type { StoredRecord } from '../../ports/archive.ts';
 import { encodeAccountEvent } from '../../protocol/account-event.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -91,10 +91,10 @@ const foreignId = (source: string, id: string): ClientMsgId => {
 export function* personRecords(source: string, person: ForeignPerson, at: number): Generator<StoredRecord> {
   const { user, kind, name, avatar = '', fields = {}, deactivated } = person;
   const profile: ProfileChanges = {
-    name: fittedName(name).slice(0, MAX_PROFILE_NAME_CHARS),
+    name: fittedName(name, MAX_PROFILE_NAME_CHARS),
     ...(avatar !== '' && avatar.length <= MAX_AVATAR_CHARS && { avatar }),
     fields: Object.fromEntries(
-      Object.entries(fields).map(([key, value]) => [key, value.slice(0, MAX_PROFILE_FIELD_CHARS)]),
+      Object.entries(fields).map(([key, value]) => [key, cutWhole(value, MAX_PROFILE_FIELD_CHARS)]),
     ),
   };
   const by = 'backend';
@@ -143,7 +143,7 @@ export class ForeignConversation {
     this.#owner = owner;
     const first = others.slice(0, MAX_MEMBERS_PER_COMMAND);
     const id = (what: string): ClientMsgId => foreignId(this.#source, what);
-    const title = (fittedName(name) || this.id).slice(0, MAX_GROUP_NAME_CHARS);
+    const title = fittedName(name, MAX_GROUP_NAME_CHARS) || cutWhole(this.id, MAX_GROUP_NAME_CHARS);
     yield this.#record({ type: 'groupCreated', by: owner, id: id('created'), name: title, members: first }, at);
     for (let i = first.length, part = 1; i < others.length; i += MAX_MEMBERS_PER_COMMAND, part++) {
       const more = others.slice(i, i + MAX_MEMBERS_PER_COMMAND);
@@ -151,8 +151,8 @@ export class ForeignConversation {
     }
     const { description = '', announcement = '' } = about;
     const settings = {
-      ...(description !== '' && { description: description.slice(0, MAX_GROUP_TEXT_CHARS) }),
-      ...(announcement !== '' && { announcement: announcement.slice(0, MAX_GROUP_TEXT_CHARS) }),
+      ...(description !== '' && { description: cutWhole(description, MAX_GROUP_TEXT_CHARS) }),
+      ...(announcement !== '' && { announcement: cutWhole(announcement, MAX_GROUP_TEXT_CHARS) }),
     };
     if (Object.keys(settings).length === 0) return;
     yield this.#record({ type: 'groupChanged', by: owner, id: id('settings'), settings }, at);

@@ -236,7 +236,7 @@ export const en = {
   'error.MESSAGE_ID_EXPIRED': 'It waited for more than a day. Look whether it is there before you send it again.',
   'error.BODY_TOO_LARGE': 'The message is too long.',
   'error.BAD_ID': 'This is no name.',
-  'error.BAD_NAME': 'A name cannot have invisible characters of this kind in it.',
+  'error.BAD_NAME': 'A name needs something that can be seen, and no control characters.',
   'error.LOGIN_REFUSED': 'User name or password is wrong.',
   'error.TOO_MANY_ATTEMPTS': 'Too many attempts. Wait a moment.',
   'error.OUTBOX_FULL': 'Too much waits to be sent.',

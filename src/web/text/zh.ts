@@ -238,7 +238,7 @@ export const zh: Record<keyof typeof en, string> = {
   'error.MESSAGE_ID_EXPIRED': '它等待了一天以上。重发之前请看看它是否已经在了。',
   'error.BODY_TOO_LARGE': '消息太长。',
   'error.BAD_ID': '这不是有效的名字。',
-  'error.BAD_NAME': '名称中不能有这类不可见字符。',
+  'error.BAD_NAME': '名称须有可见字符，且不能有控制字符。',
   'error.LOGIN_REFUSED': '用户名或密码不正确。',
   'error.TOO_MANY_ATTEMPTS': '尝试次数太多，请稍候。',
   'error.OUTBOX_FULL': '待发送的内容太多。',
