@@ -235,7 +235,16 @@ t.test('the API describes itself: valid OpenAPI, every route in it, and a page t
   ])
     t.ok(description.paths[path], path);
   for (const [path, operations] of Object.entries(description.paths as Record<string, Record<string, object>>))
-    for (const operation of Object.values(operations)) t.match(operation, { responses: { '4XX': {} } }, path);
+    for (const [method, operation] of Object.entries(operations)) {
+      t.match(operation, { responses: { '4XX': {} } }, path);
+      if (method === 'get' && !path.includes('{')) continue;
+      const codes = { enum: /BAD_REQUEST/ };
+      const badRequest = {
+        description: /names the field/,
+        content: { 'application/json': { schema: { properties: { code: codes } } } },
+      };
+      t.match(operation, { responses: { '400': badRequest } }, `${method} ${path} says what a bad request is`);
+    }
   type Operation = { readonly security?: readonly Record<string, readonly string[]>[] };
   for (const [path, operations] of Object.entries(description.paths as Record<string, Record<string, Operation>>)) {
     if (!path.startsWith('/v1/')) continue;
