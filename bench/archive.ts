@@ -119,13 +119,14 @@ async function storedOnly({ nc, jsm, inboxPrefix }: Nats, { topology }: TestNats
   const appender = new JetstreamRecordAppender({ nc, inboxPrefix, ends: new Map(), batched });
   const reader = await FileArchiveReader.open(archive);
   let count = 0;
-  for await (const { stream, records } of reader.blocks()) {
-    const name = reader.header.streams[stream]?.name ?? '';
-    for (const record of records) {
+  for await (const block of reader.blocks()) {
+    const name = reader.header.streams[block.stream]?.name ?? '';
+    const next = block.inPlace();
+    for (let record = next(); record; record = next()) {
       const room = appender.restore(name, record);
       if (room) await room;
     }
-    count += records.length;
+    count += block.events;
     if (count >= BARE_MESSAGES) break;
   }
   await appender.settled();

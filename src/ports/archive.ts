@@ -14,6 +14,29 @@ export interface StoredRecord {
   readonly data: Uint8Array;
 }
 
+/**
+ * A record where it stands among the bytes of many, for who goes through millions: no object is made of it, nor any text. The same object
+ * tells of the next one; what is kept of it is kept as `whole()`. A part of it is what `bytes` hold from its start on and before its end.
+ */
+export interface RecordInPlace {
+  readonly bytes: Uint8Array;
+  /** As those of a `StoredRecord`. */
+  readonly seq: number;
+  readonly at: number;
+  readonly subjectStart: number;
+  readonly subjectEnd: number;
+  /** Nothing of a record without one. */
+  readonly idStart: number;
+  readonly idEnd: number;
+  /** `name: value`, a line each; nothing of nearly all. */
+  readonly headersStart: number;
+  readonly headersEnd: number;
+  readonly dataStart: number;
+  readonly dataEnd: number;
+  /** Its data are a view. */
+  whole(): StoredRecord;
+}
+
 /** A stream as it stood when it was exported. */
 export interface ArchivedStream {
   readonly name: string;
@@ -65,6 +88,7 @@ export interface ArchiveEnd {
 /** Counts records and digests them, as they go by. */
 export interface RecordCount {
   add(records: readonly StoredRecord[]): void;
+  addInPlace(record: RecordInPlace): void;
   /** As it is now; more may be added. */
   readonly now: StreamSummary;
 }
@@ -96,7 +120,19 @@ export interface ArchiveWriter {
 export interface ArchiveBlock {
   /** Of the header's streams. */
   readonly stream: number;
+  readonly events: number;
+  /** Of the first and the last record. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  /** Made of its bytes each time they are asked for. */
   readonly records: readonly StoredRecord[];
+  /** All of them one after the other, from the first on: the same object each time; undefined behind the last. */
+  inPlace(): () => RecordInPlace | undefined;
+  /**
+   * Nobody looks at it any more, nor at any data of it: its memory is given back at once. What is left to the garbage collector costs more
+   * than all else that is done with a block.
+   */
+  release(): void;
 }
 
 export interface ArchiveReader {
@@ -151,7 +187,7 @@ export interface RecordAppender {
    * A record at the next position but one or later leaves a hole, which is filled with a message that says so.
    * @throws RookeryError IMPORT_MISMATCH when the stream's end is not where it should be (somebody else writes) · LOG_UNAVAILABLE
    */
-  restore(stream: string, record: StoredRecord): Promise<void> | undefined;
+  restore(stream: string, record: RecordInPlace): Promise<void> | undefined;
   /**
    * Appends behind whatever is there, under the record's id, with its own time.
    * @param onAnswer told whether it was stored now, or within JetStream's duplicate window before

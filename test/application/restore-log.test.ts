@@ -6,6 +6,7 @@ import type { ArchiveReader, ReadBack, StoredRecord } from '../../src/ports/arch
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
+import { blockOf } from '../support/blocks.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 
 const STREAM = 'CONV_0';
@@ -32,7 +33,7 @@ function archive(held: readonly StoredRecord[] = records): ArchiveReader {
     },
     ...{ bytes: 1, position: 1, end: { streams: [summaryOf(held)] }, seal: 'a seal' },
     async *blocks() {
-      yield { stream: 0, records: held };
+      yield blockOf(0, held);
     },
     close: async () => undefined,
   };
@@ -63,7 +64,7 @@ function scene(stored: (record: StoredRecord) => StoredRecord | undefined, more:
     },
     appenderFrom: () => ({
       restore: (_, record) => {
-        const put = stored(record);
+        const put = stored(record.whole());
         if (put) there.push(put);
         return undefined;
       },

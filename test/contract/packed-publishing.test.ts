@@ -1,5 +1,5 @@
 /** Messages that leave packed arrive as those that nats.js writes one by one. */
-import type { Msg, MsgHdrs } from '@nats-io/nats-core';
+import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import t from 'tap';
 import { PackedPublishing } from '../../src/adapters/jetstream/packed-publishing.ts';
 import { WrittenHeaders } from '../../src/adapters/jetstream/written-headers.ts';
@@ -48,6 +48,33 @@ t.test('in order, whatever they are: empty, large, in another script, without he
   for (const [name, data, headers] of messages) nc.publish(`${subject}.${name}`, data, of({ headers }));
   await eventually(async () => arrived.length === messages.length, 'all of them once more');
   t.same(once, arrived.splice(0).map(shown));
+});
+
+t.test('a pack is written into again once all that is in it has arrived, and not before', async (t) => {
+  const sent: { readonly pack: Uint8Array; readonly was: string }[] = [];
+  const protocol = {
+    sendCommand: (pack: Uint8Array) => void sent.push({ pack, was: Buffer.from(pack).toString('latin1') }),
+    flushPending: () => undefined,
+  };
+  const packed = new PackedPublishing({ protocol } as unknown as NatsConnection);
+  const isAsItWas = ({ pack, was }: (typeof sent)[number]): boolean => Buffer.from(pack).toString('latin1') === was;
+  const publish = (count: number): void => {
+    for (let i = 0; i < count; i++) packed.publish('a.b', new Uint8Array(1_000).fill(i), { headers: written(`${i}`) });
+  };
+  publish(500);
+  packed.sendAll();
+  const first = sent.splice(0);
+  packed.arrived(120);
+  publish(500);
+  packed.sendAll();
+  const memory = new Set(first.map(({ pack }) => pack.buffer));
+  t.ok(sent.some(({ pack }) => memory.has(pack.buffer)));
+  // At 1,000 bytes and some each, the first has 60 or so in it.
+  t.same(
+    first.map(isAsItWas),
+    [...Array(first.length).keys()].map((i) => i > 0),
+  );
+  t.ok(sent.every(isAsItWas));
 });
 
 t.test('what is no subject is refused, and nothing else of it leaves', async (t) => {

@@ -1,6 +1,13 @@
 /** Reads an archive: each frame is checked before anything of it is believed. */
 import { type FileHandle, open } from 'node:fs/promises';
-import type { ArchiveBlock, ArchiveEnd, ArchiveHeader, ArchiveReader, StoredRecord } from '../../ports/archive.ts';
+import type {
+  ArchiveBlock,
+  ArchiveEnd,
+  ArchiveHeader,
+  ArchiveReader,
+  RecordInPlace,
+  StoredRecord,
+} from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import {
   chained,
@@ -14,7 +21,7 @@ import {
   unpacked,
   unusable,
 } from './frames.ts';
-import { readRecords } from './record-bytes.ts';
+import { extentOf, RecordsInPlace, wholeRecords } from './records-in-place.ts';
 import { Summary } from './summary.ts';
 
 /** Blocks that are unpacked ahead of whoever iterates. */
@@ -30,17 +37,45 @@ interface Frame {
   readonly body: Buffer;
 }
 
-/** A block, and where in the file it ends. */
-export interface PlacedBlock extends ArchiveBlock {
-  readonly endsAt: number;
-  readonly digest: Buffer;
-}
-
 interface Unpacked {
   readonly frame: Frame;
   readonly stream: number;
-  /** Records as bytes: made objects of when they are asked for, so that few of those live at a time. */
+  /** Records as bytes. */
   readonly raw: Buffer;
+}
+
+/** A block, and where in the file it ends. */
+export class PlacedBlock implements ArchiveBlock {
+  readonly stream: number;
+  readonly events: number;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly endsAt: number;
+  readonly digest: Buffer;
+  readonly #raw: Buffer;
+
+  /** @throws RangeError where something in it is no record */
+  constructor({ frame, stream, raw }: Unpacked) {
+    this.stream = stream;
+    ({ events: this.events, firstSeq: this.firstSeq, lastSeq: this.lastSeq } = extentOf(raw));
+    this.endsAt = frame.end;
+    this.digest = frame.digest;
+    this.#raw = raw;
+  }
+
+  get records(): readonly StoredRecord[] {
+    return wholeRecords(this.#raw);
+  }
+
+  inPlace(): () => RecordInPlace | undefined {
+    const records = new RecordsInPlace(this.#raw);
+    return () => records.next();
+  }
+
+  release(): void {
+    // A smaller one may share its memory with others.
+    if (this.#raw.length > Buffer.poolSize) (this.#raw.buffer as ArrayBuffer).transfer(0);
+  }
 }
 
 export class FileArchiveReader implements ArchiveReader {
@@ -99,12 +134,11 @@ export class FileArchiveReader implements ArchiveReader {
     const ahead: Promise<Unpacked>[] = [];
     // Unpacked side by side, read and counted in order.
     const counted = async (block: Promise<Unpacked>): Promise<PlacedBlock> => {
-      const { frame, stream, raw } = await block;
-      const records = this.#recordsIn(frame, raw);
-      const placed = { stream, records, endsAt: frame.end, digest: frame.digest };
+      const unpackedOne = await block;
+      const placed = this.#placed(unpackedOne);
       if (seal !== undefined) return placed;
-      const [first, last] = [records[0]?.seq ?? 0, records.at(-1)?.seq ?? 0];
-      (summaries[stream] as Summary).addBytes(raw, records.length, first, last);
+      const { stream, events, firstSeq, lastSeq } = placed;
+      (summaries[stream] as Summary).addBytes(unpackedOne.raw, events, firstSeq, lastSeq);
       return placed;
     };
     let last: Frame | undefined;
@@ -162,11 +196,11 @@ export class FileArchiveReader implements ArchiveReader {
     }
   }
 
-  #recordsIn(frame: Frame, raw: Buffer): StoredRecord[] {
+  #placed(block: Unpacked): PlacedBlock {
     try {
-      return readRecords(raw, 0);
+      return new PlacedBlock(block);
     } catch (cause) {
-      throw this.#asDamage(frame, cause);
+      throw this.#asDamage(block.frame, cause);
     }
   }
 

@@ -30,6 +30,7 @@ const ZSTD_LEVEL = 1;
 const GZIP_LEVEL = 1;
 /** What a block becomes; with what zlib takes by itself it would come in dozens of pieces, each of them a call. */
 const PACKED_BYTES = BLOCK_BYTES / 4;
+/** Behind what a block becomes: where all of a piece is filled, Node makes another one for what might follow. */
 const LEAST_CHUNK_BYTES = 64;
 
 export async function packed(data: Uint8Array, compression: Compression): Promise<Buffer> {
@@ -40,7 +41,7 @@ export async function packed(data: Uint8Array, compression: Compression): Promis
 
 /** @throws whatever is wrong with it; it may not be more than it says */
 export async function unpacked(data: Uint8Array, bytes: number, compression: Compression): Promise<Buffer> {
-  const options = { maxOutputLength: Math.max(1, bytes), chunkSize: Math.max(LEAST_CHUNK_BYTES, bytes) };
+  const options = { maxOutputLength: Math.max(1, bytes), chunkSize: bytes + LEAST_CHUNK_BYTES };
   if (compression === 'zstd' && bestCompression !== 'zstd') {
     throw new RookeryError('ARCHIVE_UNSUPPORTED', 'the file is compressed with zstd, which Node has from 22.15 on');
   }

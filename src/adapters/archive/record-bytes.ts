@@ -3,9 +3,12 @@
  * length of all that follows u32 · seq f64 · at f64 · subject u32 + UTF-8 · Nats-Msg-Id u32 + UTF-8 · headers u32 + `name: value` lines
  * in UTF-8 · data, the rest.
  */
-import type { StoredRecord } from '../../ports/archive.ts';
+import type { RecordInPlace, StoredRecord } from '../../ports/archive.ts';
+import { copyBytes } from '../../protocol/copy-bytes.ts';
 
-const FIXED_BYTES = 4 + 8 + 8 + 4 + 4 + 4;
+/** Position and time. */
+export const TIMES_BYTES = 8 + 8;
+const FIXED_BYTES = 4 + TIMES_BYTES + 4 + 4 + 4;
 /** UTF-8 of a UTF-16 code unit at most. */
 const MAX_BYTES_PER_CHAR = 3;
 
@@ -33,31 +36,33 @@ export function writeRecord(into: Buffer, start: number, record: StoredRecord): 
   return at;
 }
 
-/** All records from `start` on. Their data are views. @throws RangeError where it is none */
-export function readRecords(from: Buffer, start: number): StoredRecord[] {
-  const records: StoredRecord[] = [];
-  for (let at = start; at < from.length; ) {
-    const end = at + 4 + from.readUInt32LE(at);
-    if (end > from.length) throw new RangeError('a record reaches beyond its block');
-    const seq = from.readDoubleLE(at + 4);
-    const time = from.readDoubleLE(at + 12);
-    at += 20;
-    const text = (): string => {
-      const bytes = from.readUInt32LE(at);
-      at += 4 + bytes;
-      if (at > end) throw new RangeError('a text reaches beyond its record');
-      return from.toString('utf8', at - bytes, at);
-    };
-    const [subject, messageId, lines] = [text(), text(), text()];
-    records.push({ seq, at: time, subject, messageId, headers: headersOf(lines), data: from.subarray(at, end) });
-    at = end;
-  }
-  return records;
+/** As `writeRecord`. */
+export function writeInPlace(into: Buffer, start: number, record: RecordInPlace): number {
+  let at = into.writeDoubleLE(record.seq, start + 4);
+  at = into.writeDoubleLE(record.at, at);
+  at = writePart(into, at, record.bytes, record.subjectStart, record.subjectEnd);
+  at = writePart(into, at, record.bytes, record.idStart, record.idEnd);
+  at = writePart(into, at, record.bytes, record.headersStart, record.headersEnd);
+  at = copyBytes(into, at, record.bytes, record.dataStart, record.dataEnd);
+  into.writeUInt32LE(at - start - 4, start);
+  return at;
+}
+
+/** Bytes it takes. */
+export const bytesOf = (record: RecordInPlace): number =>
+  FIXED_BYTES +
+  (record.subjectEnd - record.subjectStart) +
+  (record.idEnd - record.idStart) +
+  (record.headersEnd - record.headersStart) +
+  (record.dataEnd - record.dataStart);
+
+function writePart(into: Buffer, at: number, from: Uint8Array, start: number, end: number): number {
+  return copyBytes(into, into.writeUInt32LE(end - start, at), from, start, end);
 }
 
 const NONE: StoredRecord['headers'] = [];
 
-function headersOf(lines: string): StoredRecord['headers'] {
+export function headersIn(lines: string): StoredRecord['headers'] {
   if (lines === '') return NONE;
   return lines.split('\n').map((line) => {
     const colon = line.indexOf(': ');

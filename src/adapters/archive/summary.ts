@@ -1,7 +1,7 @@
 /** What a file holds of one stream, counted as it goes by. */
 import { createHash } from 'node:crypto';
-import type { RecordCount, StoredRecord, StreamSummary } from '../../ports/archive.ts';
-import { roomFor, writeRecord } from './record-bytes.ts';
+import type { RecordCount, RecordInPlace, StoredRecord, StreamSummary } from '../../ports/archive.ts';
+import { bytesOf, roomFor, writeInPlace, writeRecord } from './record-bytes.ts';
 
 /** What is digested at a time. */
 const PORTION_BYTES = 262_144;
@@ -29,6 +29,14 @@ export class Summary implements RecordCount {
     const end = this.#used + roomFor(record);
     if (end > this.#buffer.length) this.#makeRoom(end - this.#used);
     this.#used = writeRecord(this.#buffer, this.#used, record);
+    this.#count(1, record.seq, record.seq);
+  }
+
+  /** The same, of one that nobody has made an object of. */
+  addInPlace(record: RecordInPlace): void {
+    const end = this.#used + bytesOf(record);
+    if (end > this.#buffer.length) this.#makeRoom(end - this.#used);
+    this.#used = writeInPlace(this.#buffer, this.#used, record);
     this.#count(1, record.seq, record.seq);
   }
 

@@ -111,6 +111,11 @@ export class Batch {
     return this.#sent - this.#confirmed >= this.#maxUnconfirmed;
   }
 
+  /** How many of its messages are stored, all from the first on. */
+  get confirmed(): number {
+    return this.#confirmed;
+  }
+
   /** Why nothing more is taken, of a batch that was not ended by its writer; its cause is the server's error, if there was one. */
   get failure(): RookeryError | undefined {
     return this.#ended;
@@ -150,6 +155,18 @@ export class Batch {
     }
     this.#read(data);
     this.#wake?.();
+  }
+
+  /** What the reply subject of each message begins with: its number and operation follow. */
+  get replyHead(): string {
+    return `${this.#prefix}.fail.`;
+  }
+
+  /** Counts one that the caller sends by itself, the first of a batch with operation 0, others with 1. @returns its number; 0: it is over */
+  next(): number {
+    if (this.#ended) return 0;
+    this.#messages += 1;
+    return ++this.#sent;
   }
 
   #publish(operation: number, subject: string, data: Uint8Array, headers?: MsgHdrs): void {

@@ -11,13 +11,13 @@ import type { MsgHdrs } from '@nats-io/nats-core';
 export const ORIGINAL_TIME = 'Rookery-At';
 
 /** Of one width, and the last header of all: so that it stands at a fixed distance before the data, and costs nothing to look for. */
-const DIGITS = 15;
+export const ORIGINAL_TIME_DIGITS = 15;
 const END_BYTES = 4;
 const NAME = new TextEncoder().encode(`${ORIGINAL_TIME}: `);
-const TOTAL_BYTES = NAME.length + DIGITS + END_BYTES;
+const TOTAL_BYTES = NAME.length + ORIGINAL_TIME_DIGITS + END_BYTES;
 const [ZERO, NINE] = [0x30, 0x39];
 
-export const originalTimeValue = (atMs: number): string => String(atMs).padStart(DIGITS, '0');
+export const originalTimeValue = (atMs: number): string => String(atMs).padStart(ORIGINAL_TIME_DIGITS, '0');
 
 /**
  * Hot path: every event is asked. To parse its headers would cost more than a microsecond; in what nats.js gives of a delivery the
@@ -31,7 +31,7 @@ export function happenedAtMs(data: Uint8Array, storedAtMs: number): number {
   const before = new Uint8Array(data.buffer, start, TOTAL_BYTES);
   for (let i = 0; i < NAME.length; i++) if (before[i] !== NAME[i]) return storedAtMs;
   let at = 0;
-  for (let i = NAME.length; i < NAME.length + DIGITS; i++) {
+  for (let i = NAME.length; i < NAME.length + ORIGINAL_TIME_DIGITS; i++) {
     const digit = before[i] as number;
     if (digit < ZERO || digit > NINE) return storedAtMs;
     at = 10 * at + digit - ZERO;

@@ -10,6 +10,8 @@ import { WrittenHeaders } from './written-headers.ts';
 const PACK_BYTES = 65_536;
 /** What is larger, with all that is written around it, goes by itself. */
 const MAX_PACKED_BYTES = 32_768;
+/** Packs that are on their way, or wait to be written into again; beyond it they are left to the garbage collector. */
+const MAX_PACKS = 32;
 /** UTF-8 of a UTF-16 code unit at most. */
 const MAX_BYTES_PER_CHAR = 3;
 const SUBJECT = /^\S+$/;
@@ -17,29 +19,42 @@ const [CR, LF] = [0x0d, 0x0a];
 
 /** As every connection of nats.js has; its interface does not tell. */
 interface Commanded {
-  readonly protocol: { sendCommand(command: Uint8Array): void };
+  readonly protocol: { sendCommand(command: Uint8Array): void; flushPending(): void };
+}
+
+/** A message that writes itself, as it goes over the wire. */
+export interface SelfWritten {
+  readonly mostBytes: number;
+  /** @returns where it ends */
+  write(into: Buffer, at: number): number;
 }
 
 export class PackedPublishing implements Outgoing {
   readonly #nc: NatsConnection;
   #buffer = Buffer.allocUnsafeSlow(PACK_BYTES);
   #used = 0;
+  /** Messages, of all that was ever given. */
+  #given = 0;
+  /** Packs on their way, oldest first, each with what was given up to its end. */
+  #away: { readonly buffer: Buffer<ArrayBuffer>; readonly upTo: number }[] = [];
+  #free: Buffer<ArrayBuffer>[] = [];
 
   constructor(nc: NatsConnection) {
     this.#nc = nc;
   }
 
   publish(subject: string, data: Uint8Array, options: PublishOptions): void {
+    this.#given += 1;
     const { reply = '', headers } = options;
     const text = headers instanceof WrittenHeaders ? headers.text : '';
     const most = MAX_BYTES_PER_CHAR * (text.length + subject.length + reply.length) + data.length + 64;
     // What is no subject is refused by the connection itself.
     if (text === '' || most > MAX_PACKED_BYTES || !SUBJECT.test(subject)) {
-      this.sendAll();
+      this.#sendPack(this.#given - 1);
       this.#nc.publish(subject, data, options);
       return;
     }
-    if (this.#used + most > PACK_BYTES) this.sendAll();
+    if (this.#used + most > PACK_BYTES) this.#sendPack(this.#given - 1);
     const headerBytes = Buffer.byteLength(text);
     const buffer = this.#buffer;
     const head = `HPUB ${subject} ${reply} ${headerBytes} ${headerBytes + data.length}\r\n${text}`;
@@ -51,12 +66,48 @@ export class PackedPublishing implements Outgoing {
     this.#used = at + 2;
   }
 
+  publishWritten(message: SelfWritten): void {
+    this.#given += 1;
+    const most = message.mostBytes;
+    if (most > MAX_PACKED_BYTES || this.#used + most > PACK_BYTES) this.#sendPack(this.#given - 1);
+    if (most <= MAX_PACKED_BYTES) {
+      this.#used = message.write(this.#buffer, this.#used);
+      return;
+    }
+    const alone = Buffer.allocUnsafeSlow(most);
+    this.#send(alone.subarray(0, message.write(alone, 0)));
+  }
+
   /** All that was given is on its way. */
   sendAll(): void {
+    this.#sendPack(this.#given);
+  }
+
+  /**
+   * So many of all messages that were ever given have come to where they were sent to: the packs they left in are written into again. A
+   * new one for each would be half a gigabyte of a million messages, and the garbage collector goes through all there is for each 64 MiB.
+   */
+  arrived(messages: number): void {
+    while ((this.#away[0]?.upTo ?? Number.POSITIVE_INFINITY) <= messages) {
+      const { buffer } = this.#away.shift() as { buffer: Buffer<ArrayBuffer> };
+      if (this.#free.length < MAX_PACKS) this.#free.push(buffer);
+    }
+  }
+
+  #sendPack(upTo: number): void {
     if (this.#used === 0) return;
     const packed = this.#buffer.subarray(0, this.#used);
-    this.#buffer = Buffer.allocUnsafeSlow(PACK_BYTES);
+    this.#away.push({ buffer: this.#buffer, upTo });
+    if (this.#away.length > MAX_PACKS) this.#away.shift();
+    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(PACK_BYTES);
     this.#used = 0;
-    (this.#nc as unknown as Commanded).protocol.sendCommand(packed);
+    this.#send(packed);
+  }
+
+  #send(bytes: Buffer): void {
+    const { protocol } = this.#nc as unknown as Commanded;
+    protocol.sendCommand(bytes);
+    // At once: of two that wait nats.js makes a third.
+    protocol.flushPending();
   }
 }

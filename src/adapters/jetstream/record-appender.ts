@@ -4,13 +4,14 @@
  * the server refuses all behind it.
  */
 import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
-import type { Appending, RecordAppender, StoredRecord } from '../../ports/archive.ts';
+import type { Appending, RecordAppender, RecordInPlace, StoredRecord } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { isWrongLastSequence } from './answered.ts';
 import { ORIGINAL_TIME, originalTimeValue } from './original-time.ts';
 import { parseAck } from './publish-ack.ts';
 import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
 import { RestoreBatches } from './restore-batches.ts';
+import { isPlain } from './restored-message.ts';
 import { WrittenHeaders } from './written-headers.ts';
 
 /** Unanswered messages and their bytes; at either bound who appends waits. */
@@ -69,8 +70,19 @@ export class JetstreamRecordAppender implements RecordAppender {
     void this.#followConnection();
   }
 
-  restore(stream: string, record: StoredRecord): Promise<void> | undefined {
+  restore(stream: string, given: RecordInPlace): Promise<void> | undefined {
     const end = this.#ends.get(stream) ?? 0;
+    // Nearly all.
+    if (given.seq === end + 1 && this.#batches.goesOn(stream, given.dataEnd - given.dataStart) && isPlain(given)) {
+      this.#ends.set(stream, given.seq);
+      return this.#batches.addInPlace(given);
+    }
+    const record = given.whole();
+    // What it was given may be gone before the connection has sent it.
+    return this.#restoreWhole(stream, end, { ...record, data: new Uint8Array(record.data) });
+  }
+
+  #restoreWhole(stream: string, end: number, record: StoredRecord): Promise<void> | undefined {
     if (record.seq - end > MAX_HOLE) {
       const gap = `${stream} is at ${end} and the next event at ${record.seq}`;
       throw new RookeryError('IMPORT_MISMATCH', `${gap}: the beginning of the exported log was dropped`);

@@ -5,10 +5,12 @@
 
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
+import type { RecordInPlace } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { answered, isWrongLastSequence } from './answered.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
 import { PackedPublishing } from './packed-publishing.ts';
+import { RestoredMessage } from './restored-message.ts';
 
 /** The server is silent for so long: the log is not available. */
 const SILENCE_MS = 10_000;
@@ -28,16 +30,22 @@ export async function batchedStreams(jsm: JetStreamManager, names: readonly stri
 /** One stream after the other. */
 export class RestoreBatches {
   readonly #ingest: FastIngest;
+  readonly #outgoing: PackedPublishing;
+  readonly #message = new RestoredMessage();
   #stream = '';
-  /** Of the last message. */
+  /** Of one of the batch's messages. */
   #subject = '';
+  #replyHead = '';
+  /** Messages of the batches before. */
+  #before = 0;
   #batch: Batch | undefined;
   #largest = USUAL_BYTES;
   #usualInARow = 0;
 
   /** @param inbox below the connection's inbox prefix; it is a part of each message */
   constructor(nc: NatsConnection, inbox: string) {
-    this.#ingest = new FastIngest(nc, { inbox, timeoutMs: SILENCE_MS, outgoing: new PackedPublishing(nc) });
+    this.#outgoing = new PackedPublishing(nc);
+    this.#ingest = new FastIngest(nc, { inbox, timeoutMs: SILENCE_MS, outgoing: this.#outgoing });
   }
 
   /**
@@ -53,11 +61,29 @@ export class RestoreBatches {
     return this.#addTo(this.#batch, subject, data, headers);
   }
 
+  /** The same, of a plain record that goes on from the one before in the batch at hand. False: it is for `add`. */
+  goesOn(stream: string, bytes: number): boolean {
+    const isUsual = bytes <= USUAL_BYTES && this.#largest === USUAL_BYTES;
+    return this.#batch !== undefined && stream === this.#stream && isUsual;
+  }
+
+  /** @param record a plain one, of which `goesOn` says that it does. @throws as `add` */
+  addInPlace(record: RecordInPlace): Promise<void> | undefined {
+    const batch = this.#batch as Batch;
+    if (batch.failure) refused(batch.failure);
+    this.#message.set(record, this.#replyHead, batch.next());
+    this.#outgoing.publishWritten(this.#message);
+    return batch.isFull ? this.#room(batch) : undefined;
+  }
+
   /** Resolves when all that was given is stored. @throws as `add` */
   async end(): Promise<void> {
     const batch = this.#batch;
     this.#batch = undefined;
-    await batch?.end(this.#subject).catch(refused);
+    if (!batch) return;
+    await batch.end(this.#subject).catch(refused);
+    this.#before += batch.confirmed;
+    this.#outgoing.arrived(this.#before);
   }
 
   stop(): void {
@@ -69,6 +95,7 @@ export class RestoreBatches {
     this.#stream = stream;
     this.#largest = data.length > USUAL_BYTES ? 2 * data.length : USUAL_BYTES;
     this.#batch = this.#ingest.begin(this.#largest);
+    this.#replyHead = this.#batch.replyHead;
     await this.#addTo(this.#batch, subject, data, headers);
   }
 
@@ -76,7 +103,12 @@ export class RestoreBatches {
     if (batch.failure) refused(batch.failure);
     this.#subject = subject;
     batch.add(subject, data, headers);
-    return batch.isFull ? batch.room().catch(refused) : undefined;
+    return batch.isFull ? this.#room(batch) : undefined;
+  }
+
+  async #room(batch: Batch): Promise<void> {
+    await batch.room().catch(refused);
+    this.#outgoing.arrived(this.#before + batch.confirmed);
   }
 }
 

@@ -1,8 +1,9 @@
 /** Reads an archive from end to end before anything is done with it. */
 import type { ArchiveReader, RecordCount, StoredRecord, StreamSummary } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { PlainRecords } from './plain-records.ts';
 import type { OnProgress } from './progress.ts';
-import { checkReadable } from './readable.ts';
+import { checkReadable, namesConversation } from './readable.ts';
 
 export interface Checked {
   /** By stream name: what stands up to the position that was asked about. */
@@ -39,20 +40,22 @@ export async function checkArchive({
   onProgress,
 }: CheckParts): Promise<Checked> {
   const prefixes = new Map(archive.header.streams.map(({ name }) => [name, countOf(name)]));
+  const plain = new PlainRecords((subject) => SUBJECT.test(subject) && namesConversation(subject));
   let [events, unreadable] = [0, 0];
-  for await (const { stream, records } of archive.blocks()) {
-    const name = archive.header.streams[stream]?.name ?? '';
+  for await (const block of archive.blocks()) {
+    const name = archive.header.streams[block.stream]?.name ?? '';
     const bound = upTo.get(name) ?? 0;
-    if ((records[0]?.seq ?? 0) <= bound) prefixes.get(name)?.add(records.filter(({ seq }) => seq <= bound));
-    for (const record of records) {
-      // Whatever is let pass: it is written with the rights of an operator.
-      if (!isOfLog(record)) throw new RookeryError('ARCHIVE_DAMAGED', `${name}@${record.seq} is no record of a log`);
-      const reason = unreadableReason(record);
+    const next = block.inPlace();
+    for (let record = next(); record; record = next()) {
+      if (record.seq <= bound) prefixes.get(name)?.addInPlace(record);
+      if (plain.has(record)) continue;
+      const reason = unreadableReason(name, record.whole());
       if (reason === undefined) continue;
       unreadable += 1;
       if (!keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${name}@${record.seq}: ${reason}`);
     }
-    events += records.length;
+    events += block.events;
+    block.release();
     onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
   }
   return { prefixes, summaries: archive.end?.streams ?? [], seal: archive.seal, events, unreadable };
@@ -63,7 +66,10 @@ const isOfLog = ({ subject, messageId, headers }: StoredRecord): boolean =>
   !BREAKS_LINE.test(messageId) &&
   headers.every(([header, value]) => HEADER_NAME.test(header) && !BREAKS_LINE.test(value));
 
-function unreadableReason(record: StoredRecord): string | undefined {
+/** @throws RookeryError ARCHIVE_DAMAGED */
+function unreadableReason(stream: string, record: StoredRecord): string | undefined {
+  // Whatever is let pass: it is written with the rights of an operator.
+  if (!isOfLog(record)) throw new RookeryError('ARCHIVE_DAMAGED', `${stream}@${record.seq} is no record of a log`);
   try {
     checkReadable(record);
     return undefined;

@@ -12,6 +12,16 @@ const CONVERSATIONS = 'conv';
 export const isOfConversation = ({ subject }: Pick<StoredRecord, 'subject'>): boolean =>
   subject.startsWith(`${CONVERSATIONS}.`);
 
+/** As events of conversations do. */
+export function namesConversation(subject: string): boolean {
+  if (!isOfConversation({ subject })) return false;
+  try {
+    return parseConversationId(idIn({ subject })) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** @throws RookeryError EVENT_UNREADABLE */
 export function eventIn(record: StoredRecord): LogEvent {
   const conversation = parseConversationId(idIn(record));
@@ -52,7 +62,7 @@ export function identityOf(record: StoredRecord): string {
 const ids = new Map<string, string>();
 const MAX_IDS = 20_000;
 
-function idIn({ subject }: StoredRecord): string {
+function idIn({ subject }: Pick<StoredRecord, 'subject'>): string {
   const known = ids.get(subject);
   if (known !== undefined) return known;
   try {

@@ -129,16 +129,18 @@ async function restoreFrom(
   const archive = await parts.open();
   const appender = parts.appenderFrom(ends);
   try {
-    for await (const { stream, records } of archive.blocks(seal)) {
-      const name = archive.header.streams[stream]?.name ?? '';
-      const [end, last] = [ends.get(name) ?? 0, records.at(-1)?.seq ?? 0];
-      if (last > end) {
-        for (const record of records) {
+    for await (const block of archive.blocks(seal)) {
+      const name = archive.header.streams[block.stream]?.name ?? '';
+      const end = ends.get(name) ?? 0;
+      if (block.lastSeq > end) {
+        const next = block.inPlace();
+        for (let record = next(); record; record = next()) {
           const room = record.seq > end ? appender.restore(name, record) : undefined;
           if (room) await room;
         }
       }
-      reading.given(name, last);
+      block.release();
+      reading.given(name, block.lastSeq);
       parts.onProgress({ step: name, done: archive.position, total: archive.bytes, unit: 'bytes' });
       if (!parts.stop.aborted) continue;
       await appender.settled();
