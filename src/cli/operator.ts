@@ -27,7 +27,12 @@ export interface Operator {
   readonly access: NatsAccess;
   readonly topology: Topology;
   /** Folders of the workers on this machine, unless an option names another. */
-  readonly stateDirs: { readonly readModel: string; readonly fanOut: string };
+  readonly stateDirs: {
+    readonly readModel: string;
+    readonly fanOut: string;
+    /** The configuration says where the read model is; else it is looked for where `make dev` has it. */
+    readonly isReadModelNamed: boolean;
+  };
   readonly log: Log;
   /** Aborted by Ctrl-C; a second one ends the process at once. */
   readonly stop: AbortSignal;
@@ -77,12 +82,14 @@ export async function withOperator(
   const { loadConfiguration } = await import('../processes/configuration/load.ts');
   const { operatorSchema } = await import('../processes/configuration/operator.ts');
   const { createLog } = await import('../adapters/system/log.ts');
-  const { config } = loadConfiguration(operatorSchema, { file });
+  const { config, origins } = loadConfiguration(operatorSchema, { file });
+  const isReadModelNamed = origins.some(({ field, from }) => field === 'stateDirs.readModel' && from !== 'default');
   const log = createLog('cli', 'silent');
   const stop = interruptible(goOn);
   const nats = await connected(config.nats, 'operator', name, log, file);
   try {
-    const { topology, stateDirs } = config;
+    const { topology } = config;
+    const stateDirs = { ...config.stateDirs, isReadModelNamed };
     await work({ nats, access: config.nats, topology, stateDirs, log, stop });
   } finally {
     await nats.nc.close();

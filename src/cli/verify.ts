@@ -82,16 +82,20 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   const { painted } = await import('./terminal.ts');
   const { stateDir = stateDirs.readModel } = options;
   if (stop.aborted) return;
-  if (!existsSync(join(stateDir, `lane-${lane}.sqlite`))) {
-    if (!options.json) await print(`lane ${lane}  no read model in ${stateDir}: not checked (--state-dir)`);
-    return;
-  }
+  const file = join(stateDir, `lane-${lane}.sqlite`);
+  const isMissing = !existsSync(file);
+  // Nobody has said that a worker runs on this machine, and none ever did in the folder that is looked into unasked.
+  const isExpected = options.stateDir !== undefined || stateDirs.isReadModelNamed || existsSync(stateDir);
+  if (isMissing && !isExpected) return tellUnchecked(lane, stateDir, options);
+  if (isMissing) await tellMissing(lane, file, options);
   const bar = new ProgressBar(`lane ${lane}, read model`, 0);
   const onProgress = (position: number, end: number): void => bar.at(position, end);
   const parts = { config: { stateDir }, nats, lane, withDigest: false, onProgress };
-  // A damaged one is repaired as one that is wrong.
+  if (isMissing && !options.repair) return;
+  // A damaged one is repaired as one that is wrong, and so is one that is gone.
   let verdict = await verify(parts).catch((thrown: unknown) => {
-    if (!options.repair || asRookeryError(thrown).code !== 'STATE_FILE_UNUSABLE') throw thrown;
+    const isUnusable = isMissing || asRookeryError(thrown).code === 'STATE_FILE_UNUSABLE';
+    if (!options.repair || !isUnusable) throw thrown;
     return undefined;
   });
   if (!verdict?.same && options.repair && !stop.aborted) {
@@ -111,4 +115,17 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
         'red',
       );
   await print(`lane ${lane}  read model  up to ${position}  ${tables.length} tables, ${rows} rows: ${said}`);
+}
+
+/** No finding: but who reads that all is well must read as well what it was not said of. */
+async function tellUnchecked(lane: number, stateDir: string, { json }: Options): Promise<void> {
+  if (json) return print(JSON.stringify({ what: 'read model', lane, checked: false, stateDir }));
+  await print(`lane ${lane}  read model  not checked: there is no folder ${stateDir} (--state-dir, or \`stateDirs\`)`);
+}
+
+async function tellMissing(lane: number, file: string, { json, repair }: Options): Promise<void> {
+  const { painted } = await import('./terminal.ts');
+  if (!repair) process.exitCode ??= 1;
+  if (json) return print(JSON.stringify({ what: 'read model', lane, missing: file }));
+  await print(`lane ${lane}  read model  ${painted(`MISSING: there is no ${file}`, 'red')}`);
 }

@@ -1,5 +1,5 @@
 /** `rookery verify` beside a worker that goes on: what is wrong is named, and `--repair` puts it right. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -36,7 +36,9 @@ t.teardown(() => scene.stop());
 const { append, run, operator, nats } = scene;
 const { jsm, js } = operator;
 const stateDir = join(nats.dataDir, 'read-model');
-const verify = (...args: string[]): Promise<Outcome> => run('verify', '--state-dir', stateDir, ...args);
+/** Of the read model as well, once there is one. */
+let withReadModel: string[] = [];
+const verify = (...args: string[]): Promise<Outcome> => run('verify', ...withReadModel, ...args);
 
 await scene.startWorker();
 await append(group, { type: 'groupCreated', by: alice, name: 'Rooks', members: [bob, ...crowd] });
@@ -60,8 +62,40 @@ const whole = await inboxOf(bob);
 t.test('what is as the log says is told so', async (t) => {
   const { code, stdout, stderr } = await verify('--json');
   t.equal(code, 0, stderr);
-  t.match(JSON.parse(stdout), { what: 'inbox', inboxStream: 'INBOX_0', checkedTo: 21, lag: 0, findings: 0, told: [] });
-  t.match((await verify()).stdout, /lane 0 {2}INBOX_0 {2}up to 21 .* every entry is there once\n.*no read model in/);
+  const [inbox = '', readModel = ''] = stdout.split('\n');
+  t.match(JSON.parse(inbox), { what: 'inbox', inboxStream: 'INBOX_0', checkedTo: 21, lag: 0, findings: 0, told: [] });
+  t.match(JSON.parse(readModel), { what: 'read model', lane: 0, checked: false }, 'and of what it is not told');
+  t.match(
+    (await verify()).stdout,
+    /lane 0 {2}INBOX_0 {2}up to 21 .* every entry is there once\nlane 0 {2}read model {2}not checked: there is no folder/,
+  );
+});
+
+t.test('a read model that should be there and is not is a finding', async (t) => {
+  const missing = {
+    code: 1,
+    stdout: /every entry is there once\nlane 0 {2}read model {2}MISSING: there is no .*lane-0/,
+  };
+  t.match(await run('verify', '--state-dir', stateDir), missing, 'where its folder is named');
+  const named = join(nats.dataDir, 'named.json');
+  writeFileSync(
+    named,
+    JSON.stringify({ ...JSON.parse(readFileSync(scene.configFile, 'utf8')), stateDirs: { readModel: stateDir } }),
+  );
+  t.match(await scene.runWith(named, 'verify'), missing, 'by operator.json');
+  t.match(JSON.parse((await scene.runWith(named, 'verify', '--json')).stdout.split('\n')[1] ?? ''), {
+    missing: join(stateDir, 'lane-0.sqlite'),
+  });
+  const usual = join(nats.dataDir, 'data', 'read-model');
+  mkdirSync(usual, { recursive: true });
+  t.match(await verify(), missing, 'where its worker has a folder');
+  rmSync(usual, { recursive: true });
+  const built = join(nats.dataDir, 'built');
+  t.match(await run('verify', '--repair', '--state-dir', built), {
+    code: 0,
+    stdout: /MISSING.*\nrepaired .*\n.*byte-id/,
+  });
+  t.match(await run('verify', '--state-dir', built), { code: 0, stdout: /byte-identical/ });
 });
 
 t.test('an entry that is missing is named, and restored in its place among the user’s others', async (t) => {
@@ -107,7 +141,8 @@ t.test('a pack that is gone, a record twice, and one with a place of its own mak
   const origin = { ...decodeOrigin(copy.data), term };
   await js.publish(copy.subject, encodeInboxRecord(origin, copy.data.slice(20)));
   await js.publish(copy.subject, encodeInboxRecord({ ...origin, offset: 999 }, copy.data.slice(20)));
-  const { told } = JSON.parse((await verify('--json')).stdout) as { told: { flaw: string; user: string }[] };
+  const [inbox = ''] = (await verify('--json')).stdout.split('\n');
+  const { told } = JSON.parse(inbox) as { told: { flaw: string; user: string }[] };
   t.ok(
     told.some(({ flaw, user }) => flaw === 'damaged' && user === 'm0'),
     'a pointer to a pack that is gone',
@@ -124,7 +159,7 @@ t.test(
   async (t) => {
     await jsm.streams.deleteMessage('INBOX_0', await seqOf('inbox.*.m7', 2), false);
     const before = (await jsm.streams.info('INBOX_0')).state.last_seq;
-    const { child, ended } = scene.start('verify', '--repair', '--state-dir', stateDir);
+    const { child, ended } = scene.start('verify', '--repair');
     await eventually(async () => {
       const { state } = await jsm.streams.info('INBOX_0');
       const last =
@@ -148,6 +183,7 @@ t.test('a row of the read model that is not what the log says is named and resto
   const reader = startProcess('read-model-worker', { nats: access, logLevel: 'info', stateDir }, nats.dataDir);
   t.teardown(() => reader.child.kill('SIGKILL'));
   await reader.said('lane current');
+  withReadModel = ['--state-dir', stateDir];
   t.match(await verify(), { code: 0, stdout: /read model {2}up to \d+ {2}\d+ tables, \d+ rows: byte-identical/ });
   const db = new Database(join(stateDir, 'lane-0.sqlite'));
   db.prepare("UPDATE summary SET name = 'Crows' WHERE name = 'Rooks'").run();

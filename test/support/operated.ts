@@ -58,6 +58,8 @@ export async function startOperated(topology: Topology = { convStreams: 1, inbox
   const startWith = (config: string, ...args: string[]): Run => {
     const child = spawn(process.execPath, [CLI, ...args, '--config', config], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // What is looked for in the current folder is not that of whoever runs the test.
+      cwd: nats.dataDir,
     });
     const said = { stdout: '', stderr: '' };
     child.stdout.on('data', (chunk) => (said.stdout += chunk));
