@@ -111,15 +111,13 @@ async function linesOf(story: Story, convStream: number): Promise<string[]> {
     ),
   ];
   const missing = (stream: string): string => inboxes[stream] ?? 'MISSING: `rookery verify` says more';
-  const rows = recipients
-    .slice(0, MAX_LISTED)
-    .map((recipient) => [
-      onOneLine(recipient.user),
-      recipient.seq === undefined
-        ? painted(`${recipient.inboxStream}: ${missing(recipient.inboxStream)}`, 'red')
-        : `${recipient.inboxStream}@${recipient.seq}`,
-      devicesText(recipient),
-    ]);
+  const rows = recipients.slice(0, MAX_LISTED).flatMap((recipient) => {
+    const { user, inboxStream, seq, readUpTo, devices = [] } = recipient;
+    const place =
+      seq === undefined ? painted(`${inboxStream}: ${missing(inboxStream)}`, 'red') : `${inboxStream}@${seq}`;
+    const theirs = devices.map((one) => ['', '', onOneLine(deviceText(one))]);
+    return [[onOneLine(user), place, `read up to ${readUpTo}`], ...theirs];
+  });
   if (rows.length > 0) lines.push(`recipients (${recipients.length})`, table(rows, '  '));
   if (recipients.length > MAX_LISTED) lines.push(`  … and ${recipients.length - MAX_LISTED} more: --json`);
   const passed = (position: number): string => (position >= record.pos ? 'has it' : 'not yet');
@@ -158,9 +156,5 @@ function outcomeText(outcome: NonNullable<Story['outcome']>): string {
   }
 }
 
-function devicesText({ devices, readUpTo }: Recipient): string {
-  const told = (devices ?? []).map(
-    ({ device, hasConfirmed, seq }) => `${device} ${hasConfirmed ? 'confirmed' : `is at ${seq}`}`,
-  );
-  return [...told, `read up to ${readUpTo}`].join(', ');
-}
+const deviceText = ({ device, hasConfirmed, seq }: NonNullable<Recipient['devices']>[number]): string =>
+  `${device} ${hasConfirmed ? 'confirmed' : `is at ${seq}`}`;

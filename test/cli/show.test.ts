@@ -42,6 +42,7 @@ t.test('who got it and where, who has confirmed it, and the retry that was refus
   const { created } = await operator.jsm.streams.info('INBOX_0');
   const epoch = `${new Date(created as never).getTime().toString(36)}.x`;
   cursors.confirm(bob, device('phone'), { epoch, seq: 1_000 });
+  cursors.confirm(bob, device('tablet'), { epoch, seq: 2 });
   cursors.confirm(alice, device('laptop'), { epoch, seq: 1 });
   await cursors.drain();
   const [story] = await json('show', String(pos));
@@ -57,7 +58,7 @@ t.test('who got it and where, who has confirmed it, and the retry that was refus
   const { recipients } = story as { recipients: { user: string; seq: number; devices: object[] }[] };
   t.match(recipients, [
     { user: alice, inboxStream: 'INBOX_0', devices: [{ device: 'laptop', hasConfirmed: false }] },
-    { user: bob, inboxStream: 'INBOX_0', devices: [{ device: 'phone', hasConfirmed: true }] },
+    { user: bob, inboxStream: 'INBOX_0', devices: [{ device: 'phone', hasConfirmed: true }, { device: 'tablet' }] },
   ]);
   for (const { user, seq } of recipients) {
     const { subject } = (await operator.jsm.streams.getMessage('INBOX_0', { seq })) ?? {};
@@ -66,8 +67,11 @@ t.test('who got it and where, who has confirmed it, and the retry that was refus
   t.match(await run('show', String(pos)), {
     code: 0,
     stdout:
-      /the fold +accepted, index 1\n.*retry refused +at \d+.*alice +INBOX_0@\d+ +laptop is at 1.*read model +has it/s,
+      /the fold +accepted, index 1\n.*retry refused +at \d+.*alice +INBOX_0@\d+ +read up to 0\n.*read model +has it/s,
   });
+  const { stdout } = await run('show', String(pos));
+  t.match(stdout, /^ +laptop is at 1\n/m, 'a device a line');
+  t.match(stdout, /^ {2}bob +INBOX_0@\d+ +read up to 0\n +phone confirmed\n +tablet is at 2\n/m);
 });
 
 t.test('by the id of a message; where a pack was written once for all', async (t) => {
