@@ -8,6 +8,7 @@ import type { MessageContent } from '../domain/conversation.ts';
 import { type ConversationId, directConversationId, directPair, parseUserId, type UserId } from '../domain/ids.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import type { Client, Entry, Role, Sending, Status, Target } from '../sdk/index.ts';
+import { ReadMarks } from './chat-marks.ts';
 import { deviceIn, stateFolder } from './chat-state.ts';
 
 const DEFAULT_URL = 'ws://127.0.0.1:7700/v1/ws';
@@ -15,7 +16,7 @@ const DEFAULT_URL = 'ws://127.0.0.1:7700/v1/ws';
 const FLUSH_WITHIN_MS = 30_000;
 const TOKEN_WITHIN_MS = 10_000;
 
-const HELP = `a line is a message; //… one that begins with a slash
+const HELP = `a line is a message; //… one that begins with a slash; what is shown counts as read where you write to
 /to NAME · /group ID                      whom to write to
 /create ID NAME [MEMBERS…]                a group; "a name in quotes" may have spaces
 /add NAMES… · /remove NAMES… · /role NAME owner|admin|member
@@ -103,6 +104,7 @@ class Chat {
   readonly #isTerminal = process.stdin.isTTY === true;
   /** Sent from here and not yet seen in the inbox: it stands on the screen already. Bounded by what is on its way. */
   readonly #own = new Set<string>();
+  readonly #marks: ReadMarks;
   #target: Target | undefined;
   #unsent = 0;
   #hasSent = false;
@@ -119,6 +121,8 @@ class Chat {
     this.#client = client;
     this.#me = me;
     this.#target = to !== undefined ? { to } : group !== undefined ? { conversation: group } : undefined;
+    this.#marks = new ReadMarks((conversation, upTo) => client.markRead(conversation, upTo));
+    this.#marks.opened(this.#open);
     this.#lines = createInterface({ input: process.stdin, output: process.stdout, terminal: this.#isTerminal });
   }
 
@@ -144,6 +148,7 @@ class Chat {
     }
     this.#inputEnded = true;
     this.#lines.close();
+    this.#marks.flush();
     if (!this.#isTerminal) await this.#flushed();
     this.#isClosing = true;
     await client.close();
@@ -231,9 +236,8 @@ class Chat {
   }
 
   async #who(): Promise<void> {
-    if (!this.#target) throw new Error('where? /to NAME or /group ID');
-    const id =
-      'to' in this.#target ? directConversationId(this.#me, this.#target.to as UserId) : this.#target.conversation;
+    const id = this.#open;
+    if (id === undefined) throw new Error('where? /to NAME or /group ID');
     const { name, members, dissolved, lastIndex } = await this.#client.conversation(id);
     const who = members.map(({ user, role }) => (role === 'member' ? clean(user) : `${clean(user)} (${role})`));
     this.#print(
@@ -245,7 +249,15 @@ class Chat {
     const [id] = Object.values(target) as [string];
     if (id === '') throw new Error('a name or an id is missing');
     this.#target = target;
+    this.#marks.opened(this.#open);
     this.#tell(`writing to ${'to' in target ? clean(id) : `group ${clean(id)}`}`);
+  }
+
+  /** The conversation that is written to. */
+  get #open(): ConversationId | undefined {
+    if (!this.#target) return undefined;
+    if ('to' in this.#target) return directConversationId(this.#me, this.#target.to as UserId);
+    return this.#target.conversation as ConversationId;
   }
 
   #group(): string {
@@ -266,6 +278,7 @@ class Chat {
     const where = !pair ? ` [${clean(conversation)}]` : entry.by === this.#me ? ` [${clean(peer)}]` : '';
     const time = new Date(entry.at).toTimeString().slice(0, 5);
     this.#print(`${time}${where} ${entry.by === this.#me ? 'you' : clean(entry.by)}${text}`);
+    if ('n' in entry) this.#marks.shown(conversation, entry.n);
   }
 
   #refused(why: string): void {

@@ -75,6 +75,31 @@ t.test('what others wrote is shown without what it would do to the terminal', as
   t.equal(await ended, 0);
 });
 
+t.test('what is shown is read: of whom one writes to at once, of others when one turns to them', async (t) => {
+  const { gateway, chat } = await scene(t);
+  const { input, said, ended } = chat('--to', 'bob', '--token', tokenOf('me'));
+  await gateway.welcomed(1);
+  const base = { type: 'message', at: 0, contentType: 'text/plain', body: new TextEncoder().encode('from carol') };
+  const entries = [{ ...base, by: 'carol', pos: 9, n: 4, id: 'c' }];
+  gateway.connection.send({ t: 'deliver', conversation: 'direct:carol:me', entries });
+  gateway.deliver(3);
+  await eventually(() => said.out.includes('m3') && said.out.includes('from carol'), 'both are shown');
+  const marks = () =>
+    gateway.frames.flatMap((frame) =>
+      frame.t === 'command' && frame.command.type === 'markRead' ? frame.command : [],
+    );
+  await eventually(() => marks().length > 0, 'a mark');
+  t.match(marks(), [{ conversation: 'direct:bob:me', upTo: 3 }], 'one for all three, and none for carol');
+  input.write('/to carol\n');
+  await eventually(() => marks().length > 1, 'another mark');
+  gateway.deliver(1, 4);
+  await eventually(() => said.out.includes('m4'), 'it is shown');
+  input.end();
+  t.equal(await ended, 0);
+  t.match(marks().slice(1), [{ conversation: 'direct:carol:me', upTo: 4 }]);
+  t.equal(marks().length, 2, 'bob is not who is written to');
+});
+
 t.test('what is not acked when it ends goes out at the next start', async (t) => {
   const { gateway, chat } = await scene(t);
   gateway.answer = () => undefined;
