@@ -6,7 +6,7 @@ import { Summary } from '../adapters/archive/summary.ts';
 import { connectNats, type NatsAccess } from '../adapters/jetstream/connect.ts';
 import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
 import { createLog } from '../adapters/system/log.ts';
-import type { StoredRecord, StreamSummary } from '../ports/archive.ts';
+import type { RecordInPlace, StoredRecord, StreamSummary } from '../ports/archive.ts';
 import { asRookeryError } from '../protocol/error-codes.ts';
 
 export interface DigestThreadData {
@@ -65,11 +65,17 @@ async function digest(reader: JetstreamRecordReader, stream: string, end: number
     summary.addOne(record);
     next = record.seq + 1;
   };
+  const takeInPlace = (record: RecordInPlace): void => {
+    summary.addInPlace(record);
+    next = record.seq + 1;
+  };
   for (let attempts = 0; next <= end; ) {
     const to = await readable(stream, next, end);
     const [before, mayGrow] = [next, !isWritten];
     try {
-      for await (const _ of reader.each(stream, next, to, take)) tell({ type: 'read', stream, seq: next - 1 });
+      for await (const _ of reader.each(stream, next, to, take, takeInPlace)) {
+        tell({ type: 'read', stream, seq: next - 1 });
+      }
       // What only fills positions at the end is no record.
       if (next === before && !mayGrow) break;
       attempts = 0;

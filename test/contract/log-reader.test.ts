@@ -1,5 +1,5 @@
 /** What `LogReader` in ports/conversation-log.ts promises, on a real nats-server. */
-import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import { headers, type Msg, type NatsConnection } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
@@ -7,6 +7,7 @@ import { readLogSpan } from '../../src/adapters/jetstream/log-span.ts';
 import { pulledSpan } from '../../src/adapters/jetstream/pulled-span.ts';
 import { JetstreamRecordReader } from '../../src/adapters/jetstream/record-reader.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
+import type { RecordInPlace, StoredRecord } from '../../src/ports/archive.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
@@ -144,6 +145,36 @@ t.test(
     t.ok(brought < 2_100 + 50, `${brought} messages`);
   },
 );
+
+t.test('records taken where they stand are those that are read as objects, whatever they are', async (t) => {
+  const { operator } = await scene(t, 0);
+  const { nc, js } = operator;
+  for (let i = 0; i < 300; i++) {
+    const about = headers();
+    about.set(i % 2 === 0 ? 'Nats-Msg-Id' : 'Rookery-Msg-Id', i % 50 === 7 ? `房间-${i}` : `id-${i}`);
+    if (i % 60 === 11) about.set('Rookery-Void', '1');
+    if (i % 70 === 13) about.set('Kept', `as it is ${i}`);
+    if (i % 2 === 1) about.set('Rookery-At', String(1_600_000_000_000 + i).padStart(15, '0'));
+    const data = new Uint8Array(i % 40 === 9 ? 200_000 + i : i).fill(i);
+    await js.publish(`conv.0.c-${i}.m`, data, i % 30 === 5 ? {} : { headers: about });
+  }
+  const reader = new JetstreamRecordReader({ ...operator, names: ['CONV_0'] });
+  const shown = ({ data, ...rest }: StoredRecord) => ({ ...rest, data: Buffer.from(data).toString('base64') });
+  const expected: unknown[] = [];
+  for await (const records of reader.read('CONV_0', 1, 300)) expected.push(...records.map(shown));
+  const found: unknown[] = [];
+  let inPlace = 0;
+  const take = (record: StoredRecord) => found.push(shown(record));
+  const takeInPlace = (record: RecordInPlace): void => {
+    inPlace += 1;
+    take(record.whole());
+  };
+  for await (const _ of reader.each('CONV_0', 1, 300, take, takeInPlace));
+  t.same(found, expected);
+  t.equal(expected.length, 295);
+  t.ok(inPlace > 250, `${inPlace} in place`);
+  await nc.flush();
+});
 
 t.test('a span that is longer than the log is said to be', async (t) => {
   const { operator } = await scene(t, 3);

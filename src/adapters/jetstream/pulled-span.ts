@@ -5,9 +5,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { AckPolicy, DeliverPolicy, type JetStreamManager } from '@nats-io/jetstream';
-import type { Msg, NatsConnection } from '@nats-io/nats-core';
+import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { answered } from './answered.ts';
+import { DeliveredRecord } from './delivered-record.ts';
+import { DeliveriesInPlace } from './deliveries-in-place.ts';
 import { type Delivery, parseDelivery } from './delivery-subject.ts';
 import { unfulfilled } from './pull-status.ts';
 
@@ -73,11 +75,16 @@ export async function* readSpan<Read>(
   for await (const portion of pulledSpan(parts, span, read)) yield* portion;
 }
 
-/** One turn for each pull, when all it brought was taken; the next one is on its way then. @throws as `pulledSpan` */
+/**
+ * One turn for each pull, when all it brought was taken; the next one is on its way then.
+ * @param takeInPlace takes the usual ones, where the socket's bytes hold them
+ * @throws as `pulledSpan`
+ */
 export async function* pulls(
   { nc, jsm, inboxPrefix }: PulledSpanParts,
   { stream, from, to, subjects, headersOnly = false }: PulledSpan,
   take: (message: Msg, delivery: Delivery) => void,
+  takeInPlace?: (record: DeliveredRecord) => void,
 ): AsyncGenerator<void> {
   if (from > to) return;
   const config = {
@@ -94,7 +101,9 @@ export async function* pulls(
   };
   const { name, num_pending: pending } = await answered(stream, jsm.consumers.add(stream, config));
   const inbox = `${inboxPrefix}.span.${crypto.randomUUID()}`;
-  const reading = new Reading(nc, { inbox, stream, consumer: name, from, to, pending, take });
+  const reading = new Reading(nc, {
+    ...{ inbox, stream, consumer: name, from, to, pending, take, takeInPlace },
+  });
   const isWhole = async (): Promise<boolean> => {
     for (const subject of subjects ?? ['>']) {
       const query = { next_by_subj: subject, seq: reading.lastSeq + 1 };
@@ -125,13 +134,15 @@ interface ReadingParts {
   readonly to: number;
   readonly pending: number;
   readonly take: (message: Msg, delivery: Delivery) => void;
+  readonly takeInPlace: ((record: DeliveredRecord) => void) | undefined;
 }
 
 class Reading {
   readonly #nc: NatsConnection;
   readonly #parts: ReadingParts;
   readonly #subject: string;
-  readonly #subscription: { unsubscribe(): void };
+  readonly #subscription: Subscription;
+  readonly #leaveToNats: () => void;
   readonly #connection: ReturnType<NatsConnection['status']> & { stop(): void };
   /** Of the pull that is on its way: what it asked for, and what of that is still to come. */
   #asked = 0;
@@ -158,6 +169,7 @@ class Reading {
         else this.#received(message);
       },
     });
+    this.#leaveToNats = parts.takeInPlace ? this.#takeInPlace(parts, parts.takeInPlace) : () => undefined;
     void this.#followConnection();
     this.#pull();
   }
@@ -186,6 +198,7 @@ class Reading {
   }
 
   stop(): void {
+    this.#leaveToNats();
     this.#subscription.unsubscribe();
     this.#connection.stop();
   }
@@ -194,15 +207,37 @@ class Reading {
     this.#heardAt = performance.now();
     const delivery = message.reply ? parseDelivery(message.reply) : undefined;
     if (!delivery) return this.#status(message);
-    if (this.#isDone) return;
-    if (delivery.consumerSeq !== this.#lastDelivery + 1) return this.#break('a delivery is missing');
-    this.#lastDelivery = delivery.consumerSeq;
-    this.#lastSeq = delivery.streamSeq;
+    if (!this.#isNext(delivery.consumerSeq)) return;
+    if (delivery.streamSeq <= this.#parts.to) this.#parts.take(message, delivery);
+    this.#taken(delivery.streamSeq, delivery.pending);
+  }
+
+  #takeInPlace({ stream, consumer, to }: ReadingParts, take: (record: DeliveredRecord) => void): () => void {
+    const delivery = new DeliveredRecord(this.#subscription.getID(), stream, consumer);
+    return DeliveriesInPlace.take(this.#nc, {
+      delivery,
+      take: () => {
+        if (!this.#isNext(delivery.consumerSeq)) return;
+        if (delivery.seq <= to) take(delivery);
+        this.#taken(delivery.seq, delivery.pending);
+      },
+      heard: () => (this.#heardAt = performance.now()),
+    });
+  }
+
+  #isNext(consumerSeq: number): boolean {
+    if (this.#isDone) return false;
+    if (consumerSeq === this.#lastDelivery + 1) return true;
+    this.#break('a delivery is missing');
+    return false;
+  }
+
+  #taken(streamSeq: number, pending: number): void {
+    this.#lastDelivery += 1;
+    this.#lastSeq = streamSeq;
     this.#awaited -= 1;
-    const { to, take } = this.#parts;
-    if (delivery.streamSeq <= to) take(message, delivery);
-    if (delivery.streamSeq >= to) this.#isDone = true;
-    this.#isAtEnd = delivery.pending === 0;
+    if (streamSeq >= this.#parts.to) this.#isDone = true;
+    this.#isAtEnd = pending === 0;
     if (this.#awaited === 0 || this.#isDone || this.#isAtEnd) this.#wake?.();
   }
 

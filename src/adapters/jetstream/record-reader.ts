@@ -1,6 +1,6 @@
 /** The streams of the log as they are stored, message by message, whatever stands in them. */
 import type { Msg } from '@nats-io/nats-core';
-import type { ArchivedStream, RecordReader, StoredRecord } from '../../ports/archive.ts';
+import type { ArchivedStream, RecordInPlace, RecordReader, StoredRecord } from '../../ports/archive.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology, USER_STREAM } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
@@ -57,9 +57,18 @@ export class JetstreamRecordReader implements RecordReader {
     return this.#portions({ stream, from: 1, to, headersOnly: true });
   }
 
-  /** As `read`, each at once when it comes; a turn for each pull. What `take` does not keep nobody does, which costs far less. */
-  each(stream: string, from: number, to: number, take: (record: StoredRecord) => void): AsyncGenerator<void> {
-    return this.#pulls({ stream, from, to }, take);
+  /**
+   * As `read`, each at once when it comes; a turn for each pull. What is not kept of it nobody keeps, which costs far less.
+   * @param takeInPlace takes the usual ones where they stand, for a third of the cost again
+   */
+  each(
+    stream: string,
+    from: number,
+    to: number,
+    take: (record: StoredRecord) => void,
+    takeInPlace?: (record: RecordInPlace) => void,
+  ): AsyncGenerator<void> {
+    return this.#pulls({ stream, from, to }, take, takeInPlace);
   }
 
   async *#portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
@@ -71,8 +80,18 @@ export class JetstreamRecordReader implements RecordReader {
     }
   }
 
-  async *#pulls(span: PulledSpan, take: (record: StoredRecord) => void): AsyncGenerator<void> {
+  async *#pulls(
+    span: PulledSpan,
+    take: (record: StoredRecord) => void,
+    takeInPlace?: (record: RecordInPlace) => void,
+  ): AsyncGenerator<void> {
     let next = span.from;
+    const receivedInPlace =
+      takeInPlace &&
+      ((record: RecordInPlace): void => {
+        next = record.seq + 1;
+        takeInPlace(record);
+      });
     const received = (message: Msg, delivery: Delivery): void => {
       const record = recordOf(message, delivery);
       next = delivery.streamSeq + 1;
@@ -81,7 +100,7 @@ export class JetstreamRecordReader implements RecordReader {
     for (let attempts = 1; ; ) {
       const before = next;
       try {
-        for await (const _ of pulls(this.#parts, { ...span, from: next }, received)) yield;
+        for await (const _ of pulls(this.#parts, { ...span, from: next }, received, receivedInPlace)) yield;
         return;
       } catch (thrown) {
         attempts = next > before ? 1 : attempts + 1;
