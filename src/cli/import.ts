@@ -49,27 +49,31 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { restoreLog } = await import('../application/archive/restore-log.ts');
-  const { ThreadedReadBack } = await import('../processes/log-digests.ts');
+  const { ImportingThread } = await import('../processes/importing.ts');
   const { StepBars } = await import('./progress.ts');
   const bars = new StepBars('events');
   const startedMs = performance.now();
   const names = logStreams(topology);
   const batched = await batchedStreams(nats.jsm, names);
+  const total = new Map<string, number>();
+  const keepUnreadable = options.keepUnreadable === true;
+  const beside = new ImportingThread(access, keepUnreadable, (stream, seq) =>
+    bars.at({ step: `verifying ${stream}`, done: seq, total: total.get(stream) ?? seq }),
+  );
   const restored = await restoreLog({
     open: () => FileArchiveReader.open(path),
     target: new JetstreamRecordReader({ ...nats, names }),
     appenderFrom: (ends) => new JetstreamRecordAppender({ ...nats, ends, batched }),
     countOf: (stream) => new Summary(stream),
     readBack: (ends) => {
-      const total = new Map(ends);
-      return new ThreadedReadBack(access, ends, (stream, seq) =>
-        bars.at({ step: `verifying ${stream}`, done: seq, total: total.get(stream) ?? seq }),
-      );
+      for (const [name, end] of ends) total.set(name, end);
+      return beside.readBack(ends);
     },
-    keepUnreadable: options.keepUnreadable === true,
+    keepUnreadable,
+    beside,
     stop,
     onProgress: (progress) => bars.at(progress),
-  });
+  }).finally(() => beside.stop());
   if (!restored.complete) process.exitCode = INTERRUPTED_EXIT_CODE;
   const seconds = (performance.now() - startedMs) / 1_000;
   if (options.json) return print(JSON.stringify({ mode: 'restored', seconds, steps: bars.seconds, ...restored }));

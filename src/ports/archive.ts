@@ -124,6 +124,8 @@ export interface ArchiveBlock {
   /** Of the first and the last record. */
   readonly firstSeq: number;
   readonly lastSeq: number;
+  /** All its records, as a reader of archives knows them. */
+  readonly bytes: Uint8Array;
   /** Made of its bytes each time they are asked for. */
   readonly records: readonly StoredRecord[];
   /** All of them one after the other, from the first on: the same object each time; undefined behind the last. */

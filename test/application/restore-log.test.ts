@@ -1,8 +1,9 @@
 /** A restore, where what stands afterwards is not what was in the file; and what becomes of who reads it back. */
 import t from 'tap';
 import { Summary } from '../../src/adapters/archive/summary.ts';
+import { type ChecksBeside, RecordChecks } from '../../src/application/archive/check-archive.ts';
 import { type RestoreParts, restoreLog } from '../../src/application/archive/restore-log.ts';
-import type { ArchiveReader, ReadBack, StoredRecord } from '../../src/ports/archive.ts';
+import type { ArchiveBlock, ArchiveReader, ReadBack, StoredRecord } from '../../src/ports/archive.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
@@ -135,6 +136,45 @@ t.test(
     t.equal(kept.there.length, 1);
   },
 );
+
+t.test('of blocks that are checked beside, the first that is refused is told, and nothing is written', async (t) => {
+  const [first] = records as [StoredRecord];
+  const one = (seq: number, change: Partial<StoredRecord> = {}) => blockOf(0, [{ ...first, seq, ...change }]);
+  const [newer, order] = [{ data: bytes('no event') }, { headers: [['Nats-Rollup', 'all']] as const }];
+  const importing = async (blocks: readonly ArchiveBlock[], keepUnreadable = false) => {
+    // Every other block, and told only when all else has been done.
+    let asked = 0;
+    const check: ChecksBeside['check'] = (stream, block) => {
+      if (asked++ % 2 === 0) return undefined;
+      const next = block.inPlace();
+      return new Promise((resolve) => setImmediate(resolve)).then(() =>
+        new RecordChecks(keepUnreadable).check(stream, next),
+      );
+    };
+    const held = archive([]);
+    const open = async (): Promise<ArchiveReader> => ({
+      ...held,
+      blocks: async function* () {
+        yield* blocks;
+      },
+    });
+    const { parts, there } = scene((record) => record, { open, beside: { check }, keepUnreadable });
+    return { there, restored: restoreLog(parts) };
+  };
+  const faults: [string, Partial<StoredRecord>[]][] = [
+    ['EVENT_UNREADABLE', [{}, newer, {}, {}]],
+    ['EVENT_UNREADABLE', [{}, newer, order, {}]],
+    ['EVENT_UNREADABLE', [{}, {}, newer, order]],
+    ['ARCHIVE_DAMAGED', [{}, order, newer, newer]],
+  ];
+  for (const [code, changes] of faults) {
+    const { there, restored } = await importing(changes.map((change, i) => one(i + 1, change)));
+    await t.rejects(restored, { code });
+    t.same(there, []);
+  }
+  const kept = await importing([one(1, newer), one(2, newer), one(3, newer), one(4)], true);
+  t.match(await kept.restored, { events: 4, unreadable: 3 });
+});
 
 t.test('who is stopped, or cannot write, leaves nobody reading', async (t) => {
   const stop = new AbortController();

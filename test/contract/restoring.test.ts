@@ -3,9 +3,15 @@ import t from 'tap';
 import { JetstreamRecordAppender } from '../../src/adapters/jetstream/record-appender.ts';
 import { JetstreamRecordReader, logStreams } from '../../src/adapters/jetstream/record-reader.ts';
 import { batchedStreams } from '../../src/adapters/jetstream/restore-batches.ts';
+import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { StoredRecord } from '../../src/ports/archive.ts';
+import { ImportingThread } from '../../src/processes/importing.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
+import { conversationSubject } from '../../src/protocol/subjects.ts';
 import { blockOf } from '../support/blocks.ts';
+import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
 
 const nats = await startNats();
 t.teardown(() => nats.stop());
@@ -29,6 +35,47 @@ function records(): StoredRecord[] {
     };
   });
 }
+
+t.test('the thread beside checks blocks, two at a time, and tells what is no record of a log', async (t) => {
+  const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
+  const thread = (keepUnreadable: boolean) => {
+    const beside = new ImportingThread(access, keepUnreadable, () => undefined);
+    t.teardown(() => beside.stop());
+    return beside;
+  };
+  const event = {
+    type: 'messageSent',
+    by: user('alice'),
+    id: msgId('m'),
+    contentType: 'text/plain',
+    body: bytes('caw'),
+  };
+  const whole: StoredRecord = {
+    ...{ seq: 7, at: 2, subject: conversationSubject(conversation('rooks'), 'm'), messageId: 'm', headers: [] },
+    data: encodeLogEvent(event as ConversationEvent),
+  };
+  // So many that they are handed over, and not copied.
+  const block = (change: Partial<StoredRecord>) =>
+    blockOf(0, [...Array.from({ length: 2_000 }, () => whole), { ...whole, ...change }]);
+  const asked = async (beside: ImportingThread, change: Partial<StoredRecord>): Promise<number> => {
+    let answer: Promise<number> | undefined;
+    await eventually(async () => (answer = beside.check('CONV_0', block(change))) !== undefined, 'it is ready');
+    return answer as Promise<number>;
+  };
+  const strict = thread(false);
+  t.equal(await asked(strict, {}), 0);
+  await t.rejects(asked(strict, { data: bytes('x') }), { code: 'EVENT_UNREADABLE', message: /^CONV_0@7: / });
+  await t.rejects(asked(strict, { subject: '$JS.API.INFO' }), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@7 / });
+  t.equal(await asked(thread(true), { data: bytes('x') }), 1);
+  const given = block({});
+  const [one, other] = [strict.check('CONV_0', given), strict.check('CONV_0', block({}))];
+  t.equal(given.bytes.length, 0, 'its memory is with the thread');
+  t.equal(strict.check('CONV_0', block({})), undefined);
+  t.same(await Promise.all([one, other]), [0, 0]);
+  const last = strict.check('CONV_0', block({}));
+  await strict.stop();
+  await last?.catch((thrown) => t.match(thrown, { code: 'INTERNAL' }));
+});
 
 const shown = ({ data, ...rest }: StoredRecord) => ({
   ...rest,

@@ -12,5 +12,14 @@ export function blockOf(stream: number, records: readonly StoredRecord[]): Archi
     return () => all.next();
   };
   const [firstSeq, lastSeq] = [records[0]?.seq ?? 0, records.at(-1)?.seq ?? 0];
-  return { stream, records, events: records.length, firstSeq, lastSeq, inPlace, release: () => undefined };
+  return {
+    stream,
+    records,
+    bytes: buffer.subarray(0, used),
+    events: records.length,
+    firstSeq,
+    lastSeq,
+    inPlace,
+    release: () => undefined,
+  };
 }

@@ -52,7 +52,7 @@ export class PlacedBlock implements ArchiveBlock {
   readonly lastSeq: number;
   readonly endsAt: number;
   readonly digest: Buffer;
-  readonly #raw: Buffer;
+  readonly bytes: Buffer;
 
   /** @throws RangeError where something in it is no record */
   constructor({ frame, stream, raw }: Unpacked) {
@@ -60,21 +60,21 @@ export class PlacedBlock implements ArchiveBlock {
     ({ events: this.events, firstSeq: this.firstSeq, lastSeq: this.lastSeq } = extentOf(raw));
     this.endsAt = frame.end;
     this.digest = frame.digest;
-    this.#raw = raw;
+    this.bytes = raw;
   }
 
   get records(): readonly StoredRecord[] {
-    return wholeRecords(this.#raw);
+    return wholeRecords(this.bytes);
   }
 
   inPlace(): () => RecordInPlace | undefined {
-    const records = new RecordsInPlace(this.#raw);
+    const records = new RecordsInPlace(this.bytes);
     return () => records.next();
   }
 
   release(): void {
     // A smaller one may share its memory with others.
-    if (this.#raw.length > Buffer.poolSize) (this.#raw.buffer as ArrayBuffer).transfer(0);
+    if (this.bytes.length > Buffer.poolSize) (this.bytes.buffer as ArrayBuffer).transfer(0);
   }
 }
 

@@ -1,5 +1,12 @@
 /** Reads an archive from end to end before anything is done with it. */
-import type { ArchiveReader, RecordCount, StoredRecord, StreamSummary } from '../../ports/archive.ts';
+import type {
+  ArchiveBlock,
+  ArchiveReader,
+  RecordCount,
+  RecordInPlace,
+  StoredRecord,
+  StreamSummary,
+} from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import { PlainRecords } from './plain-records.ts';
 import type { OnProgress } from './progress.ts';
@@ -24,6 +31,17 @@ export interface CheckParts {
   /** Events that nobody here can read are let pass. */
   readonly keepUnreadable: boolean;
   readonly onProgress: OnProgress;
+  readonly beside?: ChecksBeside | undefined;
+}
+
+/** Another thread that checks blocks. */
+export interface ChecksBeside {
+  /**
+   * Takes the block, whose memory is gone then. Undefined: it has enough to do.
+   * @returns how many of its events are unreadable, in the order of asking
+   * @throws RookeryError as `RecordChecks`
+   */
+  check(stream: string, block: ArchiveBlock): Promise<number> | undefined;
 }
 
 /** As the streams of the log have them. What is published under any other name is not stored there, and may be an order to the server. */
@@ -38,27 +56,81 @@ export async function checkArchive({
   upTo,
   keepUnreadable,
   onProgress,
+  beside,
 }: CheckParts): Promise<Checked> {
   const prefixes = new Map(archive.header.streams.map(({ name }) => [name, countOf(name)]));
-  const plain = new PlainRecords((subject) => SUBJECT.test(subject) && namesConversation(subject));
+  const checks = new RecordChecks(keepUnreadable);
+  const others = new UnreadableBeside();
   let [events, unreadable] = [0, 0];
-  for await (const block of archive.blocks()) {
-    const name = archive.header.streams[block.stream]?.name ?? '';
-    const bound = upTo.get(name) ?? 0;
-    const next = block.inPlace();
+  try {
+    for await (const block of archive.blocks()) {
+      const name = archive.header.streams[block.stream]?.name ?? '';
+      const bound = upTo.get(name) ?? 0;
+      if (block.firstSeq <= bound) addUpTo(bound, block, prefixes.get(name));
+      events += block.events;
+      const other = beside?.check(name, block);
+      if (other) others.add(other);
+      else unreadable += checks.check(name, block.inPlace());
+      block.release();
+      onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
+      if (others.isRefused) break;
+    }
+  } catch (thrown) {
+    // What is wrong with a block before is told first.
+    await others.all;
+    throw thrown;
+  }
+  unreadable += await others.all;
+  return { prefixes, summaries: archive.end?.streams ?? [], seal: archive.seal, events, unreadable };
+}
+
+/** Those of the blocks that were checked beside, in their order. */
+class UnreadableBeside {
+  #all: Promise<number> = Promise.resolve(0);
+  #isRefused = false;
+
+  add(unreadable: Promise<number>): void {
+    this.#all = Promise.all([this.#all, unreadable]).then(([before, these]) => before + these);
+    this.#all.catch(() => (this.#isRefused = true));
+  }
+
+  /** One of them is not to be written: nothing is to be read any more. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
+  /** @throws what the first one was refused for that was */
+  get all(): Promise<number> {
+    return this.#all;
+  }
+}
+
+function addUpTo(bound: number, block: ArchiveBlock, count: RecordCount | undefined): void {
+  const next = block.inPlace();
+  for (let record = next(); record; record = next()) if (record.seq <= bound) count?.addInPlace(record);
+}
+
+/** What is asked of each record. */
+export class RecordChecks {
+  readonly #keepUnreadable: boolean;
+  readonly #plain = new PlainRecords((subject) => SUBJECT.test(subject) && namesConversation(subject));
+
+  constructor(keepUnreadable: boolean) {
+    this.#keepUnreadable = keepUnreadable;
+  }
+
+  /** @returns how many are unreadable. @throws RookeryError ARCHIVE_DAMAGED, EVENT_UNREADABLE as `checkArchive` */
+  check(stream: string, next: () => RecordInPlace | undefined): number {
+    let unreadable = 0;
     for (let record = next(); record; record = next()) {
-      if (record.seq <= bound) prefixes.get(name)?.addInPlace(record);
-      if (plain.has(record)) continue;
-      const reason = unreadableReason(name, record.whole());
+      if (this.#plain.has(record)) continue;
+      const reason = unreadableReason(stream, record.whole());
       if (reason === undefined) continue;
       unreadable += 1;
-      if (!keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${name}@${record.seq}: ${reason}`);
+      if (!this.#keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${stream}@${record.seq}: ${reason}`);
     }
-    events += block.events;
-    block.release();
-    onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
+    return unreadable;
   }
-  return { prefixes, summaries: archive.end?.streams ?? [], seal: archive.seal, events, unreadable };
 }
 
 const isOfLog = ({ subject, messageId, headers }: StoredRecord): boolean =>

@@ -13,7 +13,7 @@ import type {
   StreamSummary,
 } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { type Checked, checkArchive } from './check-archive.ts';
+import { type Checked, type ChecksBeside, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
 
 /** After an interruption it looks how far it has come; so often without any progress it is given up. */
@@ -29,6 +29,8 @@ export interface RestoreParts {
   /** Begins to read back what is being written. @param ends of each stream the position up to which that is done */
   readonly readBack: (ends: readonly (readonly [name: string, end: number])[]) => ReadBack;
   readonly keepUnreadable: boolean;
+  /** Checks blocks of the file beside this thread. */
+  readonly beside?: ChecksBeside;
   readonly stop: AbortSignal;
   readonly onProgress: OnProgress;
 }
