@@ -78,11 +78,10 @@ export function registerDead(program: Command): void {
 }
 
 async function withNats({ config: file }: Options, work: (nats: Nats) => Promise<void>): Promise<void> {
-  const { loadConfiguration } = await import('../processes/configuration/load.ts');
-  const { operatorSchema } = await import('../processes/configuration/operator.ts');
+  const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
   const { connected } = await import('./operator.ts');
   const { createLog } = await import('../adapters/system/log.ts');
-  const { config } = loadConfiguration(operatorSchema, { file });
+  const { config } = loadDeployment(operatorSchema, { file });
   const nats = await connected(config.nats, 'operator', 'dead', createLog('cli', 'silent'), file);
   try {
     await work(nats);

@@ -57,9 +57,9 @@ export function registerKey(program: Command): void {
 /** @throws RookeryError CONFIGURATION_INVALID, also for a gateway that reads no folder */
 async function folderOf({ dir, config: file }: FolderFlags): Promise<string> {
   if (dir !== undefined) return dir;
-  const { loadConfiguration } = await import('../processes/configuration/load.ts');
+  const { loadFromAnyProcess } = await import('../processes/configuration/operator.ts');
   const { authSchema } = await import('../processes/configuration/gateway.ts');
-  const { apiKeyDir } = loadConfiguration(authSchema, { file }).config.auth;
+  const { apiKeyDir } = loadFromAnyProcess(authSchema, { file }).config.auth;
   if (apiKeyDir !== '' || file === undefined) return apiKeyDir || DEFAULT_DIR;
   const { RookeryError } = await import('../protocol/error-codes.ts');
   throw new RookeryError('CONFIGURATION_INVALID', `${file} has no auth.apiKeyDir: its gateway reads no keys; or --dir`);

@@ -79,10 +79,9 @@ export async function withOperator(
   goOn: string,
   work: (operator: Operator) => Promise<void>,
 ): Promise<void> {
-  const { loadConfiguration } = await import('../processes/configuration/load.ts');
-  const { operatorSchema } = await import('../processes/configuration/operator.ts');
+  const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
   const { createLog } = await import('../adapters/system/log.ts');
-  const { config, origins } = loadConfiguration(operatorSchema, { file });
+  const { config, origins } = loadDeployment(operatorSchema, { file });
   const isReadModelNamed = origins.some(({ field, from }) => field === 'stateDirs.readModel' && from !== 'default');
   const log = createLog('cli', 'silent');
   const stop = interruptible(goOn);

@@ -65,12 +65,12 @@ async function onEachLane<Result>(
   work: (parts: LaneParts) => Promise<Result>,
   lineOf: (result: Result) => string,
 ): Promise<void> {
-  const { loadConfiguration, flagsOf } = await import('../processes/configuration/load.ts');
-  const { readModelFilesSchema } = await import('../processes/configuration/operator.ts');
+  const { flagsOf } = await import('../processes/configuration/load.ts');
+  const { loadDeployment, readModelFilesSchema } = await import('../processes/configuration/operator.ts');
   const { createLog } = await import('../adapters/system/log.ts');
   const { connected, print } = await import('./operator.ts');
   const { ProgressBar } = await import('./progress.ts');
-  const { config } = loadConfiguration(readModelFilesSchema, { file: options.config, flags: flagsOf(options.set) });
+  const { config } = loadDeployment(readModelFilesSchema, { file: options.config, flags: flagsOf(options.set) });
   const stateDir = options.stateDir ?? config.stateDir ?? config.stateDirs.readModel;
   const log = createLog('cli', 'silent');
   const nats = await connected(config.nats, 'read-model-worker', 'read-model', log, options.config);

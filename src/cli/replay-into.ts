@@ -114,12 +114,11 @@ async function targetOf(operator: Operator, { into, intoCredentials }: IntoOptio
     await ensureCopiedStream(operator.nats.jsm, into);
     return { nats: operator.nats, names: [into], copyInto: into };
   }
-  const { loadConfiguration } = await import('../processes/configuration/load.ts');
-  const { operatorSchema } = await import('../processes/configuration/operator.ts');
+  const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
   const flags = into.endsWith('.json')
     ? {}
     : { nats: { servers: [into], ...(intoCredentials !== undefined && { credentialsFile: intoCredentials }) } };
-  const { config } = loadConfiguration(operatorSchema, { file: into.endsWith('.json') ? into : undefined, flags });
+  const { config } = loadDeployment(operatorSchema, { file: into.endsWith('.json') ? into : undefined, flags });
   const nats = await connected(config.nats, 'operator', 'replay', operator.log, into);
   return { nats, names: logStreams({ convStreams: await convStreamsOf(nats.jsm), inboxStreams: 0 }) };
 }

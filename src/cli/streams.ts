@@ -62,12 +62,11 @@ async function withStreams(
   { config: file, replicas }: Options,
   work: (jsm: JetStreamManager, definitions: Definitions) => Promise<void>,
 ): Promise<void> {
-  const { loadConfiguration } = await import('../processes/configuration/load.ts');
-  const { operatorSchema } = await import('../processes/configuration/operator.ts');
+  const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
   const { connected } = await import('./operator.ts');
   const { loadDefinitions } = await import('../adapters/jetstream/stream-definitions.ts');
   const { createLog } = await import('../adapters/system/log.ts');
-  const { config } = loadConfiguration(operatorSchema, { file });
+  const { config } = loadDeployment(operatorSchema, { file });
   const definitions = loadDefinitions({ topology: config.topology, replicas });
   const { nc, jsm } = await connected(config.nats, 'operator', 'streams', createLog('cli', 'silent'), file);
   try {

@@ -22,14 +22,14 @@ export function registerToken(program: Command): void {
       const { parseUserId } = await import('../domain/ids.ts');
       const { RookeryError } = await import('../protocol/error-codes.ts');
       const { signToken } = await import('../adapters/jwt/tokens.ts');
-      const { loadConfiguration } = await import('../processes/configuration/load.ts');
+      const { loadFromAnyProcess } = await import('../processes/configuration/operator.ts');
       const { authSchema } = await import('../processes/configuration/gateway.ts');
       if (!parseUserId(user)) throw new RookeryError('BAD_ID', 'a user id is 1 to 128 bytes of UTF-8');
       const lifetimeMs = Number(days) * DAY_MS;
       if (!(lifetimeMs > 0 && Number.isFinite(lifetimeMs)))
         throw new RookeryError('CONFIGURATION_INVALID', `--days ${days}: must be a number above 0`);
       const flags = { auth: { secretFile } };
-      const { auth } = loadConfiguration(authSchema, { file: config, flags }).config;
+      const { auth } = loadFromAnyProcess(authSchema, { file: config, flags }).config;
       if (auth.mode === 'jwks')
         throw new RookeryError('CONFIGURATION_INVALID', 'auth.mode is jwks: tokens are made by your identity provider');
       console.log(await signToken(auth, user, Date.now() + lifetimeMs));

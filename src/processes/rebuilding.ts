@@ -148,17 +148,15 @@ export async function foldInto(
   onProgress: (position: number, end: number) => void,
 ): Promise<void> {
   let window: LogEvent[] = [];
-  let read = 0;
-  const fold = (): void => {
-    state.apply(foldReadable(state, window).changes, read);
-    state.commit(read);
+  const fold = (to: number): void => {
+    state.apply(foldReadable(state, window).changes, to);
+    state.commit(to);
     window = [];
-    onProgress(read, end);
+    onProgress(to, end);
   };
   for await (const record of readOn(new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane }), 1, end, stop)) {
     if (!isUnreadable(record)) window.push(record);
-    read = record.pos;
-    if (window.length === WINDOW_EVENTS) fold();
+    if (window.length === WINDOW_EVENTS) fold(record.pos);
   }
-  if (!stop.aborted && read > state.position) fold();
+  if (!stop.aborted && state.position < end) fold(end);
 }

@@ -57,6 +57,41 @@ t.test('an error is its code and a text, and exit code 1', async (t) => {
   }
 });
 
+t.test('a file that does not say where the deployment is, is refused: the local one is not meant', async (t) => {
+  const file = join(dir, 'mistaken.json');
+  const refused = async (config: object, command: string[], stderr: RegExp): Promise<void> => {
+    writeFileSync(file, JSON.stringify(config));
+    t.match(await rookery([...command, '--config', file]), { code: 1, stdout: '', stderr }, command.join(' '));
+  };
+  const misspelt = { natz: {}, topology: { convStreams: 2 } };
+  const commands = [
+    'stats',
+    'tail',
+    'streams diff',
+    'dead list',
+    'read-model status',
+    'token --user alice',
+    'key list',
+  ];
+  for (const command of commands) {
+    await refused(misspelt, command.split(' '), /^CONFIGURATION_INVALID: .*mistaken\.json: natz: no process has such/);
+  }
+  await refused({ name: 'a', version: '1' }, ['tail'], /name: no process has .*; version: no process has /);
+  await refused({ port: 7700 }, ['tail'], /^CONFIGURATION_INVALID: .*mistaken\.json: nats: it is not there/);
+  await refused({ nats: {} }, ['tail'], /mistaken\.json: nats: it is not there/);
+  await refused({ stateDirs: { fanout: 'x' } }, ['tail'], /^CONFIGURATION_INVALID: stateDirs\.fanout: /);
+
+  const nats = { servers: ['nats://127.0.0.1:1'], credentialsFile: join(dir, 'nowhere.json') };
+  for (const known of [
+    { limits: { maxSessions: 1 } },
+    { stateDir: 'x' },
+    { stateDirs: {}, auth: {} },
+    { natsPort: 1 },
+  ]) {
+    await refused({ nats, ...known }, ['tail'], /^CONFIGURATION_INVALID: .*nowhere\.json/);
+  }
+});
+
 t.test('whoever meets no server is told what to start', async (t) => {
   const credentialsFile = join(dir, 'credentials.json');
   const password = { user: 'u', password: 'p' };

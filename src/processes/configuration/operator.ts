@@ -1,5 +1,11 @@
-import { Type } from 'typebox';
-import { natsFields, topologyFields } from './shared.ts';
+import { type TObject, Type } from 'typebox';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { devSchema } from './dev.ts';
+import { fanOutWorkerSchema } from './fan-out-worker.ts';
+import { authSchema, gatewaySchema } from './gateway.ts';
+import { type Loaded, loadConfiguration, type Sources } from './load.ts';
+import { readModelWorkerSchema } from './read-model-worker.ts';
+import { natsFields, strict, topologyFields } from './shared.ts';
 
 /** Folders of the workers on this machine. */
 const stateDirsFields = Type.Object(
@@ -7,7 +13,7 @@ const stateDirsFields = Type.Object(
     readModel: Type.String({ default: 'data/read-model', description: '`stateDir` of a read-model worker' }),
     fanOut: Type.String({ default: 'data/fan-out', description: '`stateDir` of a fan-out worker' }),
   },
-  { default: {} },
+  { ...strict, default: {} },
 );
 
 /** What the operator's commands need to know. They take the file of any process, so they look past its other fields. */
@@ -18,3 +24,45 @@ export const readModelFilesSchema = Type.Object({
   ...operatorSchema.properties,
   stateDir: Type.Optional(Type.String({ description: '`stateDir` of a read-model worker; before `stateDirs`' })),
 });
+
+/** A field that one of these has is known in a file of another. */
+const KNOWN: ReadonlySet<string> = new Set(
+  [
+    operatorSchema,
+    readModelFilesSchema,
+    authSchema,
+    gatewaySchema,
+    fanOutWorkerSchema,
+    readModelWorkerSchema,
+    devSchema,
+  ].flatMap(({ properties }) => Object.keys(properties)),
+);
+
+/**
+ * What a command needs of the file of any process. A field that no process knows is a mistake in writing: looked past, the
+ * command would work on what stands in the defaults.
+ * @throws RookeryError CONFIGURATION_INVALID
+ */
+export function loadFromAnyProcess<Schema extends TObject>(schema: Schema, sources: Sources): Loaded<Schema> {
+  const loaded = loadConfiguration(schema, sources);
+  const { file } = sources;
+  const unknown = Object.keys(loaded.config as object).filter((field) => !KNOWN.has(field));
+  if (file === undefined || unknown.length === 0) return loaded;
+  const problems = unknown.map((field) => `${field}: no process has such a field`);
+  throw new RookeryError('CONFIGURATION_INVALID', `${file}: ${problems.join('; ')}`);
+}
+
+/**
+ * The same, of a file that says where the deployment is: who names a file means that one, and not the local one.
+ * @throws RookeryError CONFIGURATION_INVALID
+ */
+export function loadDeployment<Schema extends typeof operatorSchema | typeof readModelFilesSchema>(
+  schema: Schema,
+  sources: Sources,
+): Loaded<Schema> {
+  const loaded = loadFromAnyProcess(schema, sources);
+  const { file } = sources;
+  const isSaid = loaded.origins.some(({ field, from }) => field.startsWith('nats.') && from !== 'default');
+  if (file === undefined || isSaid) return loaded;
+  throw new RookeryError('CONFIGURATION_INVALID', `${file}: nats: it is not there, so where the deployment is`);
+}
