@@ -51,6 +51,7 @@ async function replay(options: Options): Promise<void> {
   await withPast(options, [options.to], async (past, [moment], { stop }) => {
     await past.advance((convStream) => moment?.to(convStream) ?? 0);
     if (stop.aborted) return;
+    await refuseUnknown(past, options, moment as Moment);
     const state = stateOf(past, options, moment as Moment);
     if (options.json) return print(JSON.stringify(plain({ at: moment?.name, ...state })));
     const { conversationLines, userLines } = await import('./shown-past.ts');
@@ -100,6 +101,7 @@ async function diff(from: string, to: string, options: Options): Promise<void> {
     const entriesBefore = entriesOf(past, old);
     await past.advance(second.to);
     if (stop.aborted) return;
+    await refuseUnknown(past, options, second);
     const { changesBetween, changeLine, hiddenEntries, withoutScrolled } = await import('./state-changes.ts');
     const now = plain(stateOf(past, options, second));
     const changes = withoutScrolled(changesBetween(old, now), now, Number(options.lines));
@@ -119,6 +121,16 @@ const entriesOf = (past: Past, state: Record<string, unknown>): number =>
 function stateOf(past: Past, { conversation, user }: Options, moment: Moment): object {
   if (conversation !== undefined) return past.conversation(conversation as never);
   return past.person(user as never, moment.at);
+}
+
+/** Before anything is told: a state of what never was would be made up. @throws RookeryError NOT_FOUND */
+async function refuseUnknown(past: Past, { conversation, user }: Options, { at }: Moment): Promise<void> {
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  if (conversation !== undefined && past.conversation(conversation as never).kind === 'none') {
+    throw new RookeryError('NOT_FOUND', `there was no conversation ${conversation} then`);
+  }
+  if (user === undefined || past.gathered > 0 || past.person(user as never, at).conversations.length > 0) return;
+  throw new RookeryError('NOT_FOUND', `the conversations knew no user ${user} then`);
 }
 
 /** As JSON has it: bytes as base64, and text beside them. */
@@ -169,10 +181,6 @@ async function withPast(
     const past = new Past({ nats, topology, conversation, user, lines: Number(options.lines), stop, onProgress });
     try {
       await work(past, moments, operator);
-      const isUnknown = conversation !== undefined && past.conversation(conversation).kind === 'none';
-      if (isUnknown && !stop.aborted) {
-        throw new RookeryError('NOT_FOUND', `there was no conversation ${conversation} then`);
-      }
     } finally {
       past.close();
     }
