@@ -1,5 +1,6 @@
 /** `rookery tail`: the log as it grows, or a part of it, for people and for programs. */
 import type { Command } from 'commander';
+import type { ConversationId } from '../domain/ids.ts';
 import type { LogFollower, LogReader, LogRecord } from '../ports/conversation-log.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
 
@@ -18,6 +19,7 @@ interface Options extends OperatorOptions {
 const EXAMPLES = `  rookery tail                                     the newest ten events, then what comes
   rookery tail --conversation team-7 --since 2h    one conversation, from two hours ago on
   rookery tail --since 1d -n 50                    the newest fifty of a day
+  rookery tail --grep 502 --no-follow              the newest ten that match, however far back
   rookery tail --user alice --kind messageSent     what alice writes, and what is written to her in direct ones
   rookery tail --since CONV_0@1 --until 1d --json  the log up to yesterday, one object a line
   rookery tail --grep 'invoice|发票'               a regular expression, over what an event says`;
@@ -36,10 +38,7 @@ export function registerTail(program: Command): void {
       '--grep <pattern>',
       'whose text, names or ids match a JavaScript regular expression; without regard to case',
     )
-    .option(
-      '-n, --lines <count>',
-      'newest events looked at first (default: 10); of a part, newest ones shown (default: all)',
-    )
+    .option('-n, --lines <count>', 'newest events shown first, of those that match (default: 10; of a part: all)')
     .option('--no-follow', 'end at the end of the log')
     .option('--no-json', 'lines for people, also in a pipe')
     .action(async (options: Options) => {
@@ -48,9 +47,8 @@ export function registerTail(program: Command): void {
       const conversation = idFrom(options.conversation, parseConversationId, 'the conversation');
       const isWanted = await filterOf(options);
       await withOperator(options, 'tail', '', async (operator) => {
-        const { convStreamOf } = await import('../protocol/subjects.ts');
-        const only = conversation === undefined ? undefined : convStreamOf(conversation, operator.topology);
-        const streams = await streamsOf(operator, options, only);
+        const streams = await streamsOf(operator, options, conversation);
+        if (conversation !== undefined) await tellUnknown(streams, conversation, options);
         await show(streams, operator, options, isWanted);
       });
     });
@@ -58,7 +56,7 @@ export function registerTail(program: Command): void {
 
 interface Stream {
   readonly convStream: number;
-  readonly reader: LogReader;
+  readonly reader: Pick<LogReader, 'lastPos' | 'read'>;
   readonly follower: LogFollower;
   /** The oldest position that is kept. */
   readonly first: number;
@@ -69,13 +67,16 @@ interface Stream {
 }
 
 /** @throws RookeryError BAD_REQUEST, NOT_FOUND where a position is beyond the end */
-async function streamsOf(operator: Operator, options: Options, only: number | undefined): Promise<Stream[]> {
+async function streamsOf(operator: Operator, options: Options, conversation?: ConversationId): Promise<Stream[]> {
+  const { JetstreamConversationReader } = await import('../adapters/jetstream/conversation-reader.ts');
   const { JetstreamLogReader } = await import('../adapters/jetstream/log-reader.ts');
   const { JetstreamLogFollower } = await import('../adapters/jetstream/log-follower.ts');
   const { logBounds } = await import('../adapters/jetstream/log-places.ts');
   const { momentOf } = await import('./moments.ts');
+  const { convStreamOf } = await import('../protocol/subjects.ts');
   const { nats, log, topology } = operator;
   const lines = countOf(options.lines);
+  const only = conversation === undefined ? undefined : convStreamOf(conversation, topology);
   const since = options.since === undefined ? undefined : await momentOf(operator, options.since, only);
   const until = options.until === undefined ? undefined : await momentOf(operator, options.until, only);
   const streams: Stream[] = [];
@@ -86,7 +87,10 @@ async function streamsOf(operator: Operator, options: Options, only: number | un
     const newest = Math.max(first, last - lines + 1);
     streams.push({
       ...{ convStream, first },
-      reader: new JetstreamLogReader(parts),
+      reader:
+        conversation === undefined
+          ? new JetstreamLogReader(parts)
+          : new JetstreamConversationReader({ ...parts, conversation }),
       follower: new JetstreamLogFollower({ ...parts, log }),
       from: since ? since.from(convStream) : until ? 1 : newest,
       end: until ? until.to(convStream) : last,
@@ -103,39 +107,63 @@ function countOf(text = DEFAULT_LINES): number {
   return /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
 }
 
+/**
+ * Who follows may wait for its first event.
+ * @throws RookeryError NOT_FOUND
+ */
+async function tellUnknown(streams: readonly Stream[], conversation: string, options: Options): Promise<void> {
+  for (const { reader } of streams) if ((await reader.lastPos()) > 0) return;
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  const text = `there is no conversation ${conversation} in the log`;
+  if (!options.follow || options.until !== undefined) throw new RookeryError('NOT_FOUND', text);
+  process.stderr.write(`${text} yet\n`);
+}
+
 async function show(
-  streams: readonly Stream[],
+  wholeStreams: readonly Stream[],
   { topology, stop }: Operator,
-  { json, until, follow, since, lines }: Options,
+  options: Options,
   isWanted: (record: LogRecord) => boolean,
 ): Promise<void> {
   const { followLog, readOn } = await import('../application/replay/followed-log.ts');
   const { mergedByTime } = await import('../application/replay/merged-log.ts');
   const { EventLines, eventJson } = await import('./shown-event.ts');
+  const { json, until, follow, since, lines } = options;
+  const isPart = since !== undefined || until !== undefined;
+  const count = isPart && lines === undefined ? undefined : countOf(lines);
+  const isFiltered = !isPart && hasFilter(options);
+  // Of several streams the newest lines of all: each has brought as many.
+  const isHeld = count !== undefined && (isPart || wholeStreams.length > 1);
+  if (isHeld || isFiltered) await refuseTooMany(count ?? 0);
+  const { streams, earlier } = isFiltered
+    ? await newestOf(wholeStreams, count ?? 0, isWanted, stop)
+    : { streams: wholeStreams, earlier: 0 };
   const isJson = json ?? !process.stdout.isTTY;
   const pretty = new EventLines(topology.convStreams, Math.max(...streams.map(({ end }) => end)));
+  let shown = 0;
   const tell = async (record: LogRecord, convStream: number): Promise<void> => {
+    shown += 1;
     await print(isJson ? JSON.stringify(eventJson(record, convStream)) : pretty.lineOf(record, convStream));
   };
   const past = streams.map(({ convStream, reader, from, end }) => ({
     convStream,
     records: readOn(reader, from, end, stop),
   }));
-  const isPart = since !== undefined || until !== undefined;
-  const count = isPart && lines === undefined ? undefined : countOf(lines);
-  // Of several streams the newest lines of all: each has brought as many.
-  const isHeld = count !== undefined && (isPart || streams.length > 1);
-  if (isHeld) await refuseTooMany(count);
   const held: (readonly [LogRecord, number])[] = [];
+  let hidden = earlier;
   for await (const { record, convStream } of mergedByTime(past)) {
-    const isShown = isWanted(record);
-    if (!isHeld) {
-      if (isShown) await tell(record, convStream);
-      // Of the newest events the newest are counted before they are looked through.
-    } else if ((isShown || !isPart) && held.push([record, convStream]) > count) held.shift();
+    if (!isWanted(record)) continue;
+    if (!isHeld) await tell(record, convStream);
+    else if (held.push([record, convStream]) > count) {
+      held.shift();
+      hidden += 1;
+    }
   }
-  for (const [record, convStream] of held) if (isWanted(record)) await tell(record, convStream);
-  if (!follow && !isPart && lines === undefined) tellEarlier(streams);
+  for (const [record, convStream] of held) await tell(record, convStream);
+  if (stop.aborted) return;
+  if (shown === 0 && count !== 0 && hasFilter(options)) process.stderr.write('nothing in the log matches\n');
+  else if (isFiltered && lines === undefined) tellMatching(hidden);
+  else if (!follow && !isPart && lines === undefined) tellEarlier(streams);
   if (!follow || until !== undefined) return;
   await Promise.all(
     streams.map(async ({ convStream, follower, end, from }) => {
@@ -146,11 +174,32 @@ async function show(
   );
 }
 
+const hasFilter = ({ conversation, user, kind, grep }: Options): boolean =>
+  [conversation, user, kind, grep].some((one) => one !== undefined);
+
+/** From the newest that match on; `earlier`: events before them that may match. */
+async function newestOf(
+  streams: readonly Stream[],
+  count: number,
+  isWanted: (record: LogRecord) => boolean,
+  stop: AbortSignal,
+): Promise<{ readonly streams: readonly Stream[]; readonly earlier: number }> {
+  const { newestMatching } = await import('../application/replay/newest-matching.ts');
+  const newest: Stream[] = [];
+  let earlier = 0;
+  for (const stream of streams) {
+    const found = await newestMatching(stream, count, isWanted, stop);
+    newest.push({ ...stream, from: found.from });
+    earlier += found.earlier;
+  }
+  return { streams: newest, earlier };
+}
+
 /** @throws RookeryError BAD_REQUEST */
 async function refuseTooMany(count: number): Promise<void> {
   if (count <= MAX_HELD_LINES) return;
   const { RookeryError } = await import('../protocol/error-codes.ts');
-  const when = 'of a part (--since, --until) or of several CONV streams';
+  const when = 'of a part (--since, --until), of what a filter lets through, or of several CONV streams';
   throw new RookeryError('BAD_REQUEST', `--lines ${count}: at most ${MAX_HELD_LINES} ${when}`);
 }
 
@@ -159,6 +208,11 @@ function tellEarlier(streams: readonly Stream[]): void {
   const events = streams.reduce((sum, { first, end }) => sum + Math.max(0, end - first + 1), 0);
   const earlier = events - countOf();
   if (earlier > 0) process.stderr.write(`… ${earlier} earlier events: --lines <count>, or --since <place>\n`);
+}
+
+/** @param hidden earlier events that may match */
+function tellMatching(hidden: number): void {
+  if (hidden > 0) process.stderr.write('… earlier events may match as well: --lines <count>, or --since <place>\n');
 }
 
 /** @throws RookeryError BAD_REQUEST, BAD_ID */
@@ -170,7 +224,7 @@ async function filterOf(options: Options): Promise<(record: LogRecord) => boolea
   const { concerns, eventJson } = await import('./shown-event.ts');
   const { idFrom } = await import('./operator.ts');
   if (Number.isNaN(countOf(options.lines)))
-    throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: no number`);
+    throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: a whole number, 0 or more`);
   const kinds = options.kind?.split(',').map((kind) => kind.trim());
   const known: readonly string[] = [...EVENT_TYPES, 'unreadable'];
   for (const kind of kinds ?? []) {

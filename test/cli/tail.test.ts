@@ -59,6 +59,36 @@ t.test('of a part the newest that match, as many as are asked for', async (t) =>
   });
 });
 
+t.test('of the newest ten with a filter ten match, however far back they stand; and none is said', async (t) => {
+  const texts = async (...args: string[]) =>
+    (await json('tail', '--no-follow', ...args)).map(({ text, type }) => text ?? type);
+  t.same(await texts('-n', '1', '--grep', 'invoice'), ['the invoice'], 'behind twenty others');
+  t.same(await texts('--kind', 'groupCreated'), ['groupCreated']);
+  t.same(await texts('-n', '2', '--conversation', direct), ['the first\u001b[2J 乌鸦', 'the invoice']);
+  t.same(await texts('-n', '3', '--user', alice, '--grep', '.'), [
+    'groupCreated',
+    'the first\u001b[2J 乌鸦',
+    'the invoice',
+  ]);
+  const ten = await run('tail', '--no-follow', '--grep', 'caw');
+  t.match(
+    ten.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).text),
+    ['caw 10', ...Array(8).fill(/caw/), 'caw 19'],
+  );
+  t.equal(ten.stderr, '… earlier events may match as well: --lines <count>, or --since <place>\n');
+  t.equal((await run('tail', '--no-follow', '--grep', 'invoice')).stderr, '', 'there are no others');
+  const none = { code: 0, stdout: '', stderr: 'nothing in the log matches\n' };
+  t.match(await run('tail', '--no-follow', '--grep', 'magpie'), none);
+  t.match(await run('tail', '--no-follow', '--since', '1d', '--grep', 'magpie'), none);
+  t.match(await run('tail', '--no-follow', '--conversation', 'nowhere'), {
+    ...{ code: 1, stdout: '' },
+    stderr: /^NOT_FOUND: there is no conversation nowhere in the log/,
+  });
+});
+
 t.test('who says how many, or from where, is told of no others', async (t) => {
   for (const args of [
     ['-n', '3'],
@@ -110,6 +140,8 @@ t.test('bad input is refused with a code', async (t) => {
     [['--grep', '('], /^BAD_REQUEST: --grep: /],
     [['--conversation', 'direct:b:a'], /^BAD_ID: the conversation/],
     [['-n', 'many'], /^BAD_REQUEST: --lines many/],
+    [['--lines', '-5'], /^BAD_REQUEST: --lines -5: a whole number, 0 or more/],
+    [['-n', '10001', '--grep', 'caw'], /^BAD_REQUEST: --lines 10001: at most 10000 of a part/],
   ];
   for (const [args, stderr] of cases) {
     t.match(await run('tail', ...args), { code: 1, stdout: '', stderr }, args.join(' '));
