@@ -5,7 +5,7 @@ import t from 'tap';
 import { startFanOutWorker } from '../../src/processes/fan-out-worker.ts';
 import { closeCodes } from '../../src/protocol/close-codes.ts';
 import { jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
-import { RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
+import { API_KEY, RawClient, startTestGateway, tokenFor } from '../support/gateway.ts';
 import { quiet } from '../support/nats.ts';
 import { stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
@@ -31,6 +31,25 @@ t.test('the same device connecting again replaces its older session, here and on
   t.same([third.closed, laptop.closed], [undefined, undefined]);
   third.end();
   laptop.end();
+});
+
+t.test('however often a device connects again at one gateway, the newest is known there and no other', async (t) => {
+  const { gateway, stop } = await startTestGateway();
+  t.teardown(stop);
+  let newest = await RawClient.greeted(gateway, 'alice', 'phone');
+  for (let k = 0; k < 4; k++) {
+    const before = newest;
+    newest = await RawClient.greeted(gateway, 'alice', 'phone');
+    t.equal(await before.closeCode(), closeCodes.SESSION_REPLACED);
+  }
+  const account = (method: string, path: string, body: object) =>
+    fetch(`${gateway.address}/v1/accounts${path}`, {
+      ...{ method, body: JSON.stringify(body) },
+      headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+    });
+  t.equal((await account('POST', '', { user: 'alice' })).status, 201);
+  t.equal((await account('PATCH', '/alice', { active: false })).status, 200);
+  t.equal(await newest.closeCode(), closeCodes.ACCOUNT_DEACTIVATED, 'what happens to the account ends it');
 });
 
 t.test('a greeting whose sender has gone ends no session of the device', async (t) => {

@@ -21,8 +21,11 @@ const MAX_SETTLING = 64;
 const RETRY_MS = 1_000;
 /** Between two attempts where others write the same entry, or it was read from a replica that is behind. */
 const CONFLICT_PAUSE_MS = 10;
-/** Sooner no client gives a connection up of which it hears nothing, and makes another one. */
-export const JUST_BEGUN_MS = 2_000;
+/**
+ * Sooner no client gives a connection up of which it hears nothing, and makes another one. Longer than an entry is on its way from the store
+ * to a gateway.
+ */
+export const JUST_BEGUN_MS = 200;
 const MAX_AGENT_CHARS = 64;
 
 const ENDED = {

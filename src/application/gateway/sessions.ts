@@ -108,8 +108,10 @@ export class Sessions {
     const { user, device } = session;
     if (user === undefined || device === undefined) return;
     this.#ungreeted.delete(session);
+    const older = this.#byUser.get(user)?.find((one) => one.device === device);
+    older?.end('SESSION_REPLACED', 'the device has connected again');
+    // Only now: who has ended is out of the list at once, and the list with its last one.
     const sessions = this.#byUser.get(user);
-    sessions?.find((older) => older.device === device)?.end('SESSION_REPLACED', 'the device has connected again');
     if (sessions) sessions.push(session);
     else this.#byUser.set(user, [session]);
     this.#listener?.entered(session);
