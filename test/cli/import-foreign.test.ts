@@ -264,6 +264,10 @@ t.test('what is no export says so, and writes nothing', async (t) => {
   const [dir, here] = [folder(t), await scene(t)];
   writeFileSync(join(dir, 'broken.zip'), 'PK no zip');
   writeFileSync(join(dir, 'half.json'), '{"name":"x","type":"personal_chat","id":8,"messages":[{"id":1');
+  const notTelegram = { name: 'x', type: 'module', id: 'y', messages: [{ id: 1, text: 'z' }] };
+  writeFileSync(join(dir, 'package.json'), JSON.stringify(notTelegram));
+  writeFileSync(join(dir, 'list.json'), '[1, 2]');
+  writeFileSync(join(dir, 'README.md'), '# A title\n\nAnd some prose.\n');
   mkdirSync(join(dir, 'slack'));
   writeFileSync(join(dir, 'slack', 'users.json'), '{"not":"a list"}');
   const cases: [string[], RegExp][] = [
@@ -273,6 +277,9 @@ t.test('what is no export says so, and writes nothing', async (t) => {
     [['slack', join(dir, 'slack')], /^BAD_REQUEST: users\.json: there is no list/],
     [['telegram', join(dir, 'half.json')], /^BAD_REQUEST: half\.json: /],
     [['telegram', join(dir, 'broken.zip')], /^FILE_UNUSABLE/],
+    [['telegram', join(dir, 'package.json')], /^BAD_REQUEST: package\.json: this is no export of Telegram: /],
+    [['telegram', join(dir, 'list.json')], /^BAD_REQUEST: list\.json: this is no export of Telegram: /],
+    [['irc', join(dir, 'README.md')], /^BAD_REQUEST: README\.md: no line is one of irssi, WeeChat or ZNC/],
   ];
   for (const [args, expected] of cases) {
     t.match(await here.run('import', ...args), { code: 1, stdout: '', stderr: expected }, args.join(' '));

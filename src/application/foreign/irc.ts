@@ -5,6 +5,7 @@
 import type { UserId } from '../../domain/ids.ts';
 import type { StoredRecord } from '../../ports/archive.ts';
 import type { ForeignFiles } from '../../ports/foreign-files.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import { ForeignConversation, foreignGroup, foreignUser, personRecords } from './foreign-log.ts';
 import { type IrcLine, IrcLines } from './irc-lines.ts';
 import type { ForeignReport } from './report.ts';
@@ -44,9 +45,12 @@ export async function* ircRecords(
     channel.paths.push(path);
     channels.set(name, channel);
   }
+  let [ours, unknown] = [0, 0];
   const people = new Map<UserId, { readonly name: string; at: number }>();
   for (const channel of channels.values()) {
     for await (const { line } of linesOf(files, channel, options)) {
+      if (line.type === 'unknown') unknown += 1;
+      else ours += 1;
       if (line.type !== 'said') continue;
       const user = userOf(line.nick);
       channel.nicks.set(user, line.nick);
@@ -55,6 +59,11 @@ export async function* ircRecords(
       if (!known) people.set(user, { name: line.nick, at: line.at });
       else known.at = Math.min(known.at, line.at);
     }
+  }
+  if (ours === 0 && unknown > 0) {
+    const where = files.paths.length === 1 ? files.paths[0] : `${files.paths.length} files`;
+    const text = `${where}: no line is one of irssi, WeeChat or ZNC, or no day is told`;
+    throw new RookeryError('BAD_REQUEST', text);
   }
   for (const [user, { name, at }] of people) {
     yield* personRecords(SOURCE, { user, kind: 'person', name }, at);

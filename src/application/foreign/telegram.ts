@@ -20,6 +20,9 @@ const PATHS = [
   '$.personal_information.user_id',
 ];
 
+/** What Telegram calls its chats. */
+const CHAT_TYPE = /_(chat|group|supergroup|channel)$|^(self|saved_messages|replies|verification_codes)$/;
+
 interface Chat {
   id?: number | string;
   name?: string | null;
@@ -45,9 +48,18 @@ export async function* telegramRecords(files: ForeignFiles, report: ForeignRepor
   const chats = new Map<string, Known>();
   const names = new Map<UserId, string>();
   let self: UserId | undefined;
-  for await (const read of itemsOf(files, path)) {
+  let isExport = false;
+  const look = (chat: Chat): void => {
+    isExport ||= chat.id !== undefined && CHAT_TYPE.test(String(chat.type));
+  };
+  for await (const read of itemsOf(files, path, look)) {
     if (typeof read === 'string') self = foreignUser(SOURCE, read);
     else lookAt(read, chats, names);
+  }
+  // Of an account that is in no chat at all there is nothing to import either.
+  if (!isExport && ![...chats.values()].some(({ firstAt }) => firstAt < Number.POSITIVE_INFINITY)) {
+    const text = `${path}: this is no export of Telegram: no chat is in it (id, type, messages), and no list of chats`;
+    throw new RookeryError('BAD_REQUEST', text);
   }
   const since = Math.min(...[...chats.values()].map(({ firstAt }) => firstAt));
   for (const [user, name] of names) {
@@ -148,8 +160,12 @@ function timeOf(seconds: string | undefined): number | undefined {
   return seconds !== undefined && /^\d{1,12}$/.test(seconds) ? Number(seconds) * 1_000 : undefined;
 }
 
-/** The messages, each with its chat; and, as a text, the id of whom the export is of. */
-async function* itemsOf(files: ForeignFiles, path: string): AsyncGenerator<Read | string> {
+/** The messages, each with its chat; and, as a text, the id of whom the export is of. @param look at what is known of a chat */
+async function* itemsOf(
+  files: ForeignFiles,
+  path: string,
+  look: (chat: Chat) => void = () => undefined,
+): AsyncGenerator<Read | string> {
   let found: (Read | string)[] = [];
   const parser = new JSONParser({ paths: PATHS, keepStack: false });
   let [chat, place]: [Chat, string] = [{}, ''];
@@ -160,7 +176,7 @@ async function* itemsOf(files: ForeignFiles, path: string): AsyncGenerator<Read 
       .join('/')
       .replace(/\/messages$/, '');
     if (here !== place) [chat, place] = [{}, here];
-    if (typeof key !== 'number') Object.assign(chat, { [String(key)]: value });
+    if (typeof key !== 'number') look(Object.assign(chat, { [String(key)]: value }));
     else if (chat.id !== undefined) found.push({ chat, message: value as unknown as TelegramMessage });
   };
   try {
