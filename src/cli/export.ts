@@ -1,7 +1,9 @@
 /** `rookery export`: the log, or a part of it, in one file. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { ConversationId } from '../domain/ids.ts';
 import type { ArchiveHeader, Selection } from '../ports/archive.ts';
+import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import {
   INTERRUPTED_EXIT_CODE,
   type Operator,
@@ -54,10 +56,11 @@ async function selectionOf({ conversation, user, since, until }: Options): Promi
 
 async function exportTo(path: string, selection: Selection, operator: Operator, json = false): Promise<void> {
   const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
-  const { FileArchiveWriter } = await import('../adapters/archive/archive-writer.ts');
+  const { FileArchiveWriter, partOf } = await import('../adapters/archive/archive-writer.ts');
   const { exportLog } = await import('../application/archive/export-log.ts');
-  const { StepBars } = await import('./progress.ts');
+  const { secondsSince, StepBars } = await import('./progress.ts');
   const { nats, topology, stop } = operator;
+  await refuseUnknown(selection, operator);
   const reader = new JetstreamRecordReader({ ...nats, names: logStreams(topology) });
   const writer = await FileArchiveWriter.open(path, await headerOf(reader, selection, operator));
   const startedMs = performance.now();
@@ -65,6 +68,8 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
   const end = await exportLog({ reader, writer, stop, onProgress: (progress) => bars.at(progress) }).catch(
     async (error: unknown) => {
       await writer.abandon();
+      // A part that holds nothing is nothing to go on with.
+      if (asRookeryError(error).code === 'NOT_FOUND') rmSync(partOf(path), { force: true });
       throw error;
     },
   );
@@ -73,11 +78,22 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
     return;
   }
   const events = end.streams.reduce((sum, stream) => sum + stream.events, 0);
-  const seconds = (performance.now() - startedMs) / 1_000;
+  const seconds = secondsSince(startedMs);
   if (json) return print(JSON.stringify({ file: path, events, seconds, ...end }));
   for (const { name, events, digest } of end.streams) await print(`${name.padEnd(8)} ${events} events  ${digest}`);
   await print(`${events} events in ${path}, ${seconds.toFixed(1)} s`);
-  if (events === 0) console.error('nothing in the log is what was asked for');
+}
+
+/** Before a file is begun: one without what was asked for looks like one with it. @throws RookeryError NOT_FOUND */
+async function refuseUnknown({ conversations }: Selection, { nats, topology }: Operator): Promise<void> {
+  const { JetstreamConversationReader } = await import('../adapters/jetstream/conversation-reader.ts');
+  const { convStreamOf } = await import('../protocol/subjects.ts');
+  for (const one of (conversations ?? []) as readonly ConversationId[]) {
+    const convStream = convStreamOf(one, topology);
+    const reader = new JetstreamConversationReader({ ...nats, convStream, conversation: one });
+    if ((await reader.lastPos()) > 0) continue;
+    throw new RookeryError('NOT_FOUND', `there is no conversation ${one} in the log; no file was written`);
+  }
 }
 
 async function headerOf(

@@ -74,6 +74,10 @@ export class ProgressBar {
 const shownSeconds = (seconds: number): string =>
   seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
 
+/** Exact to the millisecond: what is finer says nothing. @param startedMs as of `performance.now` */
+export const secondsSince = (startedMs: number): number => toMillis((performance.now() - startedMs) / 1_000);
+export const toMillis = (seconds: number): number => Math.round(seconds * 1_000) / 1_000;
+
 /** A bar a step, one after the other. */
 export class StepBars {
   readonly #unit: string;

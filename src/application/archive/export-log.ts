@@ -1,6 +1,7 @@
 /** Writes the log, or a part of it, into an archive. What stands in it when it begins is what the file will hold. */
 import type { ConversationId, UserId } from '../../domain/ids.ts';
 import type { ArchiveEnd, ArchiveWriter, RecordReader, Selection, StoredRecord } from '../../ports/archive.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import { conversationSubject, tokenOf, USER_STREAM, userSubject } from '../../protocol/subjects.ts';
 import type { OnProgress } from './progress.ts';
 import { eventIn, isOfConversation } from './readable.ts';
@@ -12,21 +13,30 @@ export interface ExportParts {
   readonly onProgress: OnProgress;
 }
 
-/** Undefined where it was stopped: then what there is can be gone on with. @throws RookeryError LOG_UNAVAILABLE, FILE_UNUSABLE */
+/**
+ * Undefined where it was stopped: then what there is can be gone on with.
+ * @throws RookeryError NOT_FOUND where nothing is what was selected; LOG_UNAVAILABLE, FILE_UNUSABLE
+ */
 export async function exportLog(parts: ExportParts): Promise<ArchiveEnd | undefined> {
   const { writer } = parts;
   const wanted = await wantedOf(parts);
+  let events = writer.summaries.reduce((sum, summary) => sum + summary.events, 0);
   for (const [number, { name, firstSeq, lastSeq }] of writer.header.streams.entries()) {
     const subjects = wanted.subjectsOf(name);
     const begun = writer.summaries[number]?.lastSeq ?? 0;
     if (subjects?.length === 0) continue;
-    const isWhole = await copied(parts, name, Math.max(firstSeq, begun + 1), lastSeq, subjects, (records) =>
-      writer.write(number, wanted.of(records)),
-    );
+    const isWhole = await copied(parts, name, Math.max(firstSeq, begun + 1), lastSeq, subjects, (records) => {
+      const theirs = wanted.of(records);
+      events += theirs.length;
+      return writer.write(number, theirs);
+    });
     if (!isWhole) {
       await writer.abandon();
       return undefined;
     }
+  }
+  if (events === 0 && Object.keys(writer.header.selection).length > 0) {
+    throw new RookeryError('NOT_FOUND', 'nothing in the log is what was asked for; no file was written');
   }
   return writer.finish();
 }
