@@ -50,7 +50,7 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { restoreLog } = await import('../application/archive/restore-log.ts');
   const { ImportingThread } = await import('../processes/importing.ts');
-  const { StepBars } = await import('./progress.ts');
+  const { secondsSince, StepBars } = await import('./progress.ts');
   const bars = new StepBars('events');
   const startedMs = performance.now();
   const names = logStreams(topology);
@@ -75,7 +75,7 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
     onProgress: (progress) => bars.at(progress),
   }).finally(() => beside.stop());
   if (!restored.complete) process.exitCode = INTERRUPTED_EXIT_CODE;
-  const seconds = (performance.now() - startedMs) / 1_000;
+  const seconds = secondsSince(startedMs);
   if (options.json) return print(JSON.stringify({ mode: 'restored', seconds, steps: bars.seconds, ...restored }));
   await tell(restored, seconds);
 }

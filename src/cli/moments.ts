@@ -6,8 +6,10 @@ import type { Operator } from './operator.ts';
 import { parsePlace, positionName, shownTime } from './places.ts';
 
 export interface Moment {
-  /** As it was asked for, in full. */
+  /** As it was asked for, in full; for people. */
   readonly name: string;
+  /** For programs: the time in ISO 8601, and where it was asked for by its place the position. */
+  readonly json: { readonly at: string; readonly position?: string };
   /** Milliseconds since 1970, by the log. */
   readonly at: number;
   /** The last position of a stream that belongs to it; one before the first where nothing does. */
@@ -34,6 +36,10 @@ export async function momentOf({ nats, topology }: Operator, text: string, only?
   return {
     at,
     name: place.type === 'time' ? shownTime(at) : `${positionName(place)} (${shownTime(at)})`,
+    json: {
+      at: new Date(at).toISOString(),
+      ...(place.type === 'position' && { position: positionName(place) }),
+    },
     to: (convStream) => last[convStream] ?? 0,
     from: (convStream) => (named(convStream) ? (last[convStream] ?? 0) : (last[convStream] ?? 0) + 1),
   };

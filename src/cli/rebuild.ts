@@ -4,6 +4,7 @@ import type { Difference } from '../application/replay/entry-differences.ts';
 import type { RebuildingParts } from '../processes/rebuilding.ts';
 import type { RowDifference } from '../processes/shadow.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
+import { toMillis } from './progress.ts';
 
 interface Options extends OperatorOptions {
   readonly shadow?: boolean;
@@ -109,7 +110,7 @@ async function rebuild(kind: Kind, operator: Operator, options: Options): Promis
     const rate = Math.round(position / Math.max(0.001, seconds));
     const place = inUse ? 'in use' : 'in use once the worker starts';
     const text = `lane ${lane}  rebuilt up to ${position} in ${seconds.toFixed(1)} s, ${rate} events/s, ${place}`;
-    await print(json ? JSON.stringify(result) : text);
+    await print(json ? JSON.stringify({ ...result, seconds: toMillis(seconds) }) : text);
   }
 }
 

@@ -53,7 +53,7 @@ async function replay(options: Options): Promise<void> {
     if (stop.aborted) return;
     await refuseUnknown(past, options, moment as Moment);
     const state = stateOf(past, options, moment as Moment);
-    if (options.json) return print(JSON.stringify(plain({ at: moment?.name, ...state })));
+    if (options.json) return print(JSON.stringify(plain({ ...moment?.json, ...state })));
     const { conversationLines, userLines } = await import('./shown-past.ts');
     await print(`as of ${moment?.name}`);
     if (options.conversation !== undefined) await print(conversationLines(state as unknown as PastConversation));
@@ -66,7 +66,7 @@ async function replayAll(options: Options): Promise<void> {
   await withOperator(options, 'replay', GO_ON, async (operator) => {
     const { countLog } = await import('../processes/log-counts.ts');
     const { momentOf } = await import('./moments.ts');
-    const { ProgressBar } = await import('./progress.ts');
+    const { ProgressBar, secondsSince } = await import('./progress.ts');
     const { countLines } = await import('./shown-past.ts');
     const moment = await momentOf(operator, options.to);
     const bar = new ProgressBar('folding', 0);
@@ -74,10 +74,10 @@ async function replayAll(options: Options): Promise<void> {
     const startedMs = performance.now();
     const counts = await countLog({ ...operator, onProgress }, moment.to);
     if (operator.stop.aborted) return;
-    const seconds = (performance.now() - startedMs) / 1_000;
+    const seconds = secondsSince(startedMs);
     if (options.json) {
       const refused = Object.fromEntries([...counts.refused].sort());
-      return print(JSON.stringify({ at: moment.name, ...counts, refused, seconds }));
+      return print(JSON.stringify({ ...moment.json, ...counts, refused, seconds }));
     }
     await print(`as of ${moment.name}, in ${seconds.toFixed(1)} s`);
     await print(countLines(counts));

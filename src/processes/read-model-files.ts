@@ -125,7 +125,7 @@ export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
     } finally {
       await builder.close();
     }
-    const seconds = (performance.now() - startedMs) / 1_000;
+    const seconds = Math.round(performance.now() - startedMs) / 1_000;
     const { position } = sized(built);
     publishRebuilt(built, path);
     return { lane, position, seconds, inUse: await taken(stateDir, path) };

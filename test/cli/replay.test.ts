@@ -101,6 +101,15 @@ t.test('the whole log: what came of each event, also of one that changed nothing
   );
 });
 
+t.test('to a program a time is ISO 8601, and a position stands by itself', async (t) => {
+  const iso = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+  t.match(await groupAt(at(two)), { at: iso, position: at(two) });
+  const [whole] = await json('replay', '--to', 'now');
+  t.match(whole, { at: iso });
+  t.match(String(whole?.seconds), /^\d+(\.\d{1,3})?$/);
+  t.notOk(Object.hasOwn(whole ?? {}, 'position'));
+});
+
 t.test('what has changed between two times', async (t) => {
   const changes = await json('diff', at(read), 'now', '--conversation', group);
   t.same(changes.map(({ field }) => field).sort(), [
