@@ -45,6 +45,7 @@ export function registerImport(program: Command): void {
 async function restoreFrom(path: string, { nats, access, topology, stop }: Operator, options: Options): Promise<void> {
   const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
   const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
+  const { recordLimits } = await import('../adapters/jetstream/record-limits.ts');
   const { batchedStreams } = await import('../adapters/jetstream/restore-batches.ts');
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
@@ -57,7 +58,12 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
   const batched = await batchedStreams(nats.jsm, names);
   const total = new Map<string, number>();
   const keepUnreadable = options.keepUnreadable === true;
-  const beside = new ImportingThread(access, keepUnreadable, (stream, seq) =>
+  const rules = {
+    keepUnreadable,
+    convStreams: topology.convStreams,
+    limits: await recordLimits(nats.nc, nats.jsm, names),
+  };
+  const beside = new ImportingThread(access, rules, (stream, seq) =>
     bars.at({ step: `verifying ${stream}`, done: seq, total: total.get(stream) ?? seq }),
   );
   const restored = await restoreLog({
@@ -69,7 +75,7 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
       for (const [name, end] of ends) total.set(name, end);
       return beside.readBack(ends);
     },
-    keepUnreadable,
+    rules,
     beside,
     stop,
     onProgress: (progress) => bars.at(progress),
@@ -84,6 +90,7 @@ async function mergeFrom(path: string, { nats, topology, stop }: Operator, optio
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { recordLimits } = await import('../adapters/jetstream/record-limits.ts');
   const { checkArchive } = await import('../application/archive/check-archive.ts');
   const { StepBars } = await import('./progress.ts');
   const { mergeInto, tellMerged } = await import('./merging.ts');
@@ -95,8 +102,13 @@ async function mergeFrom(path: string, { nats, topology, stop }: Operator, optio
   const keepUnreadable = options.keepUnreadable === true;
   const countOf = (stream: string) => new Summary(stream);
   const onProgress = (progress: ArchiveProgress): void => bars.at(progress);
-  await read((archive) => checkArchive({ archive, countOf, upTo: new Map(), keepUnreadable, onProgress }));
-  const merged = await mergeInto({ nats, names: logStreams(topology) }, bars, (merge) =>
+  const names = logStreams(topology);
+  const limits = { ...(await recordLimits(nats.nc, nats.jsm, names)), holePositions: Number.POSITIVE_INFINITY };
+  await read((archive) => {
+    const rules = { keepUnreadable, convStreams: archive.header.convStreams, limits };
+    return checkArchive({ archive, countOf, upTo: new Map(), rules, onProgress });
+  });
+  const merged = await mergeInto({ nats, names }, bars, (merge) =>
     read(async (archive) => {
       for await (const { stream, records } of archive.blocks()) {
         const { name = '', created = '' } = archive.header.streams[stream] ?? {};

@@ -181,6 +181,16 @@ export interface KnownIds {
   close(): void;
 }
 
+/** What of a record a log takes. */
+export interface RecordLimits {
+  /** Of its id, its other headers and its data together, beside what goes with each. */
+  readonly bytes: number;
+  /** Of its id and its other headers together. */
+  readonly headerBytes: number;
+  /** How far a record may be behind the one before it. */
+  readonly holePositions: number;
+}
+
 export type Appending = 'stored' | 'known';
 
 export interface RecordAppender {

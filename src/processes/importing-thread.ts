@@ -8,18 +8,18 @@ import { Summary } from '../adapters/archive/summary.ts';
 import { connectNats, type NatsAccess } from '../adapters/jetstream/connect.ts';
 import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
 import { createLog } from '../adapters/system/log.ts';
-import { RecordChecks } from '../application/archive/check-archive.ts';
+import { type Before, RecordChecks, type RecordRules } from '../application/archive/record-checks.ts';
 import type { RecordInPlace, StoredRecord, StreamSummary } from '../ports/archive.ts';
 import { asRookeryError } from '../protocol/error-codes.ts';
 
 export interface ImportingThreadData {
   readonly nats: NatsAccess;
-  readonly keepUnreadable: boolean;
+  readonly rules: RecordRules;
 }
 
 export type ToImporting =
   /** Records of a block, as bytes. */
-  | { readonly type: 'check'; readonly stream: string; readonly bytes: Uint8Array }
+  | { readonly type: 'check'; readonly stream: string; readonly bytes: Uint8Array; readonly before: Before }
   /** Of each stream the position up to which it is read. */
   | { readonly type: 'readBack'; readonly ends: readonly (readonly [name: string, end: number])[] }
   /** How far a stream was given what is to be written. */
@@ -48,13 +48,13 @@ const LOOK_AGAIN_MS = 100;
 const MAX_ATTEMPTS = 5;
 
 const port = parentPort;
-const { nats: access, keepUnreadable } = workerData as ImportingThreadData;
-const checks = new RecordChecks(keepUnreadable);
+const { nats: access, rules } = workerData as ImportingThreadData;
+const checks = new RecordChecks(rules);
 let isWritten = false;
 const given = new Map<string, number>();
 let wake: (() => void) | undefined;
 port?.on('message', (message: ToImporting) => {
-  if (message.type === 'check') return check(message.stream, message.bytes);
+  if (message.type === 'check') return check(message.stream, message.bytes, message.before);
   if (message.type === 'readBack') return void readBack(message.ends);
   if (message.type === 'written') isWritten = true;
   else given.set(message.stream, message.seq);
@@ -63,10 +63,10 @@ port?.on('message', (message: ToImporting) => {
 
 const tell = (message: FromImporting): void => port?.postMessage(message);
 
-function check(stream: string, bytes: Uint8Array): void {
+function check(stream: string, bytes: Uint8Array, before: Before): void {
   try {
     const records = new RecordsInPlace(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    const unreadable = checks.check(stream, () => records.next());
+    const unreadable = checks.check(stream, () => records.next(), before);
     // Given back at once, and no garbage.
     (bytes.buffer as ArrayBuffer).transfer(0);
     tell({ type: 'checked', unreadable });

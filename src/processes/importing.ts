@@ -6,6 +6,7 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { NatsAccess } from '../adapters/jetstream/connect.ts';
 import type { ChecksBeside } from '../application/archive/check-archive.ts';
+import type { Before, RecordRules } from '../application/archive/record-checks.ts';
 import type { ArchiveBlock, ReadBack, StreamSummary } from '../ports/archive.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type { FromImporting, ImportingThreadData, ToImporting } from './importing-thread.ts';
@@ -27,9 +28,9 @@ export class ImportingThread implements ChecksBeside {
   #isWritten = false;
 
   /** @param onRead told how far it was read back, once all is written */
-  constructor(nats: NatsAccess, keepUnreadable: boolean, onRead: (stream: string, seq: number) => void) {
+  constructor(nats: NatsAccess, rules: RecordRules, onRead: (stream: string, seq: number) => void) {
     this.#onRead = onRead;
-    const data: ImportingThreadData = { nats, keepUnreadable };
+    const data: ImportingThreadData = { nats, rules };
     // As this file: TypeScript in a checkout, JavaScript where it was built.
     this.#worker = new Worker(new URL(`./importing-thread${extname(import.meta.url)}`, import.meta.url), {
       workerData: data,
@@ -42,13 +43,13 @@ export class ImportingThread implements ChecksBeside {
     this.#summaries.promise.catch(() => undefined);
   }
 
-  check(stream: string, { bytes }: ArchiveBlock): Promise<number> | undefined {
+  check(stream: string, { bytes }: ArchiveBlock, before: Before): Promise<number> | undefined {
     if (!this.#isReady || this.#checks.length >= MAX_BLOCKS) return undefined;
     const check: Settled<number> = Promise.withResolvers();
     this.#checks.push(check);
     // Handed over, not copied; a small one may share its memory with others.
     const isAlone = bytes.length > Buffer.poolSize;
-    this.#tell({ type: 'check', stream, bytes }, isAlone ? [bytes.buffer as ArrayBuffer] : []);
+    this.#tell({ type: 'check', stream, bytes, before }, isAlone ? [bytes.buffer as ArrayBuffer] : []);
     return check.promise;
   }
 

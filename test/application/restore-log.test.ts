@@ -1,7 +1,9 @@
 /** A restore, where what stands afterwards is not what was in the file; and what becomes of who reads it back. */
 import t from 'tap';
+import { RecordsInPlace } from '../../src/adapters/archive/records-in-place.ts';
 import { Summary } from '../../src/adapters/archive/summary.ts';
-import { type ChecksBeside, RecordChecks } from '../../src/application/archive/check-archive.ts';
+import type { ChecksBeside } from '../../src/application/archive/check-archive.ts';
+import { RecordChecks, type RecordRules } from '../../src/application/archive/record-checks.ts';
 import { type RestoreParts, restoreLog } from '../../src/application/archive/restore-log.ts';
 import type { ArchiveBlock, ArchiveReader, ReadBack, StoredRecord } from '../../src/ports/archive.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
@@ -11,6 +13,10 @@ import { blockOf } from '../support/blocks.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 
 const STREAM = 'CONV_0';
+const rules: RecordRules = {
+  ...{ keepUnreadable: false, convStreams: 1 },
+  limits: { bytes: 1_000, headerBytes: 500, holePositions: 100 },
+};
 const records: StoredRecord[] = Array.from({ length: 5 }, (_, i) => ({
   ...{ seq: i + 1, at: 1_000 + i, subject: conversationSubject(conversation('rooks'), 'm'), messageId: `m${i}` },
   headers: [],
@@ -29,7 +35,7 @@ function archive(held: readonly StoredRecord[] = records): ArchiveReader {
   const stream = { name: STREAM, created: 'then', firstSeq: 1, lastSeq: 5 };
   return {
     header: {
-      ...{ format: 1, eventSchema: 1, writtenBy: 'a test', compression: 'gzip' as const, convStreams: 0 },
+      ...{ format: 1, eventSchema: 1, writtenBy: 'a test', compression: 'gzip' as const, convStreams: 1 },
       ...{ selection: {}, streams: [stream] },
     },
     ...{ bytes: 1, position: 1, end: { streams: [summaryOf(held)] }, seal: 'a seal' },
@@ -75,7 +81,7 @@ function scene(stored: (record: StoredRecord) => StoredRecord | undefined, more:
     }),
     countOf: (stream) => new Summary(stream),
     readBack,
-    keepUnreadable: false,
+    rules,
     stop: new AbortController().signal,
     onProgress: () => undefined,
     ...more,
@@ -124,7 +130,7 @@ t.test(
     for (const order of orders) {
       const { parts, there } = scene((record) => record, {
         open: async () => archive([{ ...first, ...order }]),
-        keepUnreadable: true,
+        rules: { ...rules, keepUnreadable: true },
       });
       await t.rejects(restoreLog(parts), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@1 is no record of a log/ });
       t.same(there, []);
@@ -137,6 +143,134 @@ t.test(
   },
 );
 
+t.test(
+  'what would not come back as it is, or stand where it stands, is refused before anything is written',
+  async (t) => {
+    const held = (place: number, change: Partial<StoredRecord>) =>
+      records.map((record, i) => (i === place ? { ...record, ...change } : record));
+    const faults: [string, Partial<StoredRecord>][] = [
+      ...[Number.NaN, 2.5, 2, 1, 0, -3, 1e18, Number.POSITIVE_INFINITY].map((seq) => [`${seq}`, { seq }] as const),
+      ...[Number.NaN, -1, 0.5, -0, 1e15, Number.POSITIVE_INFINITY].map((at) => ['3', { at }] as const),
+      ...['conv.256.a.m', 'conv.07.a.m', 'user.1.a.account', 'conv.1.a\u007f.m', 'conv.1.a.m\u0001'].map(
+        (subject) => ['3', { subject }] as const,
+      ),
+      ['3', { subject: `conv.1.${'a'.repeat(2_050)}.m` }],
+      ...['rookery-void', 'Rookery-At', 'Rookery-Msg-Id', 'nats-Rollup', 'A b', 'A:b'].map(
+        (name) => ['3', { headers: [[name, 'x']] as const }] as const,
+      ),
+      ...[' x', 'x ', 'x\u00a0', 'a\rb'].map((value) => ['3', { headers: [['Kept', value]] as const }] as const),
+      ...['m ', ' m', '\ufeffm', 'a\nb'].map((messageId) => ['3', { messageId }] as const),
+      [
+        '3',
+        {
+          headers: [
+            ['Kept', '1'],
+            ['Other', '2'],
+            ['Kept', '3'],
+          ],
+        },
+      ],
+    ].map(([place, change]) => [place, change] as [string, Partial<StoredRecord>]);
+    for (const [place, change] of faults) {
+      const { parts, there } = scene((record) => record, {
+        open: async () => archive(held(2, change)),
+        rules: { ...rules, keepUnreadable: true },
+      });
+      await t.rejects(
+        restoreLog(parts),
+        {
+          code: 'ARCHIVE_DAMAGED',
+          message: new RegExp(`^CONV_0@${place.replace('+', '\\+')} is no record of a log: `),
+        },
+        JSON.stringify(change),
+      );
+      t.same(there, []);
+    }
+  },
+);
+
+t.test('bytes that are no text, or no headers, are refused', async (t) => {
+  const [first] = records as [StoredRecord];
+  const block = blockOf(0, [{ ...first, messageId: 'mm', headers: [['Kept', 'x']] }]);
+  const check = (change: (bytes: Buffer, at: number) => void, text: string): void => {
+    const bytes = Buffer.from(block.bytes);
+    change(bytes, bytes.indexOf(text));
+    const inPlace = new RecordsInPlace(bytes);
+    new RecordChecks(rules).check(STREAM, () => inPlace.next(), { seq: 0, there: 0 });
+  };
+  check(() => undefined, 'mm');
+  t.throws(() => check((bytes, at) => bytes.fill(0xff, at, at + 2), 'mm'), { code: 'ARCHIVE_DAMAGED' });
+  t.throws(() => check((bytes, at) => bytes.write('Kept=', at), 'Kept:'), { code: 'ARCHIVE_DAMAGED' });
+});
+
+t.test('each event stands in the stream that its subject belongs to', async (t) => {
+  const two = new RecordChecks({ ...rules, convStreams: 2 });
+  const check = (stream: string, partition: number): number =>
+    two.check(stream, blockOf(0, [{ ...(records[0] as StoredRecord), subject: `conv.${partition}.a.m` }]).inPlace(), {
+      ...{ seq: 0, there: 0 },
+    });
+  for (const [stream, partition] of [
+    ['CONV_0', 127],
+    ['CONV_1', 128],
+  ] as const) {
+    t.equal(check(stream, partition), 0);
+  }
+  t.throws(() => check('CONV_0', 128), { code: 'ARCHIVE_DAMAGED' });
+  t.equal(check('CONV_1', 128), 0);
+  t.throws(() => check('CONV_1', 127), { code: 'ARCHIVE_DAMAGED' });
+  t.throws(() => check('USER', 127), { code: 'ARCHIVE_DAMAGED' });
+  t.throws(() => check('CONV_2', 255), { code: 'ARCHIVE_DAMAGED' });
+});
+
+t.test('what the log does not take is told with its measure; a hole is filled up to its bound', async (t) => {
+  const importing = (changes: readonly Partial<StoredRecord>[]) => {
+    const held = records.map((record, i) => ({ ...record, ...changes[i] }));
+    const open = async () => {
+      const { header, ...rest } = archive(held);
+      return { ...rest, header: { ...header, streams: header.streams.map((one) => ({ ...one, lastSeq: 10_000 })) } };
+    };
+    return scene((record) => record, { open, rules: { ...rules, keepUnreadable: true } });
+  };
+  const beyond: [Partial<StoredRecord>, RegExp][] = [
+    [{ messageId: 'm'.repeat(501) }, /^CONV_0@5 has 501 bytes of headers, of which the log takes 500$/],
+    [{ messageId: '', headers: [['Kept', 'x'.repeat(493)]] }, /^CONV_0@5 has 501 bytes of headers/],
+    [{ messageId: 'mm', data: new Uint8Array(999) }, /^CONV_0@5 has 1001 bytes, of which the log takes 1000$/],
+    [{ seq: 105 }, /^CONV_0@105 comes behind 4: .*--merge/],
+  ];
+  for (const [change, message] of beyond) {
+    const { parts, there } = importing([{}, {}, {}, {}, change]);
+    await t.rejects(restoreLog(parts), { code: 'IMPORT_MISMATCH', message });
+    t.same(there, []);
+  }
+  const atBounds = importing([
+    { messageId: 'm'.repeat(500) },
+    { messageId: '', headers: [['Kept', 'x'.repeat(492)]] },
+    { messageId: 'mm', data: new Uint8Array(998) },
+    {},
+    { seq: 104 },
+  ]);
+  await restoreLog(atBounds.parts);
+  t.equal(atBounds.there.length, 5);
+});
+
+t.test('blocks follow each other in their stream', async (t) => {
+  const importing = (...blocks: (readonly StoredRecord[])[]) => {
+    const open = async (): Promise<ArchiveReader> => ({
+      ...archive(),
+      async *blocks() {
+        for (const held of blocks) yield blockOf(0, held);
+      },
+    });
+    return scene((record) => record, { open });
+  };
+  t.match(await restoreLog(importing(records.slice(0, 2), records.slice(2)).parts), { complete: true });
+  const again = importing(records.slice(0, 3), records.slice(2));
+  await t.rejects(restoreLog(again.parts), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@3 .*behind 3/ });
+  const beyond = importing(records, [{ ...(records[4] as StoredRecord), seq: 6 }]);
+  await t.rejects(restoreLog(beyond.parts), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@6 .*went to 5/ });
+  t.same([again.there, beyond.there], [[], []]);
+});
+
 t.test('of blocks that are checked beside, the first that is refused is told, and nothing is written', async (t) => {
   const [first] = records as [StoredRecord];
   const one = (seq: number, change: Partial<StoredRecord> = {}) => blockOf(0, [{ ...first, seq, ...change }]);
@@ -144,11 +278,11 @@ t.test('of blocks that are checked beside, the first that is refused is told, an
   const importing = async (blocks: readonly ArchiveBlock[], keepUnreadable = false) => {
     // Every other block, and told only when all else has been done.
     let asked = 0;
-    const check: ChecksBeside['check'] = (stream, block) => {
+    const check: ChecksBeside['check'] = (stream, block, before) => {
       if (asked++ % 2 === 0) return undefined;
       const next = block.inPlace();
       return new Promise((resolve) => setImmediate(resolve)).then(() =>
-        new RecordChecks(keepUnreadable).check(stream, next),
+        new RecordChecks({ ...rules, keepUnreadable }).check(stream, next, before),
       );
     };
     const held = archive([]);
@@ -158,7 +292,11 @@ t.test('of blocks that are checked beside, the first that is refused is told, an
         yield* blocks;
       },
     });
-    const { parts, there } = scene((record) => record, { open, beside: { check }, keepUnreadable });
+    const { parts, there } = scene((record) => record, {
+      open,
+      beside: { check },
+      rules: { ...rules, keepUnreadable },
+    });
     return { there, restored: restoreLog(parts) };
   };
   const faults: [string, Partial<StoredRecord>[]][] = [

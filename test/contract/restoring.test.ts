@@ -1,8 +1,10 @@
 /** Records that are restored from the bytes of a block stand in the log as they stood in the block. */
 import t from 'tap';
 import { JetstreamRecordAppender } from '../../src/adapters/jetstream/record-appender.ts';
+import { recordLimits } from '../../src/adapters/jetstream/record-limits.ts';
 import { JetstreamRecordReader, logStreams } from '../../src/adapters/jetstream/record-reader.ts';
 import { batchedStreams } from '../../src/adapters/jetstream/restore-batches.ts';
+import { RecordChecks } from '../../src/application/archive/record-checks.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { StoredRecord } from '../../src/ports/archive.ts';
 import { ImportingThread } from '../../src/processes/importing.ts';
@@ -13,10 +15,13 @@ import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 
+const limits = { bytes: 1_000_000, headerBytes: 60_000, holePositions: 100 };
+const first = { seq: 0, there: 0 };
 const nats = await startNats();
 t.teardown(() => nats.stop());
 const { nc, jsm, inboxPrefix } = await nats.connect('operator');
 const names = logStreams(nats.topology);
+const reader = new JetstreamRecordReader({ nc, jsm, inboxPrefix, names });
 const EVENTS = 12_000;
 
 /** Two in a row, the second of them at the end of its block. */
@@ -39,7 +44,7 @@ function records(): StoredRecord[] {
 t.test('the thread beside checks blocks, two at a time, and tells what is no record of a log', async (t) => {
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
   const thread = (keepUnreadable: boolean) => {
-    const beside = new ImportingThread(access, keepUnreadable, () => undefined);
+    const beside = new ImportingThread(access, { keepUnreadable, convStreams: 1, limits }, () => undefined);
     t.teardown(() => beside.stop());
     return beside;
   };
@@ -51,28 +56,28 @@ t.test('the thread beside checks blocks, two at a time, and tells what is no rec
     body: bytes('caw'),
   };
   const whole: StoredRecord = {
-    ...{ seq: 7, at: 2, subject: conversationSubject(conversation('rooks'), 'm'), messageId: 'm', headers: [] },
+    ...{ seq: 2_007, at: 2, subject: conversationSubject(conversation('rooks'), 'm'), messageId: 'm', headers: [] },
     data: encodeLogEvent(event as ConversationEvent),
   };
   // So many that they are handed over, and not copied.
   const block = (change: Partial<StoredRecord>) =>
-    blockOf(0, [...Array.from({ length: 2_000 }, () => whole), { ...whole, ...change }]);
+    blockOf(0, [...Array.from({ length: 2_000 }, (_, i) => ({ ...whole, seq: 7 + i })), { ...whole, ...change }]);
   const asked = async (beside: ImportingThread, change: Partial<StoredRecord>): Promise<number> => {
     let answer: Promise<number> | undefined;
-    await eventually(async () => (answer = beside.check('CONV_0', block(change))) !== undefined, 'it is ready');
+    await eventually(async () => (answer = beside.check('CONV_0', block(change), first)) !== undefined, 'it is ready');
     return answer as Promise<number>;
   };
   const strict = thread(false);
   t.equal(await asked(strict, {}), 0);
-  await t.rejects(asked(strict, { data: bytes('x') }), { code: 'EVENT_UNREADABLE', message: /^CONV_0@7: / });
-  await t.rejects(asked(strict, { subject: '$JS.API.INFO' }), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@7 / });
+  await t.rejects(asked(strict, { data: bytes('x') }), { code: 'EVENT_UNREADABLE', message: /^CONV_0@2007: / });
+  await t.rejects(asked(strict, { subject: '$JS.API.INFO' }), { code: 'ARCHIVE_DAMAGED', message: /^CONV_0@2007 / });
   t.equal(await asked(thread(true), { data: bytes('x') }), 1);
   const given = block({});
-  const [one, other] = [strict.check('CONV_0', given), strict.check('CONV_0', block({}))];
+  const [one, other] = [strict.check('CONV_0', given, first), strict.check('CONV_0', block({}), first)];
   t.equal(given.bytes.length, 0, 'its memory is with the thread');
-  t.equal(strict.check('CONV_0', block({})), undefined);
+  t.equal(strict.check('CONV_0', block({}), first), undefined);
   t.same(await Promise.all([one, other]), [0, 0]);
-  const last = strict.check('CONV_0', block({}));
+  const last = strict.check('CONV_0', block({}), first);
   await strict.stop();
   await last?.catch((thrown) => t.match(thrown, { code: 'INTERNAL' }));
 });
@@ -103,7 +108,39 @@ t.test('whatever they are, and though their bytes are gone once all were given',
   await appender.settled();
   appender.stop();
   const found: StoredRecord[] = [];
-  const reader = new JetstreamRecordReader({ nc, jsm, inboxPrefix, names });
   for await (const portion of reader.read('CONV_0', 1, given.at(-1)?.seq ?? 0)) found.push(...portion);
   t.same(found.map(shown), given.map(shown));
+});
+
+t.test('what a check lets pass comes back as it is, up to the very bounds of what the log takes', async (t) => {
+  const found = await recordLimits(nc, jsm, names);
+  t.match(found, { bytes: Number, headerBytes: Number });
+  const checks = new RecordChecks({ keepUnreadable: true, convStreams: 1, limits: found });
+  const subject = conversationSubject(conversation('rooks'), 'm');
+  const most = (messageId: string, more = 0) => new Uint8Array(found.bytes - messageId.length + more);
+  const passing: Partial<StoredRecord>[] = [
+    ...['', 'a b', '房间', 'a\u0001b', '~', 'm:', 'y'.repeat(found.headerBytes)].map((messageId) => ({ messageId })),
+    ...['', 'a: b', ':', 'ü', 'a\tb\u007f', 'x'.repeat(found.headerBytes - 'mKept: \r\n'.length)].map((value) => ({
+      headers: [['Kept', value] as const],
+    })),
+    { headers: [['Kept', 'a'] as const, ['kept', 'b'] as const, ['Status', '503'] as const] },
+    ...[0, 1, 10 ** 15 - 1].map((at) => ({ at })),
+    ...['conv.0.ü.m', 'conv.255.a.ü', `conv.1.${'a'.repeat(2_039)}.m`].map((subject) => ({ subject })),
+    ...[{ data: most('m') }, { data: new Uint8Array(0) }, { messageId: '', data: most('') }],
+  ];
+  const { lastSeq = 0 } = (await reader.streams()).find(({ name }) => name === 'CONV_0') ?? {};
+  const usual = { at: 5, subject, messageId: 'm', headers: [], data: new Uint8Array(9) };
+  const given = passing.map((change, i): StoredRecord => ({ ...usual, ...change, seq: lastSeq + 1 + i }));
+  t.equal(checks.check('CONV_0', blockOf(0, given).inPlace(), { seq: lastSeq, there: lastSeq }), given.length);
+  const batched = await batchedStreams(jsm, names);
+  const appender = new JetstreamRecordAppender({ nc, inboxPrefix, ends: new Map([['CONV_0', lastSeq]]), batched });
+  const next = blockOf(0, given).inPlace();
+  for (let record = next(); record; record = next()) await appender.restore('CONV_0', record);
+  await appender.settled();
+  appender.stop();
+  const stored: StoredRecord[] = [];
+  for await (const portion of reader.read('CONV_0', lastSeq + 1, lastSeq + given.length)) stored.push(...portion);
+  t.same(stored.map(shown), given.map(shown));
+  const tooLarge = blockOf(0, [{ ...usual, seq: 1, data: most('m', 1) }]);
+  t.throws(() => checks.check('CONV_0', tooLarge.inPlace(), first), { code: 'IMPORT_MISMATCH' });
 });

@@ -9,6 +9,7 @@ import type {
   StoredRecord,
 } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { endIn, headerIn } from './described.ts';
 import {
   chained,
   DIGEST_BYTES,
@@ -107,7 +108,7 @@ export class FileArchiveReader implements ArchiveReader {
       await file.read(magic, 0, MAGIC.length, 0);
       if (!magic.equals(MAGIC)) throw new RookeryError('ARCHIVE_UNSUPPORTED', `${path} is no archive of Rookery`);
       const first = await frameAt(path, file, size, { position: MAGIC.length, number: 0, digest: ORIGIN });
-      const header = first && first.kind === Kind.header ? headerIn(path, first.body) : undefined;
+      const header = first && first.kind === Kind.header ? headerOf(path, first) : undefined;
       if (!header || !first) throw damaged(path, 0, MAGIC.length, 'the header is missing');
       return new FileArchiveReader(path, file, size, header, first);
     } catch (cause) {
@@ -156,7 +157,7 @@ export class FileArchiveReader implements ArchiveReader {
       const number = last ? last.number + 1 : 1;
       throw damaged(this.path, number, this.bytes, 'the file was cut off: its end is missing');
     }
-    const end = JSON.parse(last.body.toString()) as ArchiveEnd;
+    const end = this.#endOf(last);
     if (last.end !== this.bytes) throw damaged(this.path, last.number + 1, last.end, 'something follows the end');
     // The digest of each frame is also one of all before it.
     const sealed = last.digest.toString('hex');
@@ -192,7 +193,7 @@ export class FileArchiveReader implements ArchiveReader {
       if (!this.header.streams[stream]) throw new RangeError(`there is no stream ${stream}`);
       return { frame, stream, raw: raw.subarray(2) };
     } catch (cause) {
-      throw this.#asDamage(frame, cause);
+      throw asDamage(this.path, frame.number, frame.start, cause);
     }
   }
 
@@ -200,12 +201,16 @@ export class FileArchiveReader implements ArchiveReader {
     try {
       return new PlacedBlock(block);
     } catch (cause) {
-      throw this.#asDamage(block.frame, cause);
+      throw asDamage(this.path, block.frame.number, block.frame.start, cause);
     }
   }
 
-  #asDamage({ number, start }: Frame, cause: unknown): RookeryError {
-    return cause instanceof RookeryError ? cause : damaged(this.path, number, start, String(cause));
+  #endOf({ body, number, start }: Frame): ArchiveEnd {
+    try {
+      return endIn(body);
+    } catch (cause) {
+      throw asDamage(this.path, number, start, cause);
+    }
   }
 }
 
@@ -232,16 +237,20 @@ async function frameAt(
   return { kind, number, start: position, end: start + packedBytes, digest, bytes, body };
 }
 
-function headerIn(path: string, body: Buffer): ArchiveHeader {
-  const header = JSON.parse(body.toString()) as ArchiveHeader;
-  if (header.format > FORMAT) {
-    throw new RookeryError(
-      'ARCHIVE_UNSUPPORTED',
-      `${path} has form ${header.format}, written by ${header.writtenBy}; this Rookery reads up to ${FORMAT}`,
-    );
+function headerOf(path: string, { body, number, start }: Frame): ArchiveHeader {
+  try {
+    return headerIn(body, (format, writtenBy) => {
+      if (format <= FORMAT) return;
+      const form = `${path} has form ${format}, written by ${writtenBy}; this Rookery reads up to ${FORMAT}`;
+      throw new RookeryError('ARCHIVE_UNSUPPORTED', form);
+    });
+  } catch (cause) {
+    throw asDamage(path, number, start, cause);
   }
-  return header;
 }
 
 const damaged = (path: string, block: number, offset: number, reason: string): RookeryError =>
   new RookeryError('ARCHIVE_DAMAGED', `${path}: block ${block}, at byte ${offset}: ${reason}`);
+
+const asDamage = (path: string, block: number, offset: number, cause: unknown): RookeryError =>
+  cause instanceof RookeryError ? cause : damaged(path, block, offset, String(cause));

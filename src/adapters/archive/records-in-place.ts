@@ -59,7 +59,7 @@ export class RecordsInPlace implements RecordInPlace {
   }
 }
 
-/** How many they are, and from where to where; each was looked at. @throws RangeError where one is none */
+/** How many they are, and from where to where; each was looked at. @throws RangeError where one is none, or none at all */
 export function extentOf(bytes: Buffer): {
   readonly events: number;
   readonly firstSeq: number;
@@ -71,6 +71,7 @@ export function extentOf(bytes: Buffer): {
     if (events === 0) firstSeq = records.seq;
     events += 1;
   }
+  if (events === 0) throw new RangeError('there is no record in it');
   return { events, firstSeq, lastSeq: records.seq };
 }
 

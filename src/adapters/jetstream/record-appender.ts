@@ -22,7 +22,7 @@ const RESUME_BELOW = MAX_IN_FLIGHT / 2;
 /** Without any answer for so long the log is not available. */
 const SILENCE_MS = 10_000;
 /** Positions that one gap may have; a log whose beginning was dropped has more. */
-const MAX_HOLE = 100_000;
+export const MAX_HOLE = 100_000;
 
 export interface RecordAppenderParts {
   readonly nc: NatsConnection;

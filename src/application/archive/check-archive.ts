@@ -1,16 +1,7 @@
 /** Reads an archive from end to end before anything is done with it. */
-import type {
-  ArchiveBlock,
-  ArchiveReader,
-  RecordCount,
-  RecordInPlace,
-  StoredRecord,
-  StreamSummary,
-} from '../../ports/archive.ts';
-import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { PlainRecords } from './plain-records.ts';
+import type { ArchiveBlock, ArchivedStream, ArchiveReader, RecordCount, StreamSummary } from '../../ports/archive.ts';
 import type { OnProgress } from './progress.ts';
-import { checkReadable, namesConversation } from './readable.ts';
+import { type Before, noRecord, RecordChecks, type RecordRules } from './record-checks.ts';
 
 export interface Checked {
   /** By stream name: what stands up to the position that was asked about. */
@@ -28,8 +19,7 @@ export interface CheckParts {
   readonly countOf: (stream: string) => RecordCount;
   /** By stream name: count what stands up to this position. */
   readonly upTo: ReadonlyMap<string, number>;
-  /** Events that nobody here can read are let pass. */
-  readonly keepUnreadable: boolean;
+  readonly rules: RecordRules;
   readonly onProgress: OnProgress;
   readonly beside?: ChecksBeside | undefined;
 }
@@ -41,36 +31,36 @@ export interface ChecksBeside {
    * @returns how many of its events are unreadable, in the order of asking
    * @throws RookeryError as `RecordChecks`
    */
-  check(stream: string, block: ArchiveBlock): Promise<number> | undefined;
+  check(stream: string, block: ArchiveBlock, before: Before): Promise<number> | undefined;
 }
 
-/** As the streams of the log have them. What is published under any other name is not stored there, and may be an order to the server. */
-const SUBJECT = /^(conv|user)\.\d{1,3}\.[^\s.*>]+\.[^\s.*>]+$/;
-const HEADER_NAME = /^(?!Nats-)[!-9;-~]+$/i;
-const BREAKS_LINE = /[\r\n\0]/;
-
-/** @throws RookeryError ARCHIVE_DAMAGED, also for what no log holds; EVENT_UNREADABLE that names the first event this code cannot read */
+/** @throws RookeryError ARCHIVE_DAMAGED, also for what no log holds; EVENT_UNREADABLE that names the first event this code cannot read; IMPORT_MISMATCH as `RecordChecks` */
 export async function checkArchive({
   archive,
   countOf,
   upTo,
-  keepUnreadable,
+  rules,
   onProgress,
   beside,
 }: CheckParts): Promise<Checked> {
   const prefixes = new Map(archive.header.streams.map(({ name }) => [name, countOf(name)]));
-  const checks = new RecordChecks(keepUnreadable);
+  const checks = new RecordChecks(rules);
+  const checkedTo: number[] = [];
   const others = new UnreadableBeside();
   let [events, unreadable] = [0, 0];
   try {
     for await (const block of archive.blocks()) {
-      const name = archive.header.streams[block.stream]?.name ?? '';
+      const held = archive.header.streams[block.stream] as ArchivedStream;
+      const { name } = held;
+      if (block.lastSeq > held.lastSeq) throw noRecord(name, block.lastSeq, `the log went to ${held.lastSeq}`);
       const bound = upTo.get(name) ?? 0;
+      const before = { seq: checkedTo[block.stream] ?? 0, there: bound };
+      checkedTo[block.stream] = block.lastSeq;
       if (block.firstSeq <= bound) addUpTo(bound, block, prefixes.get(name));
       events += block.events;
-      const other = beside?.check(name, block);
+      const other = beside?.check(name, block, before);
       if (other) others.add(other);
-      else unreadable += checks.check(name, block.inPlace());
+      else unreadable += checks.check(name, block.inPlace(), before);
       block.release();
       onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
       if (others.isRefused) break;
@@ -108,46 +98,4 @@ class UnreadableBeside {
 function addUpTo(bound: number, block: ArchiveBlock, count: RecordCount | undefined): void {
   const next = block.inPlace();
   for (let record = next(); record; record = next()) if (record.seq <= bound) count?.addInPlace(record);
-}
-
-/** What is asked of each record. */
-export class RecordChecks {
-  readonly #keepUnreadable: boolean;
-  readonly #plain = new PlainRecords((subject) => SUBJECT.test(subject) && namesConversation(subject));
-
-  constructor(keepUnreadable: boolean) {
-    this.#keepUnreadable = keepUnreadable;
-  }
-
-  /** @returns how many are unreadable. @throws RookeryError ARCHIVE_DAMAGED, EVENT_UNREADABLE as `checkArchive` */
-  check(stream: string, next: () => RecordInPlace | undefined): number {
-    let unreadable = 0;
-    for (let record = next(); record; record = next()) {
-      if (this.#plain.has(record)) continue;
-      const reason = unreadableReason(stream, record.whole());
-      if (reason === undefined) continue;
-      unreadable += 1;
-      if (!this.#keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${stream}@${record.seq}: ${reason}`);
-    }
-    return unreadable;
-  }
-}
-
-const isOfLog = ({ subject, messageId, headers }: StoredRecord): boolean =>
-  SUBJECT.test(subject) &&
-  !BREAKS_LINE.test(messageId) &&
-  headers.every(([header, value]) => HEADER_NAME.test(header) && !BREAKS_LINE.test(value));
-
-/** @throws RookeryError ARCHIVE_DAMAGED */
-function unreadableReason(stream: string, record: StoredRecord): string | undefined {
-  // Whatever is let pass: it is written with the rights of an operator.
-  if (!isOfLog(record)) throw new RookeryError('ARCHIVE_DAMAGED', `${stream}@${record.seq} is no record of a log`);
-  try {
-    checkReadable(record);
-    return undefined;
-  } catch (thrown) {
-    const { code, message } = asRookeryError(thrown);
-    if (code !== 'EVENT_UNREADABLE') throw thrown;
-    return message;
-  }
 }

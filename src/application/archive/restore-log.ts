@@ -15,6 +15,7 @@ import type {
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import { type Checked, type ChecksBeside, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
+import type { RecordRules } from './record-checks.ts';
 
 /** After an interruption it looks how far it has come; so often without any progress it is given up. */
 const MAX_ATTEMPTS = 5;
@@ -28,7 +29,7 @@ export interface RestoreParts {
   readonly countOf: (stream: string) => RecordCount;
   /** Begins to read back what is being written. @param ends of each stream the position up to which that is done */
   readonly readBack: (ends: readonly (readonly [name: string, end: number])[]) => ReadBack;
-  readonly keepUnreadable: boolean;
+  readonly rules: RecordRules;
   /** Checks blocks of the file beside this thread. */
   readonly beside?: ChecksBeside;
   readonly stop: AbortSignal;

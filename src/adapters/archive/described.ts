@@ -1,0 +1,49 @@
+/** What the first and the last frame of an archive say, in JSON: of a file that anybody may have written. */
+import { type TSchema, Type } from 'typebox';
+import { Value } from 'typebox/value';
+import type { ArchiveEnd, ArchiveHeader } from '../../ports/archive.ts';
+
+const position = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+/** Of whatever form. */
+const anyHeader = Type.Object({ format: Type.Integer({ minimum: 1 }), writtenBy: Type.String() });
+const header = Type.Object({
+  format: Type.Integer({ minimum: 1 }),
+  eventSchema: Type.Integer(),
+  writtenBy: Type.String(),
+  compression: Type.Union([Type.Literal('zstd'), Type.Literal('gzip')]),
+  convStreams: Type.Integer({ minimum: 1 }),
+  selection: Type.Object({}),
+  streams: Type.Array(
+    Type.Object({ name: Type.String(), created: Type.String(), firstSeq: position, lastSeq: position }),
+  ),
+});
+const end = Type.Object({
+  streams: Type.Array(
+    Type.Object({
+      ...{ name: Type.String(), events: position, digest: Type.String() },
+      ...{ firstSeq: position, lastSeq: position },
+    }),
+  ),
+});
+
+/** @throws Error that says what is wrong with it */
+export function headerIn(body: Buffer, isKnown: (format: number, writtenBy: string) => void): ArchiveHeader {
+  const { format, writtenBy } = parsed(body, anyHeader) as { format: number; writtenBy: string };
+  isKnown(format, writtenBy);
+  const found = parsed(body, header) as ArchiveHeader;
+  if (new Set(found.streams.map(({ name }) => name)).size < found.streams.length) {
+    throw new Error('it names a stream twice');
+  }
+  return found;
+}
+
+/** @throws Error as above */
+export const endIn = (body: Buffer): ArchiveEnd => parsed(body, end) as ArchiveEnd;
+
+function parsed(body: Buffer, schema: TSchema): unknown {
+  const value: unknown = JSON.parse(body.toString());
+  const [problem] = Value.Errors(schema, value);
+  if (problem) throw new Error(`${problem.instancePath || 'the whole'} ${problem.message}`);
+  return value;
+}
