@@ -23,6 +23,15 @@ const HELP = `a line is a message; //… one that begins with a slash; what is s
 /rename NAME · /leave · /dissolve · /who
 /block [NAME] · /unblock [NAME] · /quit`;
 
+const EXAMPLES = `
+Examples:
+  rookery chat --as alice --to bob          a line is a message to bob; /help lists what else there is
+  rookery chat --as alice                   /to bob turns to bob, /group team-7 to a group
+  rookery chat --as alice --group team-7
+  echo 'it is done' | rookery chat --as ci --to alice
+
+  ✓  what you wrote is in the log: acked, and so it stays. It does not say that anybody has read it.`;
+
 interface ChatOptions {
   readonly as: string;
   readonly to?: string;
@@ -46,6 +55,7 @@ export function registerChat(program: Command): void {
       'folder for outbox, cursor and device id, of each gateway its own: a restart goes on where this one ends',
       'data/chat',
     )
+    .addHelpText('after', EXAMPLES)
     .action(async (options: ChatOptions) => {
       const { createClient } = await import('../sdk/index.ts');
       const { FileStorage } = await import('../sdk/node/file-storage.ts');

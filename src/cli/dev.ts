@@ -30,7 +30,7 @@ interface DevFlags {
 export function registerDev(program: Command): void {
   program
     .command('dev')
-    .description('run everything on this machine: nats-server, streams, gateway, fan-out worker')
+    .description('run everything on this machine: nats-server, streams, gateway, fan-out and read-model worker')
     .option('--config <file>', 'JSON file; see `rookery config check dev`')
     .option('--data <dir>', 'folder for data, credentials and logs (default: data)')
     .option('--host <address>', 'address of the gateway (default: 127.0.0.1)')

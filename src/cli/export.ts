@@ -58,6 +58,7 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
   const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
   const { FileArchiveWriter, partOf } = await import('../adapters/archive/archive-writer.ts');
   const { exportLog } = await import('../application/archive/export-log.ts');
+  const { counted } = await import('./terminal.ts');
   const { secondsSince, StepBars } = await import('./progress.ts');
   const { nats, topology, stop } = operator;
   await refuseUnknown(selection, operator);
@@ -80,8 +81,9 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
   const events = end.streams.reduce((sum, stream) => sum + stream.events, 0);
   const seconds = secondsSince(startedMs);
   if (json) return print(JSON.stringify({ file: path, events, seconds, ...end }));
-  for (const { name, events, digest } of end.streams) await print(`${name.padEnd(8)} ${events} events  ${digest}`);
-  await print(`${events} events in ${path}, ${seconds.toFixed(1)} s`);
+  for (const { name, events, digest } of end.streams)
+    await print(`${name.padEnd(8)} ${counted(events, 'event')}  ${digest}`);
+  await print(`${counted(events, 'event')} in ${path}, ${seconds.toFixed(1)} s`);
 }
 
 /** Before a file is begun: one without what was asked for looks like one with it. @throws RookeryError NOT_FOUND */

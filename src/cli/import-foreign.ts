@@ -81,9 +81,10 @@ async function tell(
   json = false,
 ): Promise<void> {
   if (json) return print(JSON.stringify({ mode: 'merged', source, complete: !isStopped, ...merged, ...counts }));
-  const { onOneLine, table } = await import('./terminal.ts');
-  for (const [what, count] of Object.entries(counts.mapped)) await print(`${count} ${what}`);
-  await print(`${merged.stored} events stored, ${merged.known} were there already`);
+  const { counted, onOneLine, table } = await import('./terminal.ts');
+  for (const [what, count] of Object.entries(counts.mapped))
+    await print(counted(count, what === 'people' ? 'person' : what.replace(/s$/, ''), what));
+  await print(`${counted(merged.stored, 'event')} stored, ${counted(merged.known, 'was', 'were')} there already`);
   if (merged.superseded > 0) await print(`${merged.superseded} of accounts that were changed here meanwhile and stay`);
   if (counts.notMapped.length === 0) return;
   await print('not mapped:');

@@ -128,6 +128,9 @@ async function tell(restored: Restored, seconds: number): Promise<void> {
     await print(`${name.padEnd(8)} ${stored} stored, now at ${position}`);
   }
   if (!restored.complete) return;
+  const { counted } = await import('./terminal.ts');
   const kept = restored.unreadable > 0 ? `, ${restored.unreadable} of them unreadable here` : '';
-  await print(`${restored.events} events${kept}, each at its position: identical to the file, ${seconds.toFixed(1)} s`);
+  await print(
+    `${counted(restored.events, 'event')}${kept}, each at its position: identical to the file, ${seconds.toFixed(1)} s`,
+  );
 }

@@ -3,6 +3,7 @@ import type { LogMerge, Merged } from '../application/archive/merge-log.ts';
 import type { Operator } from './operator.ts';
 import { print } from './operator.ts';
 import type { StepBars } from './progress.ts';
+import { counted } from './terminal.ts';
 
 /** Where the events go. */
 export interface MergeTarget extends Pick<Operator, 'nats'> {
@@ -42,7 +43,7 @@ export async function mergeInto(
 export async function tellMerged({ stored, known, superseded }: Merged): Promise<void> {
   const kept =
     superseded > 0 ? `, ${superseded} of accounts that were changed here meanwhile and stay as they are` : '';
-  await print(`${stored} events stored, ${known} were there already${kept}`);
+  await print(`${counted(stored, 'event')} stored, ${counted(known, 'was', 'were')} there already${kept}`);
   if (stored > 0)
     await print('times and ids are as they were; positions in the log and indexes in conversations are new ones');
 }

@@ -13,8 +13,8 @@ export type Place =
   /** Milliseconds since 1970. */
   | { readonly type: 'time'; readonly at: number };
 
-export const PLACE_FORMS =
-  'a position (17, CONV_0@17) or a time (2026-07-01T12:00, 2026-07-01T12:00:00Z, 15m ago as 15m)';
+const POSITION_FORMS = '17, CONV_0@17';
+const TIME_FORMS = '2026-07-01T12:00, 2026-07-01T12:00:00Z, 15m ago as 15m, now';
 
 const POSITION = /^(?:CONV_(\d{1,3})@)?(\d{1,15})$/;
 const AGO = /^(\d{1,9})(s|m|h|d)$/;
@@ -28,7 +28,10 @@ const DATE = /^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2
  */
 export function parsePlace(text: string, topology: Topology, now: number, convStream?: number): Place {
   if (POSITION.test(text)) return { type: 'position', ...parsePosition(text, topology, convStream) };
-  return { type: 'time', at: parseTime(text, now) };
+  const at = timeIn(text, now);
+  if (at !== undefined) return { type: 'time', at };
+  const forms = `neither a position (${POSITION_FORMS}) nor a time (${TIME_FORMS})`;
+  throw new RookeryError('BAD_REQUEST', `${text}: this is ${forms}`);
 }
 
 /** @throws RookeryError BAD_REQUEST */
@@ -52,13 +55,18 @@ export function parsePosition(text: string, { convStreams }: Topology, convStrea
 
 /** Milliseconds since 1970; without a zone it is this machine's. @throws RookeryError BAD_REQUEST */
 export function parseTime(text: string, now: number): number {
+  const at = timeIn(text, now);
+  if (at === undefined) throw new RookeryError('BAD_REQUEST', `${text}: this is no time (${TIME_FORMS})`);
+  return at;
+}
+
+function timeIn(text: string, now: number): number | undefined {
   if (text === 'now') return now;
   const [, count, unit = ''] = AGO.exec(text) ?? [];
   if (count !== undefined) return now - Number(count) * (AGO_MS[unit] ?? 0);
   // A date alone would be taken as UTC, one with a time as local: both are local here.
   const at = DATE.test(text) ? Date.parse(text.length === 10 ? `${text}T00:00` : text.replace(' ', 'T')) : Number.NaN;
-  if (Number.isNaN(at)) throw new RookeryError('BAD_REQUEST', `${text}: this is neither ${PLACE_FORMS}`);
-  return at;
+  return Number.isNaN(at) ? undefined : at;
 }
 
 export const positionName = ({ convStream, pos }: Position): string => `${convStreamName(convStream)}@${pos}`;

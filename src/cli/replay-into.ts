@@ -70,7 +70,7 @@ export async function replayInto(file: string | undefined, options: IntoOptions)
 async function speedOf(text: string): Promise<number> {
   const { RookeryError } = await import('../protocol/error-codes.ts');
   if (text === 'max') return Number.POSITIVE_INFINITY;
-  const [, factor] = /^(\d{1,6}(?:\.\d{1,3})?)x$/.exec(text) ?? [];
+  const [, factor] = /^(\d{1,6}(?:\.\d{1,3})?)x?$/.exec(text) ?? [];
   if (!(Number(factor) > 0)) throw new RookeryError('BAD_REQUEST', `--speed ${text}: 1x, 10x, 0.5x … or max`);
   return Number(factor);
 }

@@ -1,6 +1,7 @@
 /** An event of the log for people, and for programs. */
 import { textOf } from '../adapters/sqlite/search-text.ts';
 import type { ConversationEvent, MessageContent } from '../domain/conversation.ts';
+import { EVENT_TYPES } from '../domain/conversation-events.ts';
 import { directPair, type UserId } from '../domain/ids.ts';
 import { isUnreadable, type LogRecord } from '../ports/conversation-log.ts';
 import { convStreamName } from '../protocol/subjects.ts';
@@ -38,6 +39,7 @@ const KIND_COLOURS: Partial<Record<ConversationEvent['type'], Colour>> = {
 /** Columns have the same width on all lines: on a narrow terminal, where what is said needs the room, and on a wide one. */
 const NARROW = { columns: 80, conversation: 10, by: 6, kind: 11 };
 const WIDE = { columns: 120, conversation: 24, by: 12, kind: 18 };
+const LONGEST_KIND = Math.max(...EVENT_TYPES.map(({ length }) => length));
 const TIME_COLUMNS = 12;
 /** Positions stand whole, with room to grow a hundredfold before a line is wider than those above it. */
 const MIN_PLACE_COLUMNS = 8;
@@ -89,7 +91,9 @@ export class EventLines {
 /** As wide as its column is on this terminal. */
 function cell(column: Exclude<keyof typeof WIDE, 'columns'>, text: string): string {
   const share = Math.min(1, Math.max(0, (columns() - NARROW.columns) / (WIDE.columns - NARROW.columns)));
-  const width = Math.floor(NARROW[column] + share * (WIDE[column] - NARROW[column]));
+  // What filters by the type of an event in a pipe wants it whole.
+  const isWhole = column === 'kind' && !process.stdout.isTTY;
+  const width = isWhole ? LONGEST_KIND : Math.floor(NARROW[column] + share * (WIDE[column] - NARROW[column]));
   return padded(cut(onOneLine(text), width), width);
 }
 
@@ -113,7 +117,9 @@ export function detailsOf(event: ConversationEvent): string {
 }
 
 const named = (fields: object): string[] =>
-  Object.entries(fields).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  Object.entries(fields)
+    .filter(([name, value]) => name !== 'mentions' || value.length > 0)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
 
 /** Whether a user wrote it, is named in it, or is one of the two whose conversation it is. */
 export function concerns(user: UserId, record: LogRecord): boolean {

@@ -5,7 +5,7 @@ import type { InboxEntry, PastConversation, PastUser } from '../processes/past.t
 import type { Entry, HistoryEntry } from '../protocol/frames.ts';
 import { shownTime } from './places.ts';
 import { detailsOf } from './shown-event.ts';
-import { onOneLine, painted, table } from './terminal.ts';
+import { counted, onOneLine, painted, table } from './terminal.ts';
 
 export function conversationLines(past: PastConversation): string {
   const { conversation, kind, name, dissolved, lastIndex, members, timeline } = past;
@@ -25,12 +25,12 @@ export function conversationLines(past: PastConversation): string {
 }
 
 export function userLines({ user, badge, conversations, inbox }: PastUser): string {
-  const head = `${painted(onOneLine(user), 'bold')}  ${badge.unread} unread in ${badge.conversations} conversations (${badge.mutedUnread} muted)`;
+  const head = `${painted(onOneLine(user), 'bold')}  ${badge.unread} unread in ${counted(badge.conversations, 'conversation')} (${badge.mutedUnread} muted)`;
   const list = conversations.map(({ conversation, name, unread, mentions, lastIndex, last }) => [
     onOneLine(conversation),
     onOneLine(name),
     `index ${lastIndex}`,
-    `${unread} unread${mentions > 0 ? `, ${mentions} mentions` : ''}`,
+    `${unread} unread${mentions > 0 ? `, ${counted(mentions, 'mention')}` : ''}`,
     detailsOf(asEvent(last)),
   ]);
   const entries = inbox.map((entry) => [onOneLine(entry.conversation), ...cellsOf(entry)]);

@@ -91,11 +91,11 @@ const pause = (ms: number, stop: AbortSignal): Promise<void> =>
   setTimeout(ms, undefined, { signal: stop }).catch(() => undefined);
 
 async function pageOf({ at, streams, workers, slowest, deadLetters, hot }: Stats): Promise<string> {
-  const { cut, onOneLine, painted, table } = await import('./terminal.ts');
+  const { counted, cut, onOneLine, painted, table } = await import('./terminal.ts');
   const { shownTime } = await import('./places.ts');
   const now = Date.parse(at);
   const heading = (text: string): string => painted(text, 'bold');
-  const rows = streams.map((stream) => streamRow(stream, now));
+  const rows = streams.map((stream) => streamRow(stream, counted(stream.messages, 'message'), now));
   const lagging = workers.map((worker) => [...workerRow(worker), painted(cut(onOneLine(worker.id), 60), 'dim')]);
   const letters = deadLetters === 0 ? 'none' : painted(`${deadLetters}: rookery dead list`, 'red');
   const waiting = slowest
@@ -108,7 +108,7 @@ async function pageOf({ at, streams, workers, slowest, deadLetters, hot }: Stats
     ]);
   const loud = hot.map(({ conversation, events, share }) => [
     cut(onOneLine(conversation), 60),
-    `${events} events`,
+    counted(events, 'event'),
     `${(share * 100).toFixed(1)} %`,
   ]);
   return [
@@ -129,13 +129,14 @@ async function pageOf({ at, streams, workers, slowest, deadLetters, hot }: Stats
 }
 
 function streamRow(
-  { name, missing, messages, bytes, first, last, lastAt, leader, behind }: StreamStats,
+  { name, missing, bytes, first, last, lastAt, leader, behind }: StreamStats,
+  messages: string,
   now: number,
 ): string[] {
   if (missing) return [name, missing];
   const age = lastAt === undefined ? 'empty' : `newest ${shownSeconds(Math.max(0, now - lastAt) / 1_000)} ago`;
   const copies = behind.length > 0 ? `behind: ${behind.join(', ')}` : (leader ?? '');
-  return [name, `${messages} messages`, shownBytes(bytes), `${first} … ${last}`, age, copies];
+  return [name, messages, shownBytes(bytes), `${first} … ${last}`, age, copies];
 }
 
 function workerRow({ worker, stream, position, lag, lagSeconds }: WorkerStats): string[] {

@@ -163,7 +163,7 @@ async function show(
   if (stop.aborted) return;
   if (shown === 0 && count !== 0 && hasFilter(options)) process.stderr.write('nothing in the log matches\n');
   else if (isFiltered && lines === undefined) tellMatching(hidden);
-  else if (!follow && !isPart && lines === undefined) tellEarlier(streams);
+  else if (!follow && !isPart && lines === undefined) await tellEarlier(streams);
   if (!follow || until !== undefined) return;
   await Promise.all(
     streams.map(async ({ convStream, follower, end, from }) => {
@@ -204,10 +204,12 @@ async function refuseTooMany(count: number): Promise<void> {
 }
 
 /** Who asked for no number may take the newest ones for all there are. */
-function tellEarlier(streams: readonly Stream[]): void {
+async function tellEarlier(streams: readonly Stream[]): Promise<void> {
+  const { counted } = await import('./terminal.ts');
   const events = streams.reduce((sum, { first, end }) => sum + Math.max(0, end - first + 1), 0);
   const earlier = events - countOf();
-  if (earlier > 0) process.stderr.write(`… ${earlier} earlier events: --lines <count>, or --since <place>\n`);
+  if (earlier > 0)
+    process.stderr.write(`… ${counted(earlier, 'earlier event')}: --lines <count>, or --since <place>\n`);
 }
 
 /** @param hidden earlier events that may match */

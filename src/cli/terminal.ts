@@ -87,6 +87,9 @@ export function cutPainted(line: string, width: number): string {
   return taken;
 }
 
+/** `1 event`, `2 events`. @param many where it is not `one` with an s */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
 export const padded = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - widthOf(text)));
 
 /** Rows with columns that line up; the last one is left as it is. */

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Finding } from '../application/replay/audit-parts.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
+import { counted } from './terminal.ts';
 
 interface Options extends OperatorOptions {
   readonly repair?: boolean;
@@ -59,16 +60,19 @@ async function verifyStream(operator: Operator, options: Options, lane: number, 
   if (verdict.repaired && !stop.aborted) {
     const { written, removed } = verdict.repaired;
     if (!options.json)
-      await print(`repaired  ${verdict.inboxStream}: ${written} records written anew, ${removed} taken away`);
+      await print(
+        `repaired  ${verdict.inboxStream}: ${counted(written, 'record')} written anew, ${removed} taken away`,
+      );
     verdict = await run(false, false);
   }
   if (verdict.findings > 0) process.exitCode ??= 1;
   if (options.json || stop.aborted) return;
   const { inboxStream, checkedTo, lag, windows, records, findings } = verdict;
-  const said = findings === 0 ? painted('every entry is there once', 'green') : painted(`${findings} findings`, 'red');
-  const behind = lag > 0 ? `, ${lag} events behind it not yet in the inboxes` : '';
+  const said =
+    findings === 0 ? painted('every entry is there once', 'green') : painted(counted(findings, 'finding'), 'red');
+  const behind = lag > 0 ? `, ${counted(lag, 'event')} behind it not yet in the inboxes` : '';
   await print(
-    `lane ${lane}  ${inboxStream}  up to ${checkedTo}  ${windows} windows, ${records} records: ${said}${behind}`,
+    `lane ${lane}  ${inboxStream}  up to ${checkedTo}  ${counted(windows, 'window')}, ${counted(records, 'record')}: ${said}${behind}`,
   );
 }
 
@@ -114,7 +118,9 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
         `DIFFERS first in ${difference?.table}\n  file  ${difference?.one ?? '-'}\n  log   ${difference?.other ?? '-'}`,
         'red',
       );
-  await print(`lane ${lane}  read model  up to ${position}  ${tables.length} tables, ${rows} rows: ${said}`);
+  await print(
+    `lane ${lane}  read model  up to ${position}  ${counted(tables.length, 'table')}, ${counted(rows, 'row')}: ${said}`,
+  );
 }
 
 /** No finding: but who reads that all is well must read as well what it was not said of. */

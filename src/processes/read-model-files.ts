@@ -45,7 +45,9 @@ export async function statusOf({ config, nats, lane, withDigest }: LaneParts) {
   const snapshot = opened(await lanePlace(config.stateDir, nats, lane));
   const path = lanePath(config.stateDir, lane);
   try {
-    const { position, schema: version } = snapshot;
+    const { position, schema } = snapshot;
+    // Tables without a version of their own stand there as nothing behind a dot.
+    const version = schema.replace(/\.+$/, '');
     const lag = (await readerOf(nats, lane).lastPos()) - position;
     const bytes = ['', '-wal'].reduce((sum, suffix) => sum + (sizeOf(path + suffix) ?? 0), 0);
     const digest = withDigest ? digestOf(snapshot.digests()) : undefined;

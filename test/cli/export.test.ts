@@ -20,6 +20,7 @@ t.test('what is not in the log is no export: no file is left, and one that is th
     [['--conversation', 'nowhere'], /^NOT_FOUND: there is no conversation nowhere in the log; no file/],
     [['--conversation', group, '--conversation', 'nowhere'], /^NOT_FOUND: there is no conversation nowhere/],
     [['--user', 'nobody'], /^NOT_FOUND: nothing in the log is what was asked for; no file was written/],
+    [['--since', '17'], /^BAD_REQUEST: 17: this is no time \(/],
     [['--until', '2001-01-01'], /^NOT_FOUND: nothing in the log/],
   ];
   for (const [args, stderr] of cases) {

@@ -96,7 +96,7 @@ t.test('beside a worker: status, verify, and a rebuild that it takes up while it
     lane: 0,
     position: MESSAGES + 1,
     lag: 0,
-    version: String,
+    version: /\d$/,
     bytes: Number,
     digest: /^[0-9a-f]{64}$/,
   });

@@ -131,7 +131,7 @@ t.test('a reader that goes away ends it', async (t) => {
 t.test('bad input is refused with a code', async (t) => {
   const cases: [string[], RegExp][] = [
     [['--kind', 'messageSend'], /^BAD_REQUEST: --kind messageSend: .*messageSent/],
-    [['--since', 'yesterday'], /^BAD_REQUEST: yesterday: this is neither a position/],
+    [['--since', 'yesterday'], /^BAD_REQUEST: yesterday: this is neither a position \(17, .*\) nor a time \(/],
     [['--since', '2026-13-01'], /^BAD_REQUEST: 2026-13-01/],
     [['--since', '7'], /^BAD_REQUEST: 7: there are 2 CONV streams/],
     [['--since', 'CONV_7@1'], /^BAD_REQUEST: CONV_7@1: the topology has no such stream/],

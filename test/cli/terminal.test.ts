@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { Page } from '../../src/cli/page.ts';
 import { endBar, ProgressBar } from '../../src/cli/progress.ts';
 import { EventLines } from '../../src/cli/shown-event.ts';
-import { cut, cutPainted, widthOf } from '../../src/cli/terminal.ts';
+import { counted, cut, cutPainted, widthOf } from '../../src/cli/terminal.ts';
 import { bytes, conversation, user } from '../support/given.ts';
 import { message } from '../support/inbox-records.ts';
 import { FakeScreen } from '../support/screen.ts';
@@ -66,6 +66,22 @@ t.test('a line of the log stays on its line, and on a narrow terminal says who, 
     t.match(first, '1234567');
     if (width >= 80) t.match(first, /a-conver.* somebo?.* messageSent +body 1/);
   }
+});
+
+t.test('in a pipe the type of an event is whole, and what mentions nobody says nothing of it', async (t) => {
+  const { columns, isTTY } = process.stdout;
+  t.teardown(() => Object.assign(process.stdout, { columns, isTTY }));
+  Object.assign(process.stdout, { columns: 80, isTTY: false });
+  const said = { ...message(1), at: 0 };
+  const lineOf = (event: object): string => new EventLines(1, 1).lineOf({ ...said, event } as never, 0);
+  t.match(lineOf({ type: 'conversationDelivered', by: 'bob', id: 'i', upTo: 3 }), / conversationDelivered {2}upTo=3$/);
+  t.notMatch(lineOf({ ...said.event, mentions: [] }), 'mentions');
+  t.match(lineOf({ ...said.event, mentions: ['bob'] }), 'mentions=["bob"]');
+});
+
+t.test('one of something is one, and not ones', async (t) => {
+  t.same([counted(0, 'event'), counted(1, 'event'), counted(2, 'event')], ['0 events', '1 event', '2 events']);
+  t.equal(counted(1, 'person', 'people'), '1 person');
 });
 
 t.test('what is said begins in the same column of each line, whoever says it and wherever', async (t) => {

@@ -16,7 +16,7 @@ t.test(
     const file = join(dir, 'log.rookery');
     await from.run('export', file);
     const filter = ['--filter', 'conversation=team,kind=messageSent'];
-    t.match(await from.json('replay', file, '--into', to.configFile, '--speed', '1000x', ...filter), [{ stored: 3 }]);
+    t.match(await from.json('replay', file, '--into', to.configFile, '--speed', '1000', ...filter), [{ stored: 3 }]);
     const played = await recordsOf(to, 'CONV_0');
     t.same(essence(played), essence((await recordsOf(from, 'CONV_0')).slice(1, 4)));
     t.match(await from.json('replay', file, '--into', to.configFile, '--speed', 'max'), [{ stored: 5, known: 3 }]);
