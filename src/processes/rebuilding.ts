@@ -148,15 +148,17 @@ export async function foldInto(
   onProgress: (position: number, end: number) => void,
 ): Promise<void> {
   let window: LogEvent[] = [];
-  const fold = (to: number): void => {
-    state.apply(foldReadable(state, window).changes, to);
-    state.commit(to);
+  let read = 0;
+  const fold = (): void => {
+    state.apply(foldReadable(state, window).changes, read);
+    state.commit(read);
     window = [];
-    onProgress(to, end);
+    onProgress(read, end);
   };
   for await (const record of readOn(new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane }), 1, end, stop)) {
     if (!isUnreadable(record)) window.push(record);
-    if (window.length === WINDOW_EVENTS) fold(record.pos);
+    read = record.pos;
+    if (window.length === WINDOW_EVENTS) fold();
   }
-  if (!stop.aborted && state.position < end) fold(end);
+  if (!stop.aborted && read > state.position) fold();
 }

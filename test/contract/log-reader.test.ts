@@ -6,11 +6,12 @@ import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
 import { readLogSpan } from '../../src/adapters/jetstream/log-span.ts';
 import { pulledSpan } from '../../src/adapters/jetstream/pulled-span.ts';
 import { JetstreamRecordReader } from '../../src/adapters/jetstream/record-reader.ts';
+import { hasNothingIn } from '../../src/adapters/jetstream/stream-info.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { RecordInPlace, StoredRecord } from '../../src/ports/archive.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
-import { conversationSubject } from '../../src/protocol/subjects.ts';
+import { conversationSubject, conversationWildcard } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { inboxWriting } from '../support/inbox-writing.ts';
 import { startNats } from '../support/nats.ts';
@@ -183,6 +184,55 @@ t.test('a span that is longer than the log is said to be', async (t) => {
   };
   await t.rejects(read(), { code: 'LOG_UNAVAILABLE', message: /has lost its end: it is at 3/ });
 });
+
+/** With three replicas, of which `answers` of the next questions are answered by a leader that was deposed after `knows` events. */
+function deposed({ jsm, ...rest }: Nats, knows: number, answers: { info: number; message: number }): Nats {
+  const streams = Object.assign(Object.create(jsm.streams), {
+    async info(stream: string) {
+      const info = await jsm.streams.info(stream);
+      const last_seq = answers.info-- > 0 ? Math.min(knows, info.state.last_seq) : info.state.last_seq;
+      return { ...info, config: { ...info.config, num_replicas: 3 }, state: { ...info.state, last_seq } };
+    },
+    async getMessage(stream: string, query: { seq: number }) {
+      const message = await jsm.streams.getMessage(stream, query as never);
+      return answers.message-- > 0 && (message?.seq ?? 0) > knows ? null : message;
+    },
+  });
+  return { ...rest, jsm: Object.assign(Object.create(jsm), { streams }) };
+}
+
+t.test('a leader that was deposed makes no read shorter, nor the log', async (t) => {
+  const { nats } = await scene(t, 10);
+  const positions = async (reader: JetstreamLogReader, from: number) =>
+    (await all(reader.read(from, 10))).map(({ pos }) => pos);
+  const answers = { info: 0, message: 0 };
+  const reader = new JetstreamLogReader({ ...deposed(await nats.connect('gateway'), 6, answers), convStream: 0 });
+  t.equal(await reader.lastPos(), 10);
+  answers.info = 2;
+  t.same(await positions(reader, 5), [5, 6, 7, 8, 9, 10], 'it is asked again');
+  answers.info = 2;
+  t.equal(await reader.lastPos(), 10);
+  answers.info = 1;
+  t.same(await positions(reader, 8), [8, 9, 10], 'also where it knows of nothing that is asked for');
+});
+
+t.test(
+  'that nothing more stands in a span is not believed of a leader that should have what is behind it',
+  async (t) => {
+    const { nats } = await scene(t, 10);
+    const answers = { info: 0, message: 2 };
+    const { jsm } = deposed(await nats.connect('gateway'), 6, answers);
+    const past6 = { from: 7, to: 9, subjects: undefined };
+    t.equal(await hasNothingIn(jsm, 'CONV_0', past6), false);
+    t.ok(answers.message < 0, 'the third answer counts');
+    answers.info = 2;
+    t.equal(
+      await hasNothingIn(jsm, 'CONV_0', { ...past6, subjects: [conversationWildcard(conversation('c 1'))] }),
+      false,
+    );
+    t.equal(await hasNothingIn(jsm, 'CONV_0', { from: 3, to: 5, subjects: ['conv.0.nobody.*'] }), true);
+  },
+);
 
 t.test('an empty log has nothing, and reading it ends', async (t) => {
   const { reader } = await scene(t, 0);

@@ -4,6 +4,7 @@
  */
 import type { ConversationId } from '../../domain/ids.ts';
 import type { LogReader, LogRecord } from '../../ports/conversation-log.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import { conversationWildcard, convStreamName } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import { recordOf } from './log-reader.ts';
@@ -33,7 +34,15 @@ export class JetstreamConversationReader implements Pick<LogReader, 'lastPos' | 
   }
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {
-    const end = Math.min(to, await this.lastPos());
-    yield* readSpan(this.#parts, { stream: this.#stream, from, to: end, subjects: [this.#subject] }, recordOf);
+    const newest = await this.lastPos();
+    const end = Math.min(to, newest);
+    let reached = from - 1;
+    const span = { stream: this.#stream, from, to: end, subjects: [this.#subject] };
+    for await (const record of readSpan(this.#parts, span, recordOf)) {
+      reached = record.pos;
+      yield record;
+    }
+    if (reached < end && end === newest)
+      throw new RookeryError('LOG_UNAVAILABLE', `${this.#stream} was read to ${reached}, and reaches to ${end}`);
   }
 }

@@ -6,7 +6,8 @@ import { convStreamName } from '../../protocol/subjects.ts';
 import type { Delivery } from './delivery-subject.ts';
 import { logRecordOf } from './log-record.ts';
 import { happenedAtMs, happenedAtMsIn } from './original-time.ts';
-import { type PulledSpan, type PulledSpanParts, pulledSpan, readSpan } from './pulled-span.ts';
+import { type PulledSpanParts, pulledSpan } from './pulled-span.ts';
+import { infoOf } from './stream-info.ts';
 
 export interface LogReaderParts extends PulledSpanParts {
   readonly convStream: number;
@@ -25,6 +26,8 @@ export interface StoredEvent {
 export class JetstreamLogReader implements LogReader {
   readonly #parts: LogReaderParts;
   readonly #stream: string;
+  /** The newest position it was told of: whoever tells of an older one may have been deposed. */
+  #newest = 0;
 
   constructor(parts: LogReaderParts) {
     this.#parts = parts;
@@ -32,30 +35,38 @@ export class JetstreamLogReader implements LogReader {
   }
 
   async lastPos(): Promise<number> {
-    return (await this.#bounds()).last;
+    return (await this.#bounds(0)).last;
   }
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {
-    const span = await this.#spanOf(from, to);
-    if (span) yield* readSpan(this.#parts, span, recordOf);
+    for await (const records of this.readParts(from, to)) yield* records;
   }
 
   async *readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]> {
-    const span = await this.#spanOf(from, to);
-    if (span) yield* pulledSpan(this.#parts, span, recordOf);
+    yield* this.#portions(from, to, recordOf);
   }
 
   /** As `readParts`, for another thread to decode. */
   async *readStored(from: number, to: number): AsyncIterable<readonly StoredEvent[]> {
-    const span = await this.#spanOf(from, to);
-    if (span) yield* pulledSpan(this.#parts, span, storedEventOf);
+    yield* this.#portions(from, to, storedEventOf);
   }
 
-  /** Undefined of one that holds nothing. */
-  async #spanOf(from: number, to: number): Promise<PulledSpan | undefined> {
-    const { first, last } = await this.#bounds();
+  async *#portions<Read extends { readonly pos: number }>(
+    from: number,
+    to: number,
+    read: (message: Msg, delivery: Delivery) => Read,
+  ): AsyncGenerator<readonly Read[]> {
+    const { first, last } = await this.#bounds(to);
     const end = Math.min(to, last);
-    return from > end || first > end ? undefined : { stream: this.#stream, from, to: end };
+    if (from > end || first > end) return;
+    let reached = from - 1;
+    for await (const portion of pulledSpan(this.#parts, { stream: this.#stream, from, to: end }, read)) {
+      reached = portion.at(-1)?.pos ?? reached;
+      yield portion;
+    }
+    // Nothing is ever taken out of the log: where there is less of it, whoever answered was behind.
+    if (reached < end)
+      throw new RookeryError('LOG_UNAVAILABLE', `${this.#stream} was read to ${reached}, and reaches to ${end}`);
   }
 
   async at(pos: number): Promise<LogRecord | undefined> {
@@ -72,9 +83,11 @@ export class JetstreamLogReader implements LogReader {
     }
   }
 
-  async #bounds(): Promise<{ readonly first: number; readonly last: number }> {
+  /** @param known a position that should be stored */
+  async #bounds(known: number): Promise<{ readonly first: number; readonly last: number }> {
     try {
-      const { state } = await this.#parts.jsm.streams.info(this.#stream);
+      const { state } = await infoOf(this.#parts.jsm, this.#stream, Math.max(known, this.#newest));
+      this.#newest = state.last_seq;
       return { first: state.first_seq, last: state.last_seq };
     } catch (cause) {
       throw this.#unavailable(cause);

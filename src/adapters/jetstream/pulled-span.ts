@@ -12,6 +12,7 @@ import { DeliveredRecord } from './delivered-record.ts';
 import { DeliveriesInPlace } from './deliveries-in-place.ts';
 import { type Delivery, parseDelivery } from './delivery-subject.ts';
 import { unfulfilled } from './pull-status.ts';
+import { hasNothingIn } from './stream-info.ts';
 
 /** One pull. Two of them are in memory at most: what is worked on, and what comes meanwhile. */
 const PULL_MESSAGES = 2_000;
@@ -104,14 +105,7 @@ export async function* pulls(
   const reading = new Reading(nc, {
     ...{ inbox, stream, consumer: name, from, to, pending, take, takeInPlace },
   });
-  const isWhole = async (): Promise<boolean> => {
-    for (const subject of subjects ?? ['>']) {
-      const query = { next_by_subj: subject, seq: reading.lastSeq + 1 };
-      const next = await answered(stream, jsm.streams.getMessage(stream, query));
-      if (next && next.seq <= to) return false;
-    }
-    return true;
-  };
+  const isWhole = (): Promise<boolean> => hasNothingIn(jsm, stream, { from: reading.lastSeq + 1, to, subjects });
   try {
     for (;;) {
       await reading.pulled(isWhole);

@@ -23,4 +23,31 @@ export async function infoOf(jsm: JetStreamManager, stream: string, known = 0): 
   }
 }
 
+/**
+ * Whether nothing stands from `from` to `to`, both included. Where that is so something stands behind it, or the stream ends there: a leader
+ * that finds nothing at all, though it should reach to `to`, is asked again as above.
+ * @param subjects undefined: whatever their subjects
+ * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+ */
+export async function hasNothingIn(
+  jsm: JetStreamManager,
+  stream: string,
+  {
+    from,
+    to,
+    subjects,
+  }: { readonly from: number; readonly to: number; readonly subjects: readonly string[] | undefined },
+): Promise<boolean> {
+  for (const askedAt = performance.now(); ; ) {
+    const info = await infoOf(jsm, stream, to);
+    const queries = (subjects ?? ['>']).map((subject) => ({ next_by_subj: subject, seq: from }));
+    const next = await Promise.all(queries.map((query) => answered(stream, jsm.streams.getMessage(stream, query))));
+    if (next.some((message) => message && message.seq <= to)) return false;
+    const reaches = subjects !== undefined || info.state.last_seq < from || next.some(Boolean);
+    const mayBeOld = isReplicated(info) && performance.now() - askedAt < DEPOSED_KNOWS_WITHIN_MS;
+    if (reaches || !mayBeOld) return true;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
+}
+
 export const isReplicated = ({ config }: StreamInfo): boolean => config.num_replicas > 1;

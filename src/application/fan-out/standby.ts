@@ -23,15 +23,18 @@ export async function follow({ state, writers, reader }: StandbyParts, stop: Abo
   const to = Math.min(confirmed, await reader.lastPos());
   if (to <= state.position) return;
   let portion: LogEvent[] = [];
-  const fold = (end: number): void => {
-    state.apply(foldReadable(state, portion).changes, end);
-    state.commit(end);
+  let read = state.position;
+  const fold = (): void => {
+    state.apply(foldReadable(state, portion).changes, read);
+    state.commit(read);
     portion = [];
   };
   for await (const record of reader.read(state.position + 1, to)) {
     if (stop.aborted) return;
     if (!isUnreadable(record)) portion.push(record);
-    if (portion.length >= PORTION_EVENTS) fold(record.pos);
+    read = record.pos;
+    if (portion.length >= PORTION_EVENTS) fold();
   }
-  fold(to);
+  // As far as was read, not as far as was asked for: a state that says it knows more than it does gives indexes twice.
+  if (read > state.position) fold();
 }
