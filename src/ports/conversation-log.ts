@@ -71,9 +71,15 @@ export const isUnreadable = (record: LogRecord): record is UnreadableEvent => 'r
 
 /** Reading the log from outside a worker: a gateway's resync, the CLI. One per CONV stream. */
 export interface LogReader {
-  /** Position of the newest event, 0 for an empty log. */
-  lastPos(): Promise<number>;
-  /** Events from `from` to `to`, both included, in order. Reads ahead in a bounded buffer. */
+  /**
+   * Position of the newest event, 0 for an empty log.
+   * @param known one that should be stored: who does not know it is asked again, for some time
+   */
+  lastPos(known?: number): Promise<number>;
+  /**
+   * Events from `from` to `to` or the log's end, both included, in order: all of them, or it throws. Reads ahead in a bounded buffer.
+   * @throws RookeryError LOG_UNAVAILABLE when it was interrupted
+   */
   read(from: number, to: number): AsyncIterable<LogRecord>;
   /** The same, some hundred at a time: whoever reads much does not want to wait for each. None is empty. */
   readParts(from: number, to: number): AsyncIterable<readonly LogRecord[]>;

@@ -212,6 +212,9 @@ t.test('a leader that was deposed makes no read shorter, nor the log', async (t)
   t.same(await positions(reader, 5), [5, 6, 7, 8, 9, 10], 'it is asked again');
   answers.info = 2;
   t.equal(await reader.lastPos(), 10);
+  const other = new JetstreamLogReader({ ...deposed(await nats.connect('gateway'), 6, answers), convStream: 0 });
+  answers.info = 2;
+  t.equal(await other.lastPos(9), 10, 'one that has not asked before, and knows of a position from elsewhere');
   answers.info = 1;
   t.same(await positions(reader, 8), [8, 9, 10], 'also where it knows of nothing that is asked for');
 });

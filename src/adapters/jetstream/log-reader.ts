@@ -34,8 +34,8 @@ export class JetstreamLogReader implements LogReader {
     this.#stream = convStreamName(parts.convStream);
   }
 
-  async lastPos(): Promise<number> {
-    return (await this.#bounds(0)).last;
+  async lastPos(known = 0): Promise<number> {
+    return (await this.#bounds(known)).last;
   }
 
   async *read(from: number, to: number): AsyncIterable<LogRecord> {

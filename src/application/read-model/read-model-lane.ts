@@ -95,7 +95,7 @@ export class ReadModelLane {
    */
   async #verifyPosition(): Promise<void> {
     const { lane, reader, model, failpoints, log } = this.#parts;
-    const lastPos = await reader.lastPos();
+    const lastPos = await reader.lastPos(model.position);
     const { witness } = model;
     const record = witness && witness.pos <= lastPos ? await reader.at(witness.pos) : undefined;
     const isSameLog = !witness || (record && !isUnreadable(record) && witnessOf(record).event === witness.event);
