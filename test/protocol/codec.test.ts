@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
+import { isFitName } from '../../src/domain/names.ts';
 import { type Codec, codecs, jsonCodec, msgpackCodec } from '../../src/protocol/codec.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { DEFAULT_MAX_BODY_BYTES } from '../../src/protocol/limits.ts';
@@ -40,7 +41,7 @@ const command = fc.record({
   id: requestId,
   clientMsgId: id,
   command: fc.oneof(
-    fc.record({ type: fc.constant('createGroup'), conversation: id, name: line(256), members }),
+    fc.record({ type: fc.constant('createGroup'), conversation: id, name: line(256).filter(isFitName), members }),
     fc.record({ type: fc.constantFrom('addMembers', 'removeMembers'), conversation: id, members }),
     fc.record({ type: fc.constantFrom('leaveGroup', 'dissolveGroup'), conversation: id }),
     fc.record({
