@@ -116,7 +116,7 @@ function* bareMessages(count: number) {
 /** What an import writes, and nothing else of it: neither looked at before nor read back. */
 async function storedOnly({ nc, jsm, inboxPrefix }: Nats, { topology }: TestNats): Promise<number> {
   const batched = await batchedStreams(jsm, logStreams(topology));
-  const appender = new JetstreamRecordAppender({ nc, inboxPrefix, ends: new Map(), batched });
+  const appender = new JetstreamRecordAppender({ nc, jsm, inboxPrefix, ends: new Map(), batched });
   const reader = await FileArchiveReader.open(archive);
   let count = 0;
   for await (const block of reader.blocks()) {

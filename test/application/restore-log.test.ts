@@ -331,3 +331,30 @@ t.test('who is stopped, or cannot write, leaves nobody reading', async (t) => {
   await t.rejects(restoreLog(failing.parts), { code: 'IMPORT_MISMATCH' });
   t.same(failing.did, { begun: 1, stopped: 1 });
 });
+
+t.test('an outage in which nobody can ask is waited through, so often and no longer', async (t) => {
+  const unavailable = () => new RookeryError('LOG_UNAVAILABLE', 'no answer');
+  const outage = (asked: number) => {
+    let [isDown, left] = [false, asked];
+    const told = scene((record) => {
+      if (record.seq === 3 && left > 0) {
+        isDown = true;
+        throw unavailable();
+      }
+      return record;
+    });
+    const { target } = told.parts;
+    const streams = async () => {
+      if (isDown && left > 0) {
+        left -= 1;
+        throw unavailable();
+      }
+      return target.streams();
+    };
+    return { ...told, parts: { ...told.parts, pauseMs: 1, target: { ...target, streams } } };
+  };
+  const short = outage(3);
+  t.match(await restoreLog(short.parts), { complete: true, streams: [{ stored: 5, position: 5 }] });
+  t.equal(short.there.length, 5);
+  await t.rejects(restoreLog(outage(1_000).parts), { code: 'LOG_UNAVAILABLE' });
+});

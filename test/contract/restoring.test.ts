@@ -92,7 +92,7 @@ t.test('whatever they are, and though their bytes are gone once all were given',
   const batched = await batchedStreams(jsm, names);
   t.ok(batched.has('CONV_0'));
   const given = records();
-  const appender = new JetstreamRecordAppender({ nc, inboxPrefix, ends: new Map(), batched });
+  const appender = new JetstreamRecordAppender({ nc, jsm, inboxPrefix, ends: new Map(), batched });
   for (let i = 0; i < given.length; i += 100) {
     const block = blockOf(0, given.slice(i, i + 100));
     const next = block.inPlace();
@@ -133,7 +133,7 @@ t.test('what a check lets pass comes back as it is, up to the very bounds of wha
   const given = passing.map((change, i): StoredRecord => ({ ...usual, ...change, seq: lastSeq + 1 + i }));
   t.equal(checks.check('CONV_0', blockOf(0, given).inPlace(), { seq: lastSeq, there: lastSeq }), given.length);
   const batched = await batchedStreams(jsm, names);
-  const appender = new JetstreamRecordAppender({ nc, inboxPrefix, ends: new Map([['CONV_0', lastSeq]]), batched });
+  const appender = new JetstreamRecordAppender({ nc, jsm, inboxPrefix, ends: new Map([['CONV_0', lastSeq]]), batched });
   const next = blockOf(0, given).inPlace();
   for (let record = next(); record; record = next()) await appender.restore('CONV_0', record);
   await appender.settled();
@@ -143,4 +143,37 @@ t.test('what a check lets pass comes back as it is, up to the very bounds of wha
   t.same(stored.map(shown), given.map(shown));
   const tooLarge = blockOf(0, [{ ...usual, seq: 1, data: most('m', 1) }]);
   t.throws(() => checks.check('CONV_0', tooLarge.inPlace(), first), { code: 'IMPORT_MISMATCH' });
+});
+
+t.test('who wrote where an event should stand is told from a log that does not store', async (t) => {
+  const batched = await batchedStreams(jsm, names);
+  const { lastSeq = 0 } = (await reader.streams()).find(({ name }) => name === 'CONV_0') ?? {};
+  const subject = conversationSubject(conversation('rooks'), 'm');
+  const restoring = async (from: number, events: number): Promise<void> => {
+    const given = Array.from({ length: events }, (_, i) => ({ seq: from + i, at: 5, subject, messageId: `m${i}` }));
+    const block = blockOf(
+      0,
+      given.map((record) => ({ ...record, headers: [], data: new Uint8Array(9) })),
+    );
+    const ends = new Map([['CONV_0', from - 1]]);
+    const appender = new JetstreamRecordAppender({ nc, jsm, inboxPrefix, ends, batched });
+    try {
+      const next = block.inPlace();
+      for (let record = next(); record; record = next()) await appender.restore('CONV_0', record);
+      await appender.settled();
+    } finally {
+      appender.stop();
+    }
+  };
+  for (const events of [1, 5, 3_000]) {
+    // As one that lost what was sent before.
+    await t.rejects(restoring(lastSeq + 2, events), {
+      code: 'LOG_UNAVAILABLE',
+      message: new RegExp(`^CONV_0 stores nothing behind ${lastSeq}, and nobody else wrote there.*wrong last sequence`),
+    });
+    await t.rejects(restoring(lastSeq, events), {
+      code: 'IMPORT_MISMATCH',
+      message: /^somebody else writes to the log/,
+    });
+  }
 });

@@ -95,6 +95,7 @@ export class Batch {
   #confirmed = 0;
   #ended: RookeryError | undefined;
   #committed = false;
+  #refused = 0;
   #wake: (() => void) | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
@@ -119,6 +120,11 @@ export class Batch {
   /** Why nothing more is taken, of a batch that was not ended by its writer; its cause is the server's error, if there was one. */
   get failure(): RookeryError | undefined {
     return this.#ended;
+  }
+
+  /** Number of the message at which the server ended the batch, the first one where it does not say. 0: it did not end it. */
+  get refused(): number {
+    return this.#refused;
   }
 
   /** Sends one message. What it did is known only from `room`, `commit` and `end`. */
@@ -187,6 +193,7 @@ export class Batch {
       this.#committed = true;
     } else {
       // A gap, a refusal, a batch the server no longer knows, or a commit of fewer than were sent.
+      this.#refused = answer?.seq || 1;
       const reason = `the server ended the batch: ${text.slice(0, 256)}`;
       this.#end(new RookeryError('TERM_LOST', reason, { cause: answer?.error }));
     }

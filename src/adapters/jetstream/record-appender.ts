@@ -3,6 +3,7 @@
  * to its position also says which position that is, so that whatever is lost or comes between, nothing ever stands at a wrong one:
  * the server refuses all behind it.
  */
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
 import type { Appending, RecordAppender, RecordInPlace, StoredRecord } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -26,6 +27,7 @@ export const MAX_HOLE = 100_000;
 
 export interface RecordAppenderParts {
   readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
   readonly inboxPrefix: string;
   /** The streams' last positions as they are now. */
   readonly ends: ReadonlyMap<string, number>;
@@ -55,11 +57,11 @@ export class JetstreamRecordAppender implements RecordAppender {
   readonly #batched: ReadonlySet<string>;
   readonly #batches: RestoreBatches;
 
-  constructor({ nc, inboxPrefix, ends, batched }: RecordAppenderParts) {
+  constructor({ nc, jsm, inboxPrefix, ends, batched }: RecordAppenderParts) {
     this.#nc = nc;
     this.#ends = new Map(ends);
     this.#batched = batched;
-    this.#batches = new RestoreBatches(nc, `${inboxPrefix}.restore`);
+    this.#batches = new RestoreBatches(nc, jsm, `${inboxPrefix}.restore`);
     this.#inbox = `${inboxPrefix}.records.${crypto.randomUUID()}`;
     this.#subscription = nc.subscribe(this.#inbox, {
       callback: (error, { data }) => {
@@ -91,19 +93,20 @@ export class JetstreamRecordAppender implements RecordAppender {
     const id = record.messageId === '' ? [] : [[KEPT_MESSAGE_ID, record.messageId] as const];
     const about = [...id, ...record.headers, expectedLast(record.seq - 1)];
     if (record.seq > end + 1) return this.#restoreBehindHole(stream, end, record, about);
-    return this.#put(stream, record.subject, record.data, about, record.at);
+    return this.#put(stream, record, about);
   }
 
   async #restoreBehindHole(stream: string, end: number, record: StoredRecord, about: About): Promise<void> {
     for (let seq = end + 1; seq < record.seq; seq++) {
-      await this.#put(stream, voidSubject(record.subject), EMPTY, [[VOID, '1'], expectedLast(seq - 1)], record.at);
+      const about = [[VOID, '1'] as const, expectedLast(seq - 1)];
+      await this.#put(stream, { ...record, seq, subject: voidSubject(record.subject), data: EMPTY }, about);
     }
-    await this.#put(stream, record.subject, record.data, about, record.at);
+    await this.#put(stream, record, about);
   }
 
-  #put(stream: string, subject: string, data: Uint8Array, about: About, atMs: number): Promise<void> | undefined {
-    if (this.#batched.has(stream)) return this.#batches.add(stream, subject, data, writtenHeaders(about, atMs));
-    this.#send(subject, data, about, atMs);
+  #put(stream: string, { seq, at, subject, data }: StoredRecord, about: About): Promise<void> | undefined {
+    if (this.#batched.has(stream)) return this.#batches.add(stream, seq, subject, data, writtenHeaders(about, at));
+    this.#send(subject, data, about, at);
     return this.#room();
   }
 

@@ -31,6 +31,7 @@ export async function batchedStreams(jsm: JetStreamManager, names: readonly stri
 export class RestoreBatches {
   readonly #ingest: FastIngest;
   readonly #outgoing: PackedPublishing;
+  readonly #jsm: JetStreamManager;
   readonly #message = new RestoredMessage();
   #stream = '';
   /** Of one of the batch's messages. */
@@ -39,11 +40,14 @@ export class RestoreBatches {
   /** Messages of the batches before. */
   #before = 0;
   #batch: Batch | undefined;
+  /** Position of the batch's first message. */
+  #firstSeq = 0;
   #largest = USUAL_BYTES;
   #usualInARow = 0;
 
   /** @param inbox below the connection's inbox prefix; it is a part of each message */
-  constructor(nc: NatsConnection, inbox: string) {
+  constructor(nc: NatsConnection, jsm: JetStreamManager, inbox: string) {
+    this.#jsm = jsm;
     this.#outgoing = new PackedPublishing(nc);
     this.#ingest = new FastIngest(nc, { inbox, timeoutMs: SILENCE_MS, outgoing: this.#outgoing });
   }
@@ -52,11 +56,11 @@ export class RestoreBatches {
    * Resolves when there is room for more.
    * @throws RookeryError IMPORT_MISMATCH where the stream's end is not what the message says · LOG_UNAVAILABLE
    */
-  add(stream: string, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
+  add(stream: string, seq: number, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
     this.#usualInARow = data.length <= USUAL_BYTES ? this.#usualInARow + 1 : 0;
     const isCalm = this.#largest > USUAL_BYTES && this.#usualInARow > CALM_MESSAGES;
     if (!this.#batch || stream !== this.#stream || data.length > this.#largest || isCalm) {
-      return this.#addToNext(stream, subject, data, headers);
+      return this.#addToNext(stream, seq, subject, data, headers);
     }
     return this.#addTo(this.#batch, subject, data, headers);
   }
@@ -70,7 +74,7 @@ export class RestoreBatches {
   /** @param record a plain one, of which `goesOn` says that it does. @throws as `add` */
   addInPlace(record: RecordInPlace): Promise<void> | undefined {
     const batch = this.#batch as Batch;
-    if (batch.failure) refused(batch.failure);
+    if (batch.failure) return this.#failed(batch, batch.failure);
     this.#message.set(record, this.#replyHead, batch.next());
     this.#outgoing.publishWritten(this.#message);
     return batch.isFull ? this.#room(batch) : undefined;
@@ -81,7 +85,7 @@ export class RestoreBatches {
     const batch = this.#batch;
     this.#batch = undefined;
     if (!batch) return;
-    await batch.end(this.#subject).catch(refused);
+    await batch.end(this.#subject).catch((thrown) => this.#failed(batch, thrown));
     this.#before += batch.confirmed;
     this.#outgoing.arrived(this.#before);
   }
@@ -90,9 +94,10 @@ export class RestoreBatches {
     this.#ingest.stop();
   }
 
-  async #addToNext(stream: string, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> {
+  async #addToNext(stream: string, seq: number, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> {
     await this.end();
     this.#stream = stream;
+    this.#firstSeq = seq;
     this.#largest = data.length > USUAL_BYTES ? 2 * data.length : USUAL_BYTES;
     this.#batch = this.#ingest.begin(this.#largest);
     this.#replyHead = this.#batch.replyHead;
@@ -100,24 +105,35 @@ export class RestoreBatches {
   }
 
   #addTo(batch: Batch, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
-    if (batch.failure) refused(batch.failure);
+    if (batch.failure) return this.#failed(batch, batch.failure);
     this.#subject = subject;
     batch.add(subject, data, headers);
     return batch.isFull ? this.#room(batch) : undefined;
   }
 
   async #room(batch: Batch): Promise<void> {
-    await batch.room().catch(refused);
+    await batch.room().catch((thrown) => this.#failed(batch, thrown));
     this.#outgoing.arrived(this.#before + batch.confirmed);
   }
-}
 
-/** A batch that ended is no term of anybody here. */
-function refused(thrown: unknown): never {
-  if (!(thrown instanceof RookeryError) || thrown.code !== 'TERM_LOST') throw thrown;
-  const { err_code: code = 0 } = (thrown.cause ?? {}) as { err_code?: number };
-  if (isWrongLastSequence(code)) {
-    throw new RookeryError('IMPORT_MISMATCH', `somebody else writes to the log: ${thrown.message}`, { cause: thrown });
+  /**
+   * A batch that ended is no term of anybody here. Where the stream's end is at or behind what was to be stored, somebody else wrote there;
+   * where it is before, the log did not store one of ours, and says so only by refusing the next: its disk is full, most likely.
+   */
+  async #failed(batch: Batch, thrown: unknown): Promise<never> {
+    if (!(thrown instanceof RookeryError) || thrown.code !== 'TERM_LOST') throw thrown;
+    const { err_code: code = 0 } = (thrown.cause ?? {}) as { err_code?: number };
+    let reason = 'the log did not take all events';
+    if (isWrongLastSequence(code)) {
+      const refusedSeq = this.#firstSeq + batch.refused - 1;
+      const { state } = await answered(this.#stream, this.#jsm.streams.info(this.#stream));
+      if (state.last_seq >= refusedSeq) {
+        throw new RookeryError('IMPORT_MISMATCH', `somebody else writes to the log: ${thrown.message}`, {
+          cause: thrown,
+        });
+      }
+      reason = `${this.#stream} stores nothing behind ${state.last_seq}, and nobody else wrote there; is the disk of nats-server full?`;
+    }
+    throw new RookeryError('LOG_UNAVAILABLE', `${reason}: ${thrown.message}`, { cause: thrown });
   }
-  throw new RookeryError('LOG_UNAVAILABLE', `the log did not take all events: ${thrown.message}`, { cause: thrown });
 }

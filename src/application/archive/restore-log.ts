@@ -13,12 +13,15 @@ import type {
   StreamSummary,
 } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { pause } from '../pause.ts';
 import { type Checked, type ChecksBeside, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
 import type { RecordRules } from './record-checks.ts';
 
 /** After an interruption it looks how far it has come; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 8;
+/** A server that was stopped is back within seconds: who asks it at once asks in vain. */
+const PAUSE_MS = 1_000;
 
 export interface RestoreParts {
   /** From its beginning. */
@@ -34,6 +37,8 @@ export interface RestoreParts {
   readonly beside?: ChecksBeside;
   readonly stop: AbortSignal;
   readonly onProgress: OnProgress;
+  /** After an interruption; a second unless it is told. */
+  readonly pauseMs?: number;
 }
 
 export interface Restored {
@@ -72,16 +77,20 @@ async function restoreAll(
   reading: ReadBack,
   before: ReadonlyMap<string, number>,
 ): Promise<boolean> {
-  let attempts = 1;
-  for (let ends = before; ; ) {
+  let [attempts, ends] = [1, before];
+  // Whether it is known how far it came.
+  let isKnown = true;
+  for (;;) {
     try {
+      const now = isKnown ? ends : await endsOf(parts.target);
+      if ([...now].some(([name, end]) => end > (ends.get(name) ?? 0))) attempts = 1;
+      [ends, isKnown] = [now, true];
       return await restoreFrom(parts, checked, reading, ends);
     } catch (thrown) {
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE') throw thrown;
-      const now = await endsOf(parts.target);
-      attempts = [...now].some(([name, end]) => end > (ends.get(name) ?? 0)) ? 1 : attempts + 1;
-      if (attempts > MAX_ATTEMPTS) throw thrown;
-      ends = now;
+      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts >= MAX_ATTEMPTS) throw thrown;
+      [attempts, isKnown] = [attempts + 1, false];
+      await pause(parts.pauseMs ?? PAUSE_MS, parts.stop);
+      if (parts.stop.aborted) return false;
     }
   }
 }
