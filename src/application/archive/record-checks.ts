@@ -105,7 +105,8 @@ export class RecordChecks {
     if (!headers.every(([name, value]) => HEADER_NAME.test(name) && isLine(value)))
       return 'its headers are none of an event';
     // Of several the first is what everybody reads.
-    if (new Set(headers.map(([name]) => name)).size < headers.length) return 'a header stands there twice';
+    if (headers.length > 1 && new Set(headers.map(([name]) => name)).size < headers.length)
+      return 'a header stands there twice';
     const { subjectStart, subjectEnd, idStart, idEnd, headersStart, headersEnd } = inPlace;
     const lines = headers.map(([name, value]) => `${name}: ${value}`).join('\n');
     const isText =
@@ -148,6 +149,8 @@ const isLine = (text: string): boolean => !BREAKS_LINE.test(text) && text.trim()
 
 /** Whether the text is all that the bytes say: what is no UTF-8 was read as something else. */
 function stands(text: string, { bytes }: RecordInPlace, start: number, end: number): boolean {
+  // Of ASCII, as nearly all is: a character a byte, none of them for what could not be read.
+  if (text.length === end - start && !text.includes('\ufffd')) return true;
   const expected = utf8.encode(text);
   return expected.length === end - start && expected.every((byte, i) => bytes[start + i] === byte);
 }
