@@ -93,7 +93,8 @@ export class Sync {
     this.#pending = { since: begun.since, isFirst: begun.isFirst, reached };
     this.#reached = reached;
     this.#left = undefined;
-    this.#state = 'to be asked';
+    // A page that the app still has is waited for: memory holds one.
+    if (this.#state !== 'with the app') this.#state = 'to be asked';
   }
 
   next(room: number, newId: () => number): ClientFrame[] {
@@ -147,8 +148,11 @@ export class Sync {
 
   /** The app has handled a page. Gives what to tell in the end, if it was the last one. */
   handled({ sync, conversations, next, rest }: SyncPage): Synced | undefined {
-    // Begun anew meanwhile: what was told is true, and does not count.
-    if (sync !== this.#pending) return undefined;
+    if (sync !== this.#pending) {
+      // Begun anew meanwhile: what was told is true, and does not count.
+      this.#state = 'to be asked';
+      return undefined;
+    }
     if (this.#left !== undefined) this.#left = Math.max(0, this.#left - conversations.length);
     this.#pending = next === undefined ? undefined : { ...sync, page: next };
     this.#state = next === undefined ? 'nothing to do' : 'to be asked';
