@@ -91,15 +91,14 @@ export class OnlineSessions {
     const { user, device } = session;
     if (user === undefined || device === undefined || this.#stopped) return;
     const held: Held = {
-      ...{
-        session,
-        device,
-        beganAtMs: performance.now(),
-        heardUpTo: this.#heardUpTo,
-        hasStood: false,
-        since: undefined,
-      },
-      ...{ endedAt: 0, overAtMs: Number.POSITIVE_INFINITY },
+      session,
+      device,
+      beganAtMs: performance.now(),
+      heardUpTo: this.#heardUpTo,
+      hasStood: false,
+      since: undefined,
+      endedAt: 0,
+      overAtMs: Number.POSITIVE_INFINITY,
     };
     let local = this.#locals.get(user);
     if (local) {
