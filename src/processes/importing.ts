@@ -1,6 +1,6 @@
 /**
- * The other thread of an import: first it checks blocks of the file beside the one that reads it, then it reads back and digests the log that
- * is being written, over a connection of its own.
+ * The other thread of an import: first it checks blocks of the file beside the one that reads it, then it reads back and digests what was
+ * written, over a connection of its own.
  */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -57,7 +57,7 @@ export class ImportingThread implements ChecksBeside {
   readBack(ends: readonly (readonly [name: string, end: number])[]): ReadBack {
     this.#tell({ type: 'readBack', ends });
     return {
-      given: (stream, seq) => this.#tell({ type: 'given', stream, seq }),
+      whole: (stream) => this.#tell({ type: 'whole', stream }),
       written: () => {
         this.#isWritten = true;
         this.#tell({ type: 'written' });

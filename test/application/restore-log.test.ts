@@ -53,7 +53,7 @@ function scene(stored: (record: StoredRecord) => StoredRecord | undefined, more:
   const readBack = (): ReadBack => {
     did.begun += 1;
     return {
-      given: () => undefined,
+      whole: () => undefined,
       written: async () => [summaryOf(there)],
       stop: async () => void (did.stopped += 1),
     };
@@ -64,6 +64,9 @@ function scene(stored: (record: StoredRecord) => StoredRecord | undefined, more:
       streams: async () => [{ name: STREAM, created: 'now', firstSeq: 1, lastSeq: there.length }],
       async *read() {
         yield there;
+      },
+      async *counted(_stream, _from, _to, count) {
+        yield count.add(there);
       },
       async *ids() {
         yield there;

@@ -8,7 +8,7 @@ import { pulledSpan } from '../../src/adapters/jetstream/pulled-span.ts';
 import { JetstreamRecordReader } from '../../src/adapters/jetstream/record-reader.ts';
 import { hasNothingIn } from '../../src/adapters/jetstream/stream-info.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
-import type { RecordInPlace, StoredRecord } from '../../src/ports/archive.ts';
+import type { RecordCount, StoredRecord } from '../../src/ports/archive.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject, conversationWildcard } from '../../src/protocol/subjects.ts';
@@ -127,8 +127,16 @@ t.test('records are read on behind what was read when the server restarts', asyn
   }
 });
 
+const counting = (take: (record: StoredRecord, isInPlace: boolean) => void): RecordCount => ({
+  add: (records) => {
+    for (const record of records) take(record, false);
+  },
+  addInPlace: (record) => take(record.whole(), true),
+  now: { name: 'CONV_0', events: 0, digest: '', firstSeq: 0, lastSeq: 0 },
+});
+
 t.test(
-  'records are taken one by one as they come, and no more of them is asked for than belongs to the span',
+  'records are counted one by one as they come, and no more of them is asked for than belongs to the span',
   async (t) => {
     const EVENTS = 6_000;
     const { operator } = await scene(t, 0);
@@ -136,7 +144,8 @@ t.test(
     const reader = new JetstreamRecordReader({ ...operator, names: ['CONV_0'] });
     const found: number[] = [];
     const before = operator.nc.stats().inMsgs;
-    for await (const _ of reader.each('CONV_0', 101, 2_200, ({ seq }) => found.push(seq)));
+    const count = counting(({ seq }) => found.push(seq));
+    for await (const _ of reader.counted('CONV_0', 101, 2_200, count));
     t.same(
       found,
       Array.from({ length: 2_100 }, (_, i) => 101 + i),
@@ -165,12 +174,11 @@ t.test('records taken where they stand are those that are read as objects, whate
   for await (const records of reader.read('CONV_0', 1, 300)) expected.push(...records.map(shown));
   const found: unknown[] = [];
   let inPlace = 0;
-  const take = (record: StoredRecord) => found.push(shown(record));
-  const takeInPlace = (record: RecordInPlace): void => {
-    inPlace += 1;
-    take(record.whole());
-  };
-  for await (const _ of reader.each('CONV_0', 1, 300, take, takeInPlace));
+  const count = counting((record, isInPlace) => {
+    if (isInPlace) inPlace += 1;
+    found.push(shown(record));
+  });
+  for await (const _ of reader.counted('CONV_0', 1, 300, count));
   t.same(found, expected);
   t.equal(expected.length, 295);
   t.ok(inPlace > 250, `${inPlace} in place`);

@@ -1,5 +1,7 @@
 /** Records that are restored from the bytes of a block stand in the log as they stood in the block. */
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import { Summary } from '../../src/adapters/archive/summary.ts';
 import { JetstreamRecordAppender } from '../../src/adapters/jetstream/record-appender.ts';
 import { recordLimits } from '../../src/adapters/jetstream/record-limits.ts';
 import { JetstreamRecordReader, logStreams } from '../../src/adapters/jetstream/record-reader.ts';
@@ -19,7 +21,7 @@ const limits = { bytes: 1_000_000, headerBytes: 60_000, holePositions: 100 };
 const first = { seq: 0, there: 0 };
 const nats = await startNats();
 t.teardown(() => nats.stop());
-const { nc, jsm, inboxPrefix } = await nats.connect('operator');
+const { nc, js, jsm, inboxPrefix } = await nats.connect('operator');
 const names = logStreams(nats.topology);
 const reader = new JetstreamRecordReader({ nc, jsm, inboxPrefix, names });
 const EVENTS = 12_000;
@@ -176,4 +178,30 @@ t.test('who wrote where an event should stand is told from a log that does not s
       message: /^somebody else writes to the log/,
     });
   }
+});
+
+t.test('a stream is read back once it is whole, also when the server is away for a while meanwhile', async (t) => {
+  const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
+  // So much that it is not all on its way at once.
+  for (let i = 0; i < 80; i++) await js.publish('conv.0.large.m', new Uint8Array(1_000_000).fill(i));
+  const { lastSeq = 0 } = (await reader.streams()).find(({ name }) => name === 'CONV_0') ?? {};
+  const expected = new Summary('CONV_0');
+  for await (const _ of reader.counted('CONV_0', 1, lastSeq, expected));
+  t.equal(expected.now.lastSeq, lastSeq);
+  const rules = { keepUnreadable: true, convStreams: 1, limits };
+  const begun = Promise.withResolvers<void>();
+  const thread = new ImportingThread(access, rules, () => begun.resolve());
+  t.teardown(() => thread.stop());
+  const reading = thread.readBack([
+    ['USER', 0],
+    ['CONV_0', lastSeq],
+  ]);
+  reading.whole('USER');
+  const found = reading.written();
+  await begun.promise;
+  nats.server.signal('SIGKILL');
+  // Longer than it takes to try again a few times at once.
+  await setTimeout(1_500);
+  await nats.server.respawn();
+  t.match(await found, [{ name: 'USER', events: 0 }, expected.now]);
 });

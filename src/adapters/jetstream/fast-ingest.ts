@@ -16,8 +16,9 @@ const Operation = { start: 0, append: 1, commit: 2, end: 3 } as const;
 /** The server confirms every so many messages, fewer when they are large; and fewer when several batches share a stream. */
 const MAX_ACK_EVERY = 100;
 const BYTES_PER_ACK = 2 * 1_024 * 1_024;
-/** So many confirmations may be outstanding; at the bound `room` waits: 800 messages, far below what the server queues. */
-const MAX_OUTSTANDING_ACKS = 8;
+/** So much may be on its way; at either bound `room` waits. The server queues 10,000 messages and 128 MB for a stream, and drops what is more. */
+const MAX_UNCONFIRMED = 800;
+const MAX_UNCONFIRMED_BYTES = 8 * BYTES_PER_ACK;
 
 /** What messages leave by: the connection, or one that packs them. */
 export interface Outgoing {
@@ -36,6 +37,8 @@ export interface FastIngestOptions {
   readonly inbox: string;
   /** How long the server may leave a batch without any sign of life. */
   readonly timeoutMs: number;
+  /** Messages on their way; 800 unless it is told. */
+  readonly maxUnconfirmed?: number;
 }
 
 /** Batches on one stream, one after the other: the next may begin once the last is committed. */
@@ -62,13 +65,10 @@ export class FastIngest {
     this.#current?.abandon('a new batch began');
     this.#batches += 1;
     const prefix = `${this.#options.inbox}.${this.#instance}-${this.#batches}`;
-    const ackEvery = Math.max(1, Math.min(MAX_ACK_EVERY, Math.floor(BYTES_PER_ACK / Math.max(1, largestBytes))));
-    this.#current = new Batch(
-      this.#options.outgoing ?? this.#nc,
-      `${prefix}.${ackEvery}`,
-      ackEvery * MAX_OUTSTANDING_ACKS,
-      this.#options.timeoutMs,
-    );
+    const { outgoing = this.#nc, timeoutMs, maxUnconfirmed = MAX_UNCONFIRMED } = this.#options;
+    const ackEvery = atMost(MAX_ACK_EVERY, BYTES_PER_ACK, largestBytes);
+    const most = atMost(maxUnconfirmed, MAX_UNCONFIRMED_BYTES, largestBytes);
+    this.#current = new Batch(outgoing, `${prefix}.${ackEvery}`, most, timeoutMs);
     return this.#current;
   }
 
@@ -83,6 +83,10 @@ export class FastIngest {
     this.#subscription.unsubscribe();
   }
 }
+
+/** Messages, of so large ones as many as these bytes are; one at least. */
+const atMost = (messages: number, bytes: number, largestBytes: number): number =>
+  Math.max(1, Math.min(messages, Math.floor(bytes / Math.max(1, largestBytes))));
 
 export class Batch {
   readonly #outgoing: Outgoing;

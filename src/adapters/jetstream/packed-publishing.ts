@@ -11,7 +11,7 @@ const PACK_BYTES = 65_536;
 /** What is larger, with all that is written around it, goes by itself. */
 const MAX_PACKED_BYTES = 32_768;
 /** Packs that are on their way, or wait to be written into again; beyond it they are left to the garbage collector. */
-const MAX_PACKS = 32;
+const MAX_PACKS = 64;
 /** UTF-8 of a UTF-16 code unit at most. */
 const MAX_BYTES_PER_CHAR = 3;
 const SUBJECT = /^\S+$/;

@@ -17,6 +17,9 @@ import { hasNothingIn } from './stream-info.ts';
 /** One pull. Two of them are in memory at most: what is worked on, and what comes meanwhile. */
 const PULL_MESSAGES = 2_000;
 const PULL_BYTES = 4 * 1_024 * 1_024;
+/** One pull for who keeps nothing: between two of them the server and the reader wait for one another. */
+const PASSING_MESSAGES = 25_000;
+const PASSING_BYTES = 16 * 1_024 * 1_024;
 const PULL_EXPIRES_MS = 10_000;
 /** The server says it is alive this often; without a sign for twice as long and some, the read is over. */
 const HEARTBEAT_MS = 1_000;
@@ -78,7 +81,7 @@ export async function* readSpan<Read>(
 
 /**
  * One turn for each pull, when all it brought was taken; the next one is on its way then.
- * @param takeInPlace takes the usual ones, where the socket's bytes hold them
+ * @param takeInPlace takes the usual ones, where the socket's bytes hold them; who gives it keeps nothing of what comes
  * @throws as `pulledSpan`
  */
 export async function* pulls(
@@ -172,6 +175,10 @@ class Reading {
     return this.#isDone;
   }
 
+  get #isPassing(): boolean {
+    return this.#parts.takeInPlace !== undefined;
+  }
+
   /** Sequence of the last message that came; the one before the span at first. */
   get lastSeq(): number {
     return this.#lastSeq;
@@ -251,11 +258,11 @@ class Reading {
 
   #pull(): void {
     // No more than can belong to the span: one that is filled further has more behind it.
-    this.#asked = Math.min(PULL_MESSAGES, this.#parts.to - this.#lastSeq);
+    this.#asked = Math.min(this.#isPassing ? PASSING_MESSAGES : PULL_MESSAGES, this.#parts.to - this.#lastSeq);
     this.#awaited = this.#asked;
     const request = {
       batch: this.#asked,
-      max_bytes: PULL_BYTES,
+      max_bytes: this.#isPassing ? PASSING_BYTES : PULL_BYTES,
       expires: PULL_EXPIRES_MS * 1e6,
       idle_heartbeat: HEARTBEAT_MS * 1e6,
     };

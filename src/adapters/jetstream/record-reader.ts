@@ -1,6 +1,6 @@
 /** The streams of the log as they are stored, message by message, whatever stands in them. */
 import type { Msg } from '@nats-io/nats-core';
-import type { ArchivedStream, RecordInPlace, RecordReader, StoredRecord } from '../../ports/archive.ts';
+import type { ArchivedStream, RecordCount, RecordInPlace, RecordReader, StoredRecord } from '../../ports/archive.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology, USER_STREAM } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
@@ -57,18 +57,12 @@ export class JetstreamRecordReader implements RecordReader {
     return this.#portions({ stream, from: 1, to, headersOnly: true });
   }
 
-  /**
-   * As `read`, each at once when it comes; a turn for each pull. What is not kept of it nobody keeps, which costs far less.
-   * @param takeInPlace takes the usual ones where they stand, for a third of the cost again
-   */
-  each(
-    stream: string,
-    from: number,
-    to: number,
-    take: (record: StoredRecord) => void,
-    takeInPlace?: (record: RecordInPlace) => void,
-  ): AsyncGenerator<void> {
-    return this.#pulls({ stream, from, to }, take, takeInPlace);
+  counted(stream: string, from: number, to: number, count: RecordCount): AsyncGenerator<void> {
+    return this.#pulls(
+      { stream, from, to },
+      (record) => count.add([record]),
+      (record) => count.addInPlace(record),
+    );
   }
 
   async *#portions(span: PulledSpan): AsyncGenerator<readonly StoredRecord[]> {
@@ -80,6 +74,7 @@ export class JetstreamRecordReader implements RecordReader {
     }
   }
 
+  /** @param takeInPlace takes the usual ones where they stand, for a third of the cost */
   async *#pulls(
     span: PulledSpan,
     take: (record: StoredRecord) => void,

@@ -14,8 +14,10 @@ import { RestoredMessage } from './restored-message.ts';
 
 /** The server is silent for so long: the log is not available. */
 const SILENCE_MS = 10_000;
-/** A batch of messages up to so large has some 800 on their way, 16 MiB; one of larger ones has fewer. */
-const USUAL_BYTES = 20 * 1_024;
+/** So many on their way keep the server at work however late this process is woken; a fifth fewer of the time than with 800. */
+const MAX_UNCONFIRMED = 4_000;
+/** A batch of messages up to so large may have all of these on their way; one of larger ones has fewer. */
+const USUAL_BYTES = 4 * 1_024;
 /** So many usual ones after a large one, and the next batch is a usual one again. */
 const CALM_MESSAGES = 2_000;
 
@@ -49,7 +51,8 @@ export class RestoreBatches {
   constructor(nc: NatsConnection, jsm: JetStreamManager, inbox: string) {
     this.#jsm = jsm;
     this.#outgoing = new PackedPublishing(nc);
-    this.#ingest = new FastIngest(nc, { inbox, timeoutMs: SILENCE_MS, outgoing: this.#outgoing });
+    const outgoing = this.#outgoing;
+    this.#ingest = new FastIngest(nc, { inbox, outgoing, timeoutMs: SILENCE_MS, maxUnconfirmed: MAX_UNCONFIRMED });
   }
 
   /**
@@ -57,24 +60,22 @@ export class RestoreBatches {
    * @throws RookeryError IMPORT_MISMATCH where the stream's end is not what the message says · LOG_UNAVAILABLE
    */
   add(stream: string, seq: number, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
-    this.#usualInARow = data.length <= USUAL_BYTES ? this.#usualInARow + 1 : 0;
-    const isCalm = this.#largest > USUAL_BYTES && this.#usualInARow > CALM_MESSAGES;
-    if (!this.#batch || stream !== this.#stream || data.length > this.#largest || isCalm) {
-      return this.#addToNext(stream, seq, subject, data, headers);
-    }
+    if (!this.#batch || !this.goesOn(stream, data.length)) return this.#addToNext(stream, seq, subject, data, headers);
+    this.#count(data.length);
     return this.#addTo(this.#batch, subject, data, headers);
   }
 
-  /** The same, of a plain record that goes on from the one before in the batch at hand. False: it is for `add`. */
+  /** Whether a message with so many bytes of data goes on in the batch at hand. */
   goesOn(stream: string, bytes: number): boolean {
-    const isUsual = bytes <= USUAL_BYTES && this.#largest === USUAL_BYTES;
-    return this.#batch !== undefined && stream === this.#stream && isUsual;
+    const isCalm = this.#largest > USUAL_BYTES && this.#usualInARow > CALM_MESSAGES;
+    return this.#batch !== undefined && stream === this.#stream && bytes <= this.#largest && !isCalm;
   }
 
-  /** @param record a plain one, of which `goesOn` says that it does. @throws as `add` */
+  /** The same as `add`. @param record a plain one, of which `goesOn` says that it does. @throws as `add` */
   addInPlace(record: RecordInPlace): Promise<void> | undefined {
     const batch = this.#batch as Batch;
     if (batch.failure) return this.#failed(batch, batch.failure);
+    this.#count(record.dataEnd - record.dataStart);
     this.#message.set(record, this.#replyHead, batch.next());
     this.#outgoing.publishWritten(this.#message);
     return batch.isFull ? this.#room(batch) : undefined;
@@ -99,9 +100,14 @@ export class RestoreBatches {
     this.#stream = stream;
     this.#firstSeq = seq;
     this.#largest = data.length > USUAL_BYTES ? 2 * data.length : USUAL_BYTES;
+    this.#count(data.length);
     this.#batch = this.#ingest.begin(this.#largest);
     this.#replyHead = this.#batch.replyHead;
     await this.#addTo(this.#batch, subject, data, headers);
+  }
+
+  #count(bytes: number): void {
+    this.#usualInARow = bytes <= USUAL_BYTES ? this.#usualInARow + 1 : 0;
   }
 
   #addTo(batch: Batch, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {

@@ -30,7 +30,7 @@ export interface RestoreParts {
   /** @param ends the last positions of the target's streams, as they are now */
   readonly appenderFrom: (ends: ReadonlyMap<string, number>) => RecordAppender & { stop(): void };
   readonly countOf: (stream: string) => RecordCount;
-  /** Begins to read back what is being written. @param ends of each stream the position up to which that is done */
+  /** Reads back what is written. @param ends of each stream the position up to which that is done */
   readonly readBack: (ends: readonly (readonly [name: string, end: number])[]) => ReadBack;
   readonly rules: RecordRules;
   /** Checks blocks of the file beside this thread. */
@@ -123,7 +123,7 @@ async function comparePrefix(
 ): Promise<void> {
   const there = countOf(name);
   const upTo = Math.min(end, streams.find((stream) => stream.name === name)?.lastSeq ?? 0);
-  if (upTo > 0) for await (const records of target.read(name, 1, upTo)) there.add(records);
+  if (upTo > 0) for await (const _ of target.counted(name, 1, upTo, there));
   const expected = prefixes.get(name)?.now;
   if (there.now.digest === expected?.digest && there.now.events === expected.events) return;
   throw mismatch(
@@ -140,9 +140,15 @@ async function restoreFrom(
 ): Promise<boolean> {
   const archive = await parts.open();
   const appender = parts.appenderFrom(ends);
+  let before = '';
   try {
     for await (const block of archive.blocks(seal)) {
       const name = archive.header.streams[block.stream]?.name ?? '';
+      if (before !== '' && name !== before) {
+        await appender.settled();
+        reading.whole(before);
+      }
+      before = name;
       const end = ends.get(name) ?? 0;
       if (block.lastSeq > end) {
         const next = block.inPlace();
@@ -152,7 +158,6 @@ async function restoreFrom(
         }
       }
       block.release();
-      reading.given(name, block.lastSeq);
       parts.onProgress({ step: name, done: archive.position, total: archive.bytes, unit: 'bytes' });
       if (!parts.stop.aborted) continue;
       await appender.settled();
