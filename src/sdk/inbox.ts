@@ -120,18 +120,36 @@ export class Inbox {
     this.#cursorMoved = this.#cursor !== undefined;
   }
 
-  /** The newest index is told. @returns whether entries go on from it; not where one has come live already */
+  /**
+   * The newest index is told, as a read model has it that may be late: what came live before a crash can be further.
+   * @returns whether entries go on from it; not where one has come live already
+   */
   goesOnFrom(conversation: ConversationId, lastIndex: number): boolean {
     const mark = this.#received.get(conversation) ?? NOTHING;
     if (mark.n > 0) return false;
-    this.#received.set(conversation, { ...mark, n: lastIndex });
+    const { n } = this.#handled.get(conversation) ?? NOTHING;
+    this.#received.set(conversation, { ...mark, n: Math.max(n, lastIndex) });
     return true;
   }
 
   /** As `goesOnFrom` has said; handled. */
   told(moved: readonly (readonly [ConversationId, number])[]): void {
-    for (const [conversation, n] of moved) {
-      this.#handled.set(conversation, { ...(this.#handled.get(conversation) ?? NOTHING), n });
+    for (const [conversation, lastIndex] of moved) {
+      const mark = this.#handled.get(conversation) ?? NOTHING;
+      this.#handled.set(conversation, { ...mark, n: Math.max(mark.n, lastIndex) });
+      this.#moved.add(conversation);
+    }
+  }
+
+  /**
+   * Of the list one page was told, and no more will be. Where what is handled is not what has come since, what a crash would leave of it
+   * says nothing of the next entry's index.
+   */
+  toldInPart(): void {
+    for (const [conversation, mark] of this.#handled) {
+      const received = this.#received.get(conversation) ?? NOTHING;
+      if (mark.n === 0 || (received.n > 0 && received.pos === mark.pos)) continue;
+      this.#handled.set(conversation, { ...mark, n: 0 });
       this.#moved.add(conversation);
     }
   }

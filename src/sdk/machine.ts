@@ -503,6 +503,7 @@ export class Machine {
   #announced(page: SyncPage, moment: Moment): Effect[] {
     this.#inbox.told(page.moved);
     const synced = this.#sync.handled(page);
+    if (synced && page.sync.isFirst) this.#inbox.toldInPart();
     this.#inbox.pends(this.#sync.pending);
     if (this.#phase === 'stopped') return [];
     const effects = [...this.#commits.ifDue(moment.nowMs), ...this.#send(moment)];

@@ -2,8 +2,9 @@
  * The client against a server that does what the protocol says, while everything else goes wrong: connections drop with what
  * is on its way, answers get lost, requests are refused for a while, the app is slow or dies.
  */
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { ConversationId } from '../../src/domain/ids.ts';
 import type { ClientFrame, Cursor, Entry, ServerFrame } from '../../src/protocol/frames.ts';
 import type { Effect, Input, TimerName } from '../../src/sdk/inputs-and-effects.ts';
@@ -267,14 +268,14 @@ async function run(story: readonly (readonly [Happening, ConversationId])[]) {
   return { server, phone, sent };
 }
 
-function holds(t: Test, { server, phone, sent }: Awaited<ReturnType<typeof run>>): void {
+function holds({ server, phone, sent }: Awaited<ReturnType<typeof run>>): void {
   const logged = server.log.map(({ entry }) => entry.id as string).filter((id) => id.startsWith('m'));
-  t.same([...logged].sort(), sent.map(({ id }) => id).sort(), 'every message is in the log, once');
-  t.equal(phone.outboxSize, 0);
-  t.equal(new Set(phone.settled).size, phone.settled.length, 'none settles twice');
-  t.same(phone.violations, []);
+  assert.deepEqual([...logged].sort(), sent.map(({ id }) => id).sort(), 'every message is in the log, once');
+  assert.equal(phone.outboxSize, 0);
+  assert.equal(new Set(phone.settled).size, phone.settled.length, 'none settles twice');
+  assert.deepEqual(phone.violations, []);
   const seqs = phone.commits.map(({ seq }) => seq);
-  t.same(
+  assert.deepEqual(
     seqs,
     [...seqs].sort((a, b) => a - b),
     'cursors only grow',
@@ -288,27 +289,28 @@ const loggedIn = ({ log }: Server, room: ConversationId): number[] =>
 
 t.test(
   'while the app lives, every entry is handled exactly once and in order, every message settles once',
-  async (t) => {
+  async () => {
     await fc.assert(
       fc.asyncProperty(anything(['crash']), async (story) => {
         const outcome = await run(story);
-        holds(t, outcome);
-        for (const room of ROOMS) t.same(positionsOf(outcome.phone.handled, room), loggedIn(outcome.server, room));
-        t.equal(outcome.phone.settled.length, outcome.sent.length);
+        holds(outcome);
+        for (const room of ROOMS)
+          assert.deepEqual(positionsOf(outcome.phone.handled, room), loggedIn(outcome.server, room));
+        assert.equal(outcome.phone.settled.length, outcome.sent.length);
       }),
       { numRuns: 200 },
     );
   },
 );
 
-t.test('when the app dies, entries may repeat, but none is lost, and no message is lost or doubled', async (t) => {
+t.test('when the app dies, entries may repeat, but none is lost, and no message is lost or doubled', async () => {
   await fc.assert(
     fc.asyncProperty(anything([]), async (story) => {
       const outcome = await run(story);
-      holds(t, outcome);
+      holds(outcome);
       for (const room of ROOMS) {
         const positions = new Set(positionsOf(outcome.phone.handled, room));
-        t.same(
+        assert.deepEqual(
           [...positions].sort((a, b) => a - b),
           loggedIn(outcome.server, room),
         );
@@ -320,14 +322,14 @@ t.test('when the app dies, entries may repeat, but none is lost, and no message 
 
 t.test(
   'where nothing is refused for a while, messages of a conversation are logged in the order they were sent',
-  async (t) => {
+  async () => {
     await fc.assert(
       fc.asyncProperty(anything(['overload']), async (story) => {
         const { server, sent } = await run(story);
         for (const room of ROOMS) {
           const ids = (list: readonly { room: ConversationId; id: string }[]) =>
             list.filter((one) => one.room === room && one.id.startsWith('m')).map(({ id }) => id);
-          t.same(ids(server.log.map(({ room: where, entry }) => ({ room: where, id: entry.id }))), ids(sent));
+          assert.deepEqual(ids(server.log.map(({ room: where, entry }) => ({ room: where, id: entry.id }))), ids(sent));
         }
       }),
       { numRuns: 200 },

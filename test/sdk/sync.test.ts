@@ -174,6 +174,28 @@ t.test('21: what is not told yet stands with the cursor, until the last page is 
   t.match(onGap(plain), { onGap: 'changes' }, 'also where the app wants a replay now');
 });
 
+t.test('21: after a crash, what came live before it is not taken back by an answer that is behind it', async (t) => {
+  const sync = { since: 5_000, isFirst: false, reached: 'r1' };
+  const stored = { ...empty, cursor: { ...away, sync }, marks: [[room, { pos: 52, n: 52, at: 52 }] as const] };
+  const scene = new Scene(stored, recent).online();
+  scene.when(deliver(entry(52, 52)), page(scene, { room: 51 }), cursor(9));
+  t.same(scene.when(deliver(entry(53, 53))).handedOver, [53], 'no gap');
+});
+
+t.test('21: what the first page of a list leaves out goes on anywhere, also after a crash', async (t) => {
+  const sync = { since: 0, isFirst: true, reached: 'r1' };
+  const scene = new Scene({ ...empty, cursor: { ...away, sync }, marks: [[room, mark]] }, recent).online();
+  scene.when(resync('r2'), cursor(9));
+  scene.when(page(scene, { hall: 3 }, 'more'), deliver(entry(13, 13))).handles(1);
+  scene.when({ type: 'committed', cursor: scene.commits.at(-1)?.cursor });
+  // The page is handled, and what came behind it is not yet.
+  scene.at(1_000).handles(1);
+  const { cursor: last, marks = [] } = scene.commits.at(-1) ?? {};
+  t.equal(last?.sync, undefined);
+  const again = new Scene({ ...empty, cursor: last, marks: [[room, mark], ...marks] }, recent).online();
+  t.same(again.when(deliver(entry(13, 13))).handedOver, [13], 'no gap');
+});
+
 t.test('21: a second resync begins anew, since the time of the first', async (t) => {
   const scene = new Scene({ ...empty, cursor: away }, recent).online().when(resync('r1'));
   scene.when(page(scene, { room: 1 }, 'p2'));
