@@ -93,14 +93,18 @@ export class Deliveries {
   hold(id: number, retryAfterMs: number | undefined, { nowMs, random }: Moment): boolean {
     const delivered = this.answered(id);
     if (!delivered) return false;
-    this.#waitAgain(delivered);
+    const isSurpassed = [...this.#underWay].some(
+      ([other, { conversation }]) => other > id && conversation === delivered.conversation,
+    );
+    if (!isSurpassed) this.#waitAgain(delivered);
     const pauseMs = Math.max(DELIVERED_EVERY_MS, retryAfterMs ?? 0);
     this.#notBefore.set(delivered.conversation, nowMs + Math.ceil(pauseMs * (1 + random)));
     return true;
   }
 
   disconnected(): void {
-    for (const delivered of this.#underWay.values()) this.#waitAgain(delivered);
+    // The newest first: it says all that the others of its conversation did.
+    for (const delivered of [...this.#underWay.values()].reverse()) this.#waitAgain(delivered);
     this.#underWay.clear();
   }
 

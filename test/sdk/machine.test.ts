@@ -543,6 +543,29 @@ t.test('24: what is stored of the other’s is told as delivered, behind the com
   t.equal(told(scene.when(closed(1006)).at(12_000).reconnected())[0]?.upTo, 5, 'and after a lost connection');
 });
 
+t.test('24: of what was on its way the newest is told again: an older one says less', async (t) => {
+  const direct = conversation('direct:bob:me');
+  const marks = [[direct, { pos: 7, n: 3, at: 7, untold: 3 }]] as const;
+  const told = (scene: Scene) =>
+    scene.of('write').flatMap(({ frame: given }) => (given.t === 'command' ? [given] : []));
+  const both = () => {
+    const scene = new Scene({ ...empty, marks }).online();
+    const [first] = told(scene);
+    scene.at(limits.DELIVERED_EVERY_MS).when(frame({ t: 'deliver', conversation: direct, entries: [entry(8, 4)] }));
+    const [second] = told(scene.handles(1).when({ type: 'committed', cursor: undefined }));
+    t.match([first?.command, second?.command], [{ upTo: 3 }, { upTo: 4 }]);
+    return { scene, first: first?.id ?? 0, second: second?.id ?? 0 };
+  };
+  const lost = both();
+  t.match(told(lost.scene.when(closed(1006)).at(12_000).reconnected()), [{ command: { upTo: 4 } }]);
+  const refused = both();
+  refused.scene.when(overloaded(refused.first, 10)).when(closed(1006)).at(12_000);
+  t.match(told(refused.scene.reconnected()), [{ command: { upTo: 4 } }]);
+  const newest = both();
+  newest.scene.when(overloaded(newest.second, 10), overloaded(newest.first, 10)).at(12_000);
+  t.match(told(newest.scene.when(timer('delivered'))), [{ command: { upTo: 4 } }]);
+});
+
 t.test(
   '19: what a run has left untold the next one tells; what is read, and where it is switched off, nobody',
   async (t) => {
