@@ -217,12 +217,19 @@ const indexOf = (entry: Entry): number | undefined => ('n' in entry ? entry.n : 
  * Positions of a conversation only grow, in one log. An entry that is not behind the mark and yet younger than everything
  * handed over stands in another log, begun anew or brought back from a copy: it is no repetition.
  */
-const isRepeated = (entry: Entry, mark: Mark): boolean => entry.pos <= mark.pos && entry.at <= mark.at;
+const isOfAnotherLog = (entry: Entry, mark: Mark): boolean => entry.pos <= mark.pos && entry.at > mark.at;
+
+/** Left out before, while entries without an index came from behind it: its index tells that it was never handed over. */
+const isLate = (entry: Entry, mark: Mark): boolean =>
+  entry.pos < mark.pos && entry.at <= mark.at && mark.n > 0 && (indexOf(entry) ?? 0) > mark.n;
+
+const isRepeated = (entry: Entry, mark: Mark): boolean =>
+  entry.pos <= mark.pos && !isOfAnotherLog(entry, mark) && !isLate(entry, mark);
 
 /** The index is gapless for a member. The first one may be any; and whoever is added again goes on where the others are. */
 function missingBefore(entry: Entry, mark: Mark, me: UserId): { after: number; found: number } | undefined {
   const n = indexOf(entry);
-  if (n === undefined || mark.n === 0 || n <= mark.n + 1 || entry.pos <= mark.pos) return undefined;
+  if (n === undefined || mark.n === 0 || n <= mark.n + 1 || isOfAnotherLog(entry, mark)) return undefined;
   const joins =
     entry.type === 'memberJoined'
       ? entry.by === me
@@ -242,6 +249,7 @@ function untoldAfter(before: number | undefined, entries: readonly Entry[], me: 
 }
 
 function advanced(mark: Mark, entry: Entry): Mark {
+  if (isLate(entry, mark)) return { ...mark, n: indexOf(entry) ?? mark.n };
   const known = entry.pos > mark.pos ? mark.n : 0;
   return { pos: entry.pos, n: indexOf(entry) ?? known, at: Math.max(mark.at, entry.at) };
 }

@@ -215,6 +215,18 @@ t.test('8: a gap that stays is told once more and then passed: no endless asking
   t.notOk(scene.types.includes('close'));
 });
 
+t.test('8: what was missing comes also where an entry without an index lies behind it', async (t) => {
+  const scene = new Scene()
+    .online()
+    .when(deliver(entry(1, 1), entry(3)), deliver(entry(5, 3)))
+    .reconnected();
+  scene.when(deliver(entry(1, 1), entry(2, 2), entry(3), entry(5, 3)));
+  t.same(scene.handedOver, [2, 5], 'its index tells that it never came');
+  t.same(scene.of('gap'), []);
+  const elsewhere = new Scene().online().when(deliver(entry(1, 1), entry(9), entry(2, 2), entry(4, 4)));
+  t.match(elsewhere.of('gap'), [{ after: 2, found: 4 }], 'and behind it a jump is a gap');
+});
+
 t.test('8: whoever joins late, or again, begins where the others are', async (t) => {
   t.same(new Scene().online().when(deliver(entry(9, 7))).handedOver, [9], 'a first entry may have any index');
   const added = { type: 'membersAdded', members: [me] };
