@@ -13,6 +13,8 @@ export class Commits {
   #timerIsSet = false;
   #lastAtMs = Number.NEGATIVE_INFINITY;
   #handledSince = 0;
+  /** The newest of this connection, and of the inbox it reads: a `confirm` has no epoch, and means one of these. */
+  #given: Cursor | undefined;
   #confirmed: Cursor | undefined;
 
   constructor(inbox: Inbox) {
@@ -41,13 +43,22 @@ export class Commits {
     this.#timerIsSet = false;
   }
 
-  /** It is stored. Gives the cursor to confirm, if there is a new one. */
+  /** A cursor frame that ends what was missed. */
+  given(cursor: Cursor): void {
+    this.#given = cursor;
+  }
+
+  /** The connection is another one, or its cursors are of another inbox from now on. */
+  beginsAnew(): void {
+    this.#given = undefined;
+  }
+
+  /** It is stored. Gives the cursor to confirm, if there is a new one that means something to the server of now. */
   done(cursor: Cursor | undefined): Cursor | undefined {
     this.#underWay = false;
-    const { epoch } = this.#inbox.cursor ?? {};
-    // A cursor of an epoch that is over means nothing to the server of now.
-    if (!cursor || cursor.epoch !== epoch) return undefined;
-    if (this.#confirmed?.epoch === epoch && this.#confirmed.seq === cursor.seq) return undefined;
+    const given = this.#given;
+    if (!cursor || cursor.epoch !== given?.epoch || cursor.seq > given.seq) return undefined;
+    if (this.#confirmed?.epoch === cursor.epoch && this.#confirmed.seq === cursor.seq) return undefined;
     return cursor;
   }
 

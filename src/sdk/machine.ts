@@ -256,6 +256,7 @@ export class Machine {
     this.#watching.disconnected();
     this.#sync.disconnected();
     this.#deliveries.disconnected();
+    this.#commits.beginsAnew();
     this.#liveSinceMs = undefined;
     const names: TimerName[] = ['connect', 'heartbeat', 'pong', 'retry', 'sync', 'watch'];
     return names.map((name) => ({ type: 'clear timer', name }));
@@ -474,7 +475,9 @@ export class Machine {
   #reached({ epoch, seq, asOf, more }: CursorFrame, { nowMs }: Moment): Effect[] {
     this.#inbox.reached({ epoch, seq });
     const pass: Effect = { type: 'pass', cursor: { epoch, seq, ...(asOf !== undefined && { asOf }) } };
-    if (more || this.#liveSinceMs !== undefined) return [pass];
+    if (more) return [pass];
+    this.#commits.given({ epoch, seq });
+    if (this.#liveSinceMs !== undefined) return [pass];
     this.#liveSinceMs = nowMs;
     return this.#isLive ? [pass, { type: 'status', status: { phase: 'live' } }] : [pass];
   }
@@ -493,6 +496,7 @@ export class Machine {
   #resynced({ reason, by, reached = '' }: ResyncFrame, moment: Moment): Effect[] {
     this.#inbox.resynced();
     this.#deliveries.resynced();
+    this.#commits.beginsAnew();
     if (by === 'changes') {
       this.#sync.begin(reached, this.#inbox.asOf, this.#inbox.cursor === undefined);
       this.#inbox.pends(this.#sync.pending);

@@ -267,6 +267,29 @@ t.test(
   },
 );
 
+t.test(
+  '9: what is confirmed is a cursor of this connection, and of the inbox it reads: a confirm has no epoch',
+  async (t) => {
+    const confirmed = (scene: Scene) => scene.of('write').filter(({ frame: given }) => given.t === 'confirm').length;
+    const stored = (scene: Scene): Input => ({ type: 'committed', cursor: scene.commits.at(-1)?.cursor });
+    const handled = (): Scene => new Scene().online().when(cursor(40)).handles(1);
+    t.equal(confirmed(handled().when(stored(handled()))), 1);
+    const elsewhere = handled().when(closed(1006)).reconnected();
+    t.equal(confirmed(elsewhere.when(stored(elsewhere))), 0, 'perhaps of an inbox that is another one by now');
+    const anew = handled().when(frame({ t: 'resync', reason: 'EPOCH_CHANGED' }), cursor(50, 'other'));
+    t.equal(confirmed(anew.when(stored(anew))), 0);
+    const replayed = new Scene().online().when(frame({ t: 'resync', reason: 'CURSOR_TOO_OLD' }));
+    replayed.when(frame({ t: 'cursor', epoch: '0-3~e', seq: 40, more: true })).handles(1);
+    t.equal(
+      confirmed(replayed.when(cursor(40), stored(replayed))),
+      0,
+      'the same number, and not all before it is stored',
+    );
+    replayed.handles(1).later(limits.COMMIT_EVERY_MS).when(timer('commit'));
+    t.equal(confirmed(replayed.when(stored(replayed))), 1, 'until the end of the replay is');
+  },
+);
+
 t.test('9: a thousand handled entries do not wait for the time', async (t) => {
   const scene = new Scene()
     .online()
