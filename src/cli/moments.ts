@@ -30,7 +30,7 @@ export async function momentOf({ nats, topology }: Operator, text: string, only?
   const last: number[] = [];
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
     const isNamed = place.type === 'position' && place.convStream === convStream;
-    last.push(isNamed ? place.pos : await lastPosAt(jsm, convStreamName(convStream), at));
+    last.push(isNamed ? place.pos : await lastPosAt(nats, convStreamName(convStream), at));
   }
   const named = (convStream: number): boolean => place.type === 'position' && place.convStream === convStream;
   return {

@@ -153,7 +153,7 @@ async function inInbox(
     const terms = new LaneTerms();
     const markers = await new JetstreamInboxReader({ ...nats, stream: k, log }).markers();
     for (const { data, seq } of markers) terms.observeMarker(decodeOrigin(data), seq);
-    const from = 1 + (await lastPosAt(nats.jsm, stream, record.at - CLOCK_SLACK_MS));
+    const from = 1 + (await lastPosAt(nats, stream, record.at - CLOCK_SLACK_MS));
     let isComplete = false;
     for await (const message of readInboxSpan(nats, k, Math.max(first, from), last)) {
       const origin = decodeOrigin(message.data);
@@ -203,9 +203,24 @@ async function devicesOf({ nats }: StoryParts, user: UserId, k: number, seq: num
 
 /**
  * Positions of events with this id, by whoever wrote them. An id that carries its time (UUIDv7) is looked for around that time, any
- * other in the whole log.
+ * other in the whole log, and so is one that is not there: an imported log need not be in the order of its times.
  */
 export async function* positionsOf(
+  parts: StoryParts,
+  id: string,
+  around: { readonly from: number; readonly to: number } | undefined,
+  conversation: ConversationId | undefined,
+  onProgress: (pos: number, end: number) => void,
+) {
+  let isFound = false;
+  for await (const found of positionsWithin(parts, id, around, conversation, onProgress)) {
+    isFound = true;
+    yield found;
+  }
+  if (around && !isFound) yield* positionsWithin(parts, id, undefined, conversation, onProgress);
+}
+
+async function* positionsWithin(
   { nats, topology }: StoryParts,
   id: string,
   around: { readonly from: number; readonly to: number } | undefined,
@@ -221,8 +236,8 @@ export async function* positionsOf(
         ? new JetstreamLogReader(parts)
         : new JetstreamConversationReader({ ...parts, conversation });
     const stream = convStreamName(convStream);
-    const from = around ? (await lastPosAt(jsm, stream, around.from)) + 1 : 1;
-    const end = around ? await lastPosAt(jsm, stream, around.to) : await reader.lastPos();
+    const from = around ? (await lastPosAt(nats, stream, around.from)) + 1 : 1;
+    const end = around ? await lastPosAt(nats, stream, around.to) : await reader.lastPos();
     for await (const record of reader.read(from, end)) {
       onProgress(record.pos, end);
       if (!isUnreadable(record) && record.event.id === id) yield { convStream, record };
