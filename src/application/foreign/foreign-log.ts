@@ -175,6 +175,7 @@ export class ForeignConversation {
     this.#report.mapped('messages');
     this.#remember(message.id);
     if (editedAt === undefined || editedAt <= at) return;
+    if (this.#report.isTooLate(editedAt, 'edit', `${this.id} ${message.id}`)) return;
     // Right behind the message: the fold knows it surely then. What it was before nobody has kept.
     const edit = {
       type: 'messageEdited',

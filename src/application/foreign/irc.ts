@@ -48,10 +48,11 @@ export async function* ircRecords(
   let [ours, unknown] = [0, 0];
   const people = new Map<UserId, { readonly name: string; at: number }>();
   for (const channel of channels.values()) {
-    for await (const { line } of linesOf(files, channel, options)) {
+    for await (const { line, where } of linesOf(files, channel, options)) {
       if (line.type === 'unknown') unknown += 1;
       else ours += 1;
-      if (line.type !== 'said') continue;
+      // Counted here: the channel is not read again where nobody else speaks.
+      if (line.type !== 'said' || report.isTooLate(line.at, 'message', where)) continue;
       const user = userOf(line.nick);
       channel.nicks.set(user, line.nick);
       channel.firstAt = Math.min(channel.firstAt, line.at);
@@ -87,7 +88,7 @@ async function* channelRecords(
   for await (const { line, where } of linesOf(files, channel, options)) {
     if (line.type === 'event') report.lost(line.what, where);
     else if (line.type === 'unknown') report.lost('line of no known form', where);
-    else {
+    else if (line.at <= report.latestAt) {
       ordinal = line.at === time ? ordinal + 1 : 0;
       time = line.at;
       const id = `${line.at / 1_000}-${ordinal}`;

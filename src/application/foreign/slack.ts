@@ -90,7 +90,7 @@ export async function* slackRecords(files: ForeignFiles, report: ForeignReport):
   const told = await toldIn(list, report);
   const days = daysOf(files.paths, root, told);
   const bots = new Map<UserId, string>();
-  for (const day of days) for (const message of await messagesOf(files, day)) lookAt(message, bots);
+  for (const day of days) for (const one of await messagesOf(files, day)) lookAt(one, bots, report.latestAt);
 
   const since = Math.min(...[...told.values()].map(({ firstAt }) => firstAt).filter(Number.isFinite));
   const at = Number.isFinite(since) ? since : 0;
@@ -170,10 +170,14 @@ async function messagesOf(files: ForeignFiles, { path, told }: Day) {
 }
 
 /** Who speaks, and from when to when: known before anything is told. */
-function lookAt({ told, message }: { told: Told; message: SlackMessage }, bots: Map<UserId, string>): void {
+function lookAt(
+  { told, message }: { told: Told; message: SlackMessage },
+  bots: Map<UserId, string>,
+  latestAt: number,
+): void {
   const at = timeOf(message.ts);
   const by = authorOf(message);
-  if (at === undefined || by === undefined || !isMessage(message)) return;
+  if (at === undefined || at > latestAt || by === undefined || !isMessage(message)) return;
   told.authors.add(by);
   told.firstAt = Math.min(told.firstAt, at);
   told.lastAt = Math.max(told.lastAt, at);
@@ -213,7 +217,8 @@ function* founding(
   const creator = about.creator ? [foreignUser(SOURCE, about.creator)] : [];
   const members = [...new Set([...creator, ...current, ...authors])];
   if (members.length === 0) return report.lost('a channel without anybody in it', about.name ?? about.id);
-  const created = (about.created ?? 0) * 1_000;
+  const told = (about.created ?? 0) * 1_000;
+  const created = report.isTooLate(told, 'time of a channel', about.name ?? about.id) ? 0 : told;
   const settings = { description: about.purpose?.value ?? '', announcement: about.topic?.value ?? '' };
   yield* conversation.founded(about.name ?? about.id, members, created || Math.min(firstAt, at), settings);
   report.mapped('channels');
@@ -239,6 +244,7 @@ function* messageRecords(
   const where = `${path} ${message.ts ?? ''}`;
   if (!isMessage(message)) return report.lost(`message of kind ${message.subtype ?? message.type}`, where);
   if (at === undefined || by === undefined) return report.lost('message without time or author', where);
+  if (report.isTooLate(at, 'message', where)) return;
   if (isDirect && !(about.members ?? []).some((id) => foreignUser(SOURCE, id) === by)) {
     return report.lost('message of a third one in a direct conversation', where);
   }

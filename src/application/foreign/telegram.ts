@@ -54,7 +54,7 @@ export async function* telegramRecords(files: ForeignFiles, report: ForeignRepor
   };
   for await (const read of itemsOf(files, path, look)) {
     if (typeof read === 'string') self = foreignUser(SOURCE, read);
-    else lookAt(read, chats, names);
+    else lookAt(read, chats, names, report.latestAt);
   }
   // Of an account that is in no chat at all there is nothing to import either.
   if (!isExport && ![...chats.values()].some(({ firstAt }) => firstAt < Number.POSITIVE_INFINITY)) {
@@ -80,13 +80,18 @@ export async function* telegramRecords(files: ForeignFiles, report: ForeignRepor
   }
 }
 
-function lookAt({ chat, message }: Read, chats: Map<string, Known>, names: Map<UserId, string>): void {
+function lookAt(
+  { chat, message }: Read,
+  chats: Map<string, Known>,
+  names: Map<UserId, string>,
+  latestAt: number,
+): void {
   const id = idOf(chat);
   let known = chats.get(id);
   if (!known)
     chats.set(id, (known = { chat, authors: new Set(), firstAt: Number.POSITIVE_INFINITY, owner: undefined }));
   const [by, at] = [authorOf(message), timeOf(message.date_unixtime)];
-  if (by === undefined || at === undefined) return;
+  if (by === undefined || at === undefined || at > latestAt) return;
   known.authors.add(by);
   known.firstAt = Math.min(known.firstAt, at);
   if (/^create_/.test(message.action ?? '')) known.owner ??= by;
@@ -133,6 +138,7 @@ function* messageRecords(
   const [by, at] = [authorOf(message), timeOf(message.date_unixtime)];
   if (message.type !== 'message') return report.lost(`service message ${message.action ?? message.type}`, where);
   if (by === undefined || at === undefined) return report.lost('message without time or author', where);
+  if (report.isTooLate(at, 'message', where)) return;
   const { text, mentions } = plainText(message, (id) => foreignUser(SOURCE, id));
   const media = mediaOf(message);
   for (const _ of media) report.lost('file: its path stands in the message', where);
