@@ -1,5 +1,6 @@
 /** `rookery export` of what is not there: an error and no file. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { folder } from '../support/archives.ts';
@@ -31,6 +32,41 @@ t.test('what is not in the log is no export: no file is left, and one that is th
   t.match(await run('export', file, '--user', 'nobody'), { code: 1 });
   t.equal(readFileSync(file, 'utf8'), 'of before');
 });
+
+t.test(
+  'nothing but an archive is replaced: what else stands there stays, and nothing is written beside it',
+  async (t) => {
+    const dir = folder(t);
+    const at = (name: string): string => join(dir, name);
+    t.match(await run('export', at('log.rookery')), { code: 0 });
+    const archive = readFileSync(at('log.rookery'));
+    writeFileSync(at('letter.md'), 'dear bob');
+    mkdirSync(at('folder'));
+    symlinkSync('log.rookery', at('link'));
+    execFileSync('mkfifo', [at('pipe'), at('piped.part')]);
+    writeFileSync(at('film.part'), 'of a download');
+    const before = readdirSync(dir);
+    for (const [name, stderr] of [
+      ['letter.md', /^FILE_UNUSABLE: .*letter\.md is there and is no archive of Rookery/],
+      ['folder', /^FILE_UNUSABLE: .*folder is there and is no regular file/],
+      ['link', /^FILE_UNUSABLE: .*link is there and is no regular file/],
+      ['pipe', /^FILE_UNUSABLE: .*pipe is there and is no regular file/],
+      ['piped', /^FILE_UNUSABLE: .*piped\.part is there and is no regular file/],
+      ['film', /^FILE_UNUSABLE: .*film\.part, in which it would be written, is there and is no archive/],
+    ] as const) {
+      t.match(await run('export', at(name)), { code: 1, stdout: '', stderr }, name);
+      t.same(readdirSync(dir), before, name);
+    }
+    t.equal(readFileSync(at('letter.md'), 'utf8'), 'dear bob');
+    t.equal(readFileSync(at('film.part'), 'utf8'), 'of a download');
+    t.ok(lstatSync(at('pipe')).isFIFO());
+    t.ok(lstatSync(at('link')).isSymbolicLink());
+
+    writeFileSync(at('log.rookery.part'), archive.subarray(0, 5));
+    t.match(await run('export', at('log.rookery')), { code: 0 }, 'an archive of ours is replaced, also by one cut off');
+    t.notOk(existsSync(at('log.rookery.part')));
+  },
+);
 
 t.test('what is there is exported; how long it took is told to the millisecond', async (t) => {
   const file = join(folder(t), 'part.rookery');

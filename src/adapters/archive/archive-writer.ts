@@ -2,7 +2,8 @@
  * Writes an archive beside its place and puts it there when it is whole. What was interrupted, by whatever, is gone on with behind
  * its last whole block, if it is an export of the same; else it is begun anew.
  */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ArchiveEnd, ArchiveHeader, ArchiveWriter, StoredRecord, StreamSummary } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -47,9 +48,10 @@ export class FileArchiveWriter implements ArchiveWriter {
     this.#position = from.position;
   }
 
-  /** @throws RookeryError FILE_UNUSABLE */
+  /** @throws RookeryError FILE_UNUSABLE, also where something else than an archive stands in its place, which stays as it is */
   static async open(path: string, header: ArchiveHeader): Promise<FileArchiveWriter> {
     let file: FileHandle | undefined;
+    await refuseOther(path);
     try {
       const begun = await begunBefore(partOf(path), header);
       file = await open(partOf(path), begun ? 'r+' : 'w', OWNER_ALONE);
@@ -158,6 +160,50 @@ export class FileArchiveWriter implements ArchiveWriter {
       done += bytesWritten;
       this.#position += bytesWritten;
     }
+  }
+}
+
+/**
+ * An archive takes the place of one of before, and of nothing else: the rename in the end would replace a pipe, a link or
+ * somebody's letter as well. What is begun is begun anew only where it is one of ours.
+ * @throws RookeryError FILE_UNUSABLE
+ */
+async function refuseOther(path: string): Promise<void> {
+  const at = await standing(path, lstat);
+  if (at && !at.isFile()) throw new RookeryError('FILE_UNUSABLE', `${path} is there and is no regular file`);
+  if (at && !(await beginsAsArchive(path))) throw new RookeryError('FILE_UNUSABLE', `${path} is there and ${NONE}`);
+  const part = partOf(path);
+  const begun = await standing(part, stat);
+  // To open a pipe waits for its other end, for ever.
+  if (begun?.isFIFO() || begun?.isDirectory())
+    throw new RookeryError('FILE_UNUSABLE', `${part} is there and is no regular file`);
+  if (begun?.isFile() && begun.size > 0 && !(await beginsAsArchive(part)))
+    throw new RookeryError('FILE_UNUSABLE', `${part}, in which it would be written, is there and ${NONE}`);
+}
+
+const NONE = 'is no archive of Rookery: move it away, or name another file';
+
+async function standing(path: string, look: (path: string) => Promise<Stats>): Promise<Stats | undefined> {
+  try {
+    return await look(path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unusable(path, cause);
+  }
+}
+
+/** Also where it was cut off within what says so. */
+async function beginsAsArchive(path: string): Promise<boolean> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r');
+    const start = Buffer.alloc(MAGIC.length);
+    const { bytesRead } = await file.read(start, 0, MAGIC.length, 0);
+    return bytesRead > 0 && start.subarray(0, bytesRead).equals(MAGIC.subarray(0, bytesRead));
+  } catch (cause) {
+    throw unusable(path, cause);
+  } finally {
+    await file?.close();
   }
 }
 
