@@ -8,6 +8,7 @@ import { catchUp } from './load/catch-up.ts';
 import { idle } from './load/idle.ts';
 import { live } from './load/live.ts';
 import type { Enter } from './load/pace.ts';
+import { peer } from './load/peer.ts';
 
 let goOn: (() => void) | undefined;
 
@@ -27,6 +28,8 @@ function run(job: Job): Promise<Result> {
       return live(job, enter);
     case 'broadcast':
       return broadcast(job, enter);
+    case 'peer':
+      return peer(job, enter);
     case 'idle':
       return idle(job, enter);
     case 'catch-up':

@@ -33,6 +33,19 @@ export interface BroadcastJob extends Shape, Timing {
   readonly url: string;
 }
 
+/** Messengers that a row can stand beside. */
+export const PEERS = ['centrifugo', 'wukongim'] as const;
+export type PeerName = (typeof PEERS)[number];
+
+/** The shape of a live row against another messenger. */
+export interface PeerJob extends Shape, Timing {
+  readonly kind: 'peer';
+  readonly peer: PeerName;
+  readonly url: string;
+  /** Of its HTTP API. */
+  readonly apiUrl: string;
+}
+
 /** Opens connections and keeps them until its process is told to go. */
 export interface IdleJob {
   readonly kind: 'idle';
@@ -53,7 +66,7 @@ export interface CatchUpJob extends ServerAddress {
   readonly resumes: number;
 }
 
-export type Job = LiveJob | BroadcastJob | IdleJob | CatchUpJob;
+export type Job = LiveJob | BroadcastJob | PeerJob | IdleJob | CatchUpJob;
 
 export interface Result {
   /** Deliveries a second; of `idle` connections, of `catch-up` messages a second. */

@@ -7,11 +7,13 @@ import { arch, cpus, platform, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findNatsServer } from '../src/cli/nats-server-binary.ts';
+import { PEERS, type PeerName } from './job.ts';
 import {
   measureBroadcast,
   measureCatchUp,
   measureIdle,
   measureLive,
+  measurePeer,
   measurePublish,
   measureRawIdle,
   type Run,
@@ -39,6 +41,7 @@ import { isStopping, stopAll } from './started.ts';
 import { measureSyncing } from './syncing.ts';
 
 const RESULTS = join(import.meta.dirname, 'results', 'latest.json');
+const PEER_RESULTS = join(import.meta.dirname, 'results', 'peers.json');
 /** What a desktop or a monitor takes in the background; beyond, a row is no measurement of ours alone. */
 const UNDISTURBED_CORES = 0.1;
 const USAGE = `Usage: make bench ARGS="…", or: node bench/main.ts …
@@ -46,6 +49,8 @@ const USAGE = `Usage: make bench ARGS="…", or: node bench/main.ts …
   --seconds n   measured of each row, after its warm-up; default 6
   --merge       puts rows asked for by --rows into latest.json, in place of those of their names
   --quick       2 seconds a row and a short warm-up: a look, no result (latest.json is left alone)
+  --beside a,b  other messengers (centrifugo, wukongim) in the same shapes, each as a part of what ours makes of it: the live rows alone,
+                written to results/peers.json
   --profile     CPU profiles of gateway, worker and generator; prints where their time went
   --help
 `;
@@ -56,6 +61,7 @@ const { values: flags } = parseArgs({
     seconds: { type: 'string' },
     merge: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
+    beside: { type: 'string' },
     profile: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -76,7 +82,11 @@ async function main(): Promise<number> {
     return 0;
   }
   const wanted = flags.rows?.split(',').map((name) => name.trim());
-  const unknown = wanted?.filter((name) => !NAMES.includes(name)) ?? [];
+  const peers = flags.beside?.split(',').map((name) => name.trim());
+  const unknown = [
+    ...(wanted?.filter((name) => !NAMES.includes(name)) ?? []),
+    ...(peers?.filter((name) => !isPeer(name)) ?? []),
+  ];
   const seconds = Number(flags.seconds ?? (flags.quick ? 2 : 6));
   if (unknown.length > 0 || !(seconds > 0)) {
     console.error(
@@ -87,10 +97,13 @@ async function main(): Promise<number> {
   const machine = await describeMachine();
   console.log(`${machine}\n`);
   const isWanted = (name: string): boolean => (wanted ? wanted.includes(name) : !EXTRA_NAMES.includes(name));
-  await measureAll(isWanted, { warmupMs: flags.quick ? 1_000 : 2_500, measureMs: seconds * 1_000 });
+  const timing = { warmupMs: flags.quick ? 1_000 : 2_500, measureMs: seconds * 1_000 };
+  if (peers) await measureBeside(peers.filter(isPeer), isWanted, timing);
+  else await measureAll(isWanted, timing);
 
   console.log(`\n${machine}\n\n${table(rows)}\n`);
-  const wrong = rows.filter(({ lost, doubled, outOfOrder }) => lost + doubled + outOfOrder > 0).map(({ name }) => name);
+  const ours = rows.filter(({ name }) => !isOfPeer(name));
+  const wrong = ours.filter(({ lost, doubled, outOfOrder }) => lost + doubled + outOfOrder > 0).map(({ name }) => name);
   if (wrong.length > 0) console.error(`Deliveries were lost, doubled or out of order: ${wrong.join(', ')}`);
   const disturbed = rows.filter(({ cores }) => (cores?.others ?? 0) > UNDISTURBED_CORES).map(({ name }) => name);
   if (disturbed.length > 0) {
@@ -98,10 +111,28 @@ async function main(): Promise<number> {
   }
   if (failed.length > 0) console.error(`Not measured: ${failed.join(', ')}`);
   if (!flags.quick && !flags.profile && failed.length === 0) {
-    if (!wanted) write({ machine, rows: rows.map(rounded) });
+    if (peers) write({ machine, rows: rows.map(rounded) }, PEER_RESULTS);
+    else if (!wanted) write({ machine, rows: rows.map(rounded) });
     else if (flags.merge) write(merged(machine));
   }
   return wrong.length + failed.length > 0 ? 1 : 0;
+}
+
+const isPeer = (name: string): name is PeerName => (PEERS as readonly string[]).includes(name);
+const isOfPeer = (row: string): boolean => PEERS.some((peer) => row.startsWith(`${peer}-`));
+
+/** Ours first, then the others in the same shape; each is compared with ours. What is synced by each append has no counterpart there. */
+async function measureBeside(
+  peers: readonly PeerName[],
+  isWanted: (name: string) => boolean,
+  timing: { warmupMs: number; measureMs: number },
+): Promise<void> {
+  for (const row of LIVE_ROWS.filter(({ name, profile }) => isWanted(name) && profile === 'default')) {
+    await attempt(row.name, timing, async (run) => add(await measureLive(row, run)));
+    for (const peer of peers) {
+      await attempt(`${peer}-${row.name}`, timing, async (run) => add(await measurePeer(peer, row, run), [], row.name));
+    }
+  }
 }
 
 async function measureAll(isWanted: (name: string) => boolean, timing: { warmupMs: number; measureMs: number }) {
@@ -221,11 +252,11 @@ function merged(machine: string): Results {
 }
 
 /** Whole or not at all. */
-function write(results: Results): void {
-  mkdirSync(join(RESULTS, '..'), { recursive: true });
-  writeFileSync(`${RESULTS}.tmp`, `${JSON.stringify(results, null, 2)}\n`);
-  renameSync(`${RESULTS}.tmp`, RESULTS);
-  console.log(`written: ${RESULTS}`);
+function write(results: Results, path = RESULTS): void {
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(results, null, 2)}\n`);
+  renameSync(`${path}.tmp`, path);
+  console.log(`written: ${path}`);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

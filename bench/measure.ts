@@ -8,7 +8,8 @@ import {
   startLimit,
   startLog,
 } from './deployment.ts';
-import type { Result, Shape, Timing } from './job.ts';
+import type { PeerName, Result, Shape, Timing } from './job.ts';
+import { DURABILITY, startPeer } from './peers/servers.ts';
 import { BROADCAST_LIMITS, type CatchUpRow, IDLE, type LiveRow, PUBLISH_LIMITS, type Row } from './rows.ts';
 import { CpuWatch, settledKiB } from './usage.ts';
 
@@ -54,6 +55,22 @@ export async function measureBroadcast(name: string, run: Run): Promise<Row[]> {
     }
   }
   return rows;
+}
+
+/** What another messenger makes of the same shape. */
+export async function measurePeer(peer: PeerName, { name, shape, counts }: LiveRow, run: Run): Promise<Row> {
+  const { url, apiUrl, pid, stop } = await startPeer(peer);
+  try {
+    const watch = new Watch({ server: pid }, run);
+    const { warmupMs, measureMs } = run;
+    const job = { kind: 'peer', peer, url, apiUrl, ...shape, warmupMs, measureMs } as const;
+    const result = await generate(job, undefined, watch.onPhase);
+    const value = counts === 'messages' ? (result.messagesPerS ?? 0) : result.value;
+    const measures = { ...measuresOf(result), value, unit: `${counts}/s` };
+    return { name: `${peer}-${name}`, ...measures, durability: DURABILITY[peer], cores: watch.cores };
+  } finally {
+    await stop();
+  }
 }
 
 export async function measurePublish(name: string, { warmupMs, measureMs }: Run): Promise<Row> {

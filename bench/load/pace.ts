@@ -34,7 +34,7 @@ export async function measure(ledger: Ledger, timing: Timing, enter: Enter, stop
   await within(DRAIN_WITHIN_MS, () => ledger.open === 0);
 }
 
-export function resultOf(ledger: Ledger, timelines: Iterable<Timeline>): Result {
+export function resultOf(ledger: Ledger, timelines: Iterable<Pick<Timeline, 'doubled' | 'outOfOrder'>>): Result {
   let doubled = 0;
   let outOfOrder = 0;
   for (const timeline of timelines) {
