@@ -36,7 +36,6 @@ export class Phone {
   #mayAskForMore = false;
   readonly violations: string[] = [];
   pagesHeld = 0;
-  synced = 0;
   isLive = false;
   wasTooSlow = 0;
   #machine!: Machine;
@@ -57,10 +56,6 @@ export class Phone {
   constructor(world: SyncWorld, kind: Kind) {
     this.world = world;
     this.kind = kind;
-  }
-
-  get isSyncing(): boolean {
-    return this.#machine.isSyncing;
   }
 
   async start(run: number): Promise<void> {
@@ -262,7 +257,6 @@ export class Phone {
           this.violations.push(`a gap in ${effect.conversation}: ${effect.after}, ${effect.found}, ${effect.lost}`);
         return;
       case 'synced':
-        this.synced += 1;
         // The app turns the pages of the list with what the resync had reached: the read model has it by now.
         if (this.#mayAskForMore) for (const { last } of this.world.changedSince(0)) this.#tell(last);
         this.#mayAskForMore = false;
