@@ -70,13 +70,13 @@ export async function connected(access: NatsAccess, role: Role, name: string, lo
 }
 
 /**
- * @param goOn what to type, or what to know, after Ctrl-C
+ * @param goOn what to type, or what to know, after Ctrl-C; a function is asked when it comes
  * @throws RookeryError CONFIGURATION_INVALID, LOG_UNAVAILABLE
  */
 export async function withOperator(
   { config: file }: OperatorOptions,
   name: string,
-  goOn: string,
+  goOn: string | (() => string),
   work: (operator: Operator) => Promise<void>,
 ): Promise<void> {
   const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
@@ -97,33 +97,33 @@ export async function withOperator(
 
 /**
  * Aborts at the first Ctrl-C, which then says how to go on; the second one ends the process where it is. So does SIGTERM, which is
- * also what a reader of stdout that went away makes of it (rookery.ts): that one is no error.
+ * also what a reader of stdout that went away makes of it, or a disk that is full (rookery.ts, which tells of what is an error).
  */
-export function interruptible(goOn: string): AbortSignal {
+export function interruptible(goOn: string | (() => string)): AbortSignal {
   const interrupted = new AbortController();
-  process.stdout.on('error', () => (isReaderGone = true));
+  process.stdout.on('error', () => (isOutputLost = true));
   const onSignal = (exitCode: number): void => {
     if (interrupted.signal.aborted) process.exit(exitCode);
     process.exitCode = exitCode;
     if (goOn && exitCode !== 0) {
       // The terminal has written ^C on this line.
       const isOwnLine = endBar() || process.stderr.isTTY !== true;
-      process.stderr.write(`${isOwnLine ? '' : '\n'}${goOn}\n`);
+      process.stderr.write(`${isOwnLine ? '' : '\n'}${typeof goOn === 'string' ? goOn : goOn()}\n`);
     }
     interrupted.abort();
   };
   process.on('SIGINT', () => onSignal(INTERRUPTED_EXIT_CODE));
-  process.on('SIGTERM', () => onSignal(isReaderGone ? 0 : TERMINATED_EXIT_CODE));
+  process.on('SIGTERM', () => onSignal(isOutputLost ? 0 : TERMINATED_EXIT_CODE));
   return interrupted.signal;
 }
 
-let isReaderGone = false;
+let isOutputLost = false;
 
 /** Written when whoever reads is ready for more: nothing piles up here. */
 export async function print(text: string): Promise<void> {
   const { stdout } = process;
   endBar();
-  if (isReaderGone || stdout.write(`${text}\n`)) return;
+  if (isOutputLost || stdout.write(`${text}\n`)) return;
   await new Promise<void>((resolve) => {
     const done = (): void => {
       stdout.off('drain', done).off('error', done);

@@ -63,12 +63,19 @@ registerCompletion(program);
 registerExport(program);
 registerImport(program);
 
-// A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done.
-let readerIsGone = false;
-process.stdout.on('error', () => {
-  if (readerIsGone) return;
-  readerIsGone = true;
-  if (process.listenerCount('SIGTERM') === 0) process.exit(0);
+// A reader that went away (`rookery … | head`) is no error: who can drain drains, anybody else is done. A full disk is one.
+let isOutputLost = false;
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (isOutputLost) return;
+  isOutputLost = true;
+  const isError = code !== 'EPIPE';
+  if (isError) {
+    endBar();
+    console.error(`FILE_UNUSABLE: what was to be said cannot be written: ${message}`);
+    // Whatever the command makes of its being ended.
+    process.on('exit', () => (process.exitCode = 1));
+  }
+  if (process.listenerCount('SIGTERM') === 0) process.exit(isError ? 1 : 0);
   process.kill(process.pid, 'SIGTERM');
 });
 

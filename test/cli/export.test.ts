@@ -1,12 +1,23 @@
 /** `rookery export` of what is not there: an error and no file. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { folder } from '../support/archives.ts';
 import { conversation, user } from '../support/given.ts';
 import { says, startOperated } from '../support/operated.ts';
 
+const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
 const scene = await startOperated();
 t.teardown(() => scene.stop());
 const { append, run, json } = scene;
@@ -67,6 +78,29 @@ t.test(
     t.notOk(existsSync(at('log.rookery.part')));
   },
 );
+
+t.test('what cannot be written is told, and no success; a reader that has gone away is', async (t) => {
+  const written = (to: string, ...args: string[]) =>
+    new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      const out = openSync(to, 'w');
+      const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', out, 'pipe'] });
+      let stderr = '';
+      child.stderr?.on('data', (chunk) => (stderr += chunk));
+      child.once('close', (code) => resolve({ code, stderr }));
+      closeSync(out);
+    });
+  const config = ['--config', scene.configFile];
+  for (const args of [
+    ['tail', '--no-follow', '-n', '1', ...config],
+    ['stats', ...config],
+    ['completion', 'bash'],
+  ]) {
+    t.match(await written('/dev/full', ...args), { code: 1, stderr: /^FILE_UNUSABLE: .*ENOSPC/m }, args.join(' '));
+  }
+  const gone = scene.start('tail', '--no-follow', '-n', '1');
+  gone.child.stdout?.destroy();
+  t.match(await gone.ended, { code: 0, stderr: '' });
+});
 
 t.test('what is there is exported; how long it took is told to the millisecond', async (t) => {
   const file = join(folder(t), 'part.rookery');
