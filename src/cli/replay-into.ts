@@ -5,11 +5,13 @@ import { type MergeTarget, mergeInto, tellMerged } from './merging.ts';
 import {
   connected,
   INTERRUPTED_EXIT_CODE,
+  idFrom,
   type Operator,
   type OperatorOptions,
   print,
   withOperator,
 } from './operator.ts';
+import { endBar } from './progress.ts';
 
 export interface IntoOptions extends OperatorOptions {
   readonly into: string;
@@ -39,6 +41,9 @@ export async function replayInto(file: string | undefined, options: IntoOptions)
   const speed = await speedOf(options.speed ?? '1x');
   const isWanted = await filterOf(options.filter);
   await withOperator(options, 'replay', GO_ON, async (operator) => {
+    const total = { done: 0, of: 0, wanted: 0 };
+    // Before the target: a file that cannot be read leaves no empty stream behind.
+    const records = await recorded(file, operator, total);
     const target = await targetOf(operator, options);
     try {
       const { StepBars } = await import('./progress.ts');
@@ -46,10 +51,10 @@ export async function replayInto(file: string | undefined, options: IntoOptions)
       const merged = await mergeInto(target, bars, async (merge) => {
         const { Pace } = await import('../application/archive/paced.ts');
         const pace = new Pace(speed, performance.now());
-        const total = { done: 0, of: 0 };
-        for await (const { stream, record } of await recorded(file, operator, total)) {
+        for await (const { stream, record } of records) {
           total.done += 1;
           if (!isWanted(record)) continue;
+          total.wanted += 1;
           await due(pace, record.at, operator.stop);
           if (operator.stop.aborted) break;
           const room = merge.add(record, stream);
@@ -58,12 +63,18 @@ export async function replayInto(file: string | undefined, options: IntoOptions)
         }
       });
       if (operator.stop.aborted) process.exitCode = INTERRUPTED_EXIT_CODE;
+      else if (options.filter !== undefined && total.wanted === 0) tellNothingMatched(options.filter, total.done);
       if (options.json) await print(JSON.stringify({ mode: 'merged', complete: !operator.stop.aborted, ...merged }));
       else await tellMerged(merged);
     } finally {
       if (target.nats !== operator.nats) await target.nats.nc.close();
     }
   });
+}
+
+function tellNothingMatched(filter: string, read: number): void {
+  endBar();
+  process.stderr.write(`nothing matches --filter ${filter}: ${read} events were read and none was played\n`);
 }
 
 /** @throws RookeryError BAD_REQUEST */
@@ -75,15 +86,20 @@ async function speedOf(text: string): Promise<number> {
   return Number(factor);
 }
 
-/** `conversation=team-7,kind=messageSent,user=alice`: all must hold; of one that is named several times one must. */
+/** `conversation=team-7,kind=messageSent,user=alice`: all must hold; of one that is named several times one must. @throws RookeryError BAD_REQUEST, BAD_ID */
 async function filterOf(text: string | undefined): Promise<(record: StoredRecord) => boolean> {
   if (text === undefined) return () => true;
   const { RookeryError } = await import('../protocol/error-codes.ts');
+  const { parseConversationId, parseUserId } = await import('../domain/ids.ts');
+  const { refuseUnknownKind } = await import('./event-kinds.ts');
   const { eventIn } = await import('../application/archive/readable.ts');
   const wanted = new Map<string, Set<string>>();
   for (const part of text.split(',')) {
     const [, field = '', value = ''] = /^(conversation|kind|user)=(.+)$/.exec(part) ?? [];
     if (value === '') throw new RookeryError('BAD_REQUEST', `--filter ${part}: conversation=…, kind=… or user=…`);
+    if (field === 'kind') refuseUnknownKind(value, '--filter kind=');
+    else if (field === 'conversation') idFrom(value, parseConversationId, 'the conversation');
+    else idFrom(value, parseUserId, 'the user');
     wanted.set(field, (wanted.get(field) ?? new Set()).add(value));
   }
   return (record) => {

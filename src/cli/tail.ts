@@ -220,7 +220,7 @@ function tellMatching(hidden: number): void {
 /** @throws RookeryError BAD_REQUEST, BAD_ID */
 async function filterOf(options: Options): Promise<(record: LogRecord) => boolean> {
   const { isUnreadable } = await import('../ports/conversation-log.ts');
-  const { EVENT_TYPES } = await import('../domain/conversation-events.ts');
+  const { refuseUnknownKind } = await import('./event-kinds.ts');
   const { parseUserId } = await import('../domain/ids.ts');
   const { RookeryError } = await import('../protocol/error-codes.ts');
   const { concerns, eventJson } = await import('./shown-event.ts');
@@ -228,14 +228,7 @@ async function filterOf(options: Options): Promise<(record: LogRecord) => boolea
   if (Number.isNaN(countOf(options.lines)))
     throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: a whole number, 0 or more`);
   const kinds = options.kind?.split(',').map((kind) => kind.trim());
-  const known: readonly string[] = [...EVENT_TYPES, 'unreadable'];
-  for (const kind of kinds ?? []) {
-    if (known.includes(kind)) continue;
-    throw new RookeryError(
-      'BAD_REQUEST',
-      `--kind ${kind}: there is no such type of event; there are ${known.join(', ')}`,
-    );
-  }
+  for (const kind of kinds ?? []) refuseUnknownKind(kind, '--kind ', 'unreadable');
   const user = idFrom(options.user, parseUserId, 'the user');
   const pattern = patternOf(options.grep, RookeryError);
   const { conversation } = options;

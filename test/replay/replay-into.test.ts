@@ -1,8 +1,32 @@
 /** A recorded log played once more, on real servers. */
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { essence, folder, recordsOf } from '../support/archives.ts';
 import { nothing, talking } from '../support/talking.ts';
+
+t.test('a source that is none, or a filter that nothing can match, is told before a stream is made', async (t) => {
+  const [dir, from] = [folder(t), await talking(t)];
+  writeFileSync(join(dir, 'letter.md'), 'dear bob');
+  const cases: [string[], RegExp][] = [
+    [[join(dir, 'nope.rookery')], /^FILE_UNUSABLE: /],
+    [[join(dir, 'letter.md')], /^ARCHIVE_UNSUPPORTED: /],
+    [
+      ['--filter', 'kind=bogus'],
+      /^BAD_REQUEST: --filter kind=bogus: there is no such type of event; there are .*messageSent/,
+    ],
+    [['--filter', `user=${'x'.repeat(200)}`], /^BAD_ID: the user/],
+  ];
+  for (const [args, stderr] of cases) {
+    t.match(await from.run('replay', ...args, '--into', 'TRIAL'), { code: 1, stdout: '', stderr }, args.join(' '));
+    await t.rejects(from.operator.jsm.streams.info('TRIAL'), /stream not found/, args.join(' '));
+  }
+  const unmatched = await from.run('replay', '--into', 'TRIAL', '--speed', 'max', '--filter', 'conversation=nope');
+  t.match(unmatched, {
+    code: 0,
+    stderr: 'nothing matches --filter conversation=nope: 8 events were read and none was played\n',
+  });
+});
 
 t.test(
   'a log is played into a stream beside it, or into another deployment; a second run changes nothing',
