@@ -62,7 +62,7 @@ export function registerReadModel(program: Command): void {
 
 async function onEachLane<Result>(
   options: Options,
-  work: (parts: LaneParts) => Promise<Result>,
+  work: (parts: LaneParts) => Promise<Result | undefined>,
   lineOf: (result: Result) => string,
 ): Promise<void> {
   const { flagsOf } = await import('../processes/configuration/load.ts');
@@ -79,7 +79,7 @@ async function onEachLane<Result>(
       const bar = new ProgressBar(`lane ${lane}`, 0);
       const onProgress = (position: number, end: number): void => bar.at(position, end);
       const result = await work({ config: { stateDir }, nats, lane, withDigest: options.digest === true, onProgress });
-      await print(options.json ? JSON.stringify(result) : lineOf(result));
+      if (result) await print(options.json ? JSON.stringify(result) : lineOf(result));
     }
   } finally {
     await nats.nc.close();

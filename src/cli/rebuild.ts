@@ -28,11 +28,13 @@ const EXAMPLES = `  rookery rebuild read-model                              of t
   rookery rebuild inbox --shadow                          what this build would decide and deliver otherwise, and nothing else
   rookery rebuild read-model --shadow --json              every row that this build would have otherwise`;
 
-const GO_ON: Readonly<Record<Kind, string>> = {
-  inbox: 'Interrupted. The workers go on writing the stream by themselves: rookery stats shows how far they are.',
-  'read-model': 'Interrupted. The files in use are untouched: run it again.',
-  'fan-out-state': 'Interrupted. The files in use are untouched: run it again.',
-};
+/** @param published the lane whose new file counts already, if it was built before the interruption */
+function goOnOf(kind: Kind, { published }: { readonly published?: number }): string {
+  if (kind === 'inbox')
+    return 'Interrupted. The workers go on writing the stream by themselves: rookery stats shows how far they are.';
+  if (published === undefined) return 'Interrupted. The files in use are untouched: run it again.';
+  return `Interrupted. The file of lane ${published} is built and takes the place of the one in use; those of later lanes are untouched.`;
+}
 
 export function registerRebuild(program: Command): void {
   operatorCommand(program, 'rebuild', 'build inboxes, read models or fan-out state anew from the log', EXAMPLES)
@@ -55,11 +57,12 @@ export function registerRebuild(program: Command): void {
         );
       }
       const kind = what as Kind;
+      const standing: { published?: number } = {};
       await withOperator(
         options,
         'rebuild',
-        options.shadow ? 'Interrupted. Nothing was changed.' : GO_ON[kind],
-        (operator) => (options.shadow ? shadow(kind, operator, options) : rebuild(kind, operator, options)),
+        options.shadow ? 'Interrupted. Nothing was changed.' : () => goOnOf(kind, standing),
+        (operator) => (options.shadow ? shadow(kind, operator, options) : rebuild(kind, operator, options, standing)),
       );
     });
 }
@@ -83,7 +86,12 @@ async function partsFor({ nats, topology, stop }: Operator, what: string): Promi
   return { nats, topology, stop, onProgress: (position, end) => bar.at(position, end) };
 }
 
-async function rebuild(kind: Kind, operator: Operator, options: Options): Promise<void> {
+async function rebuild(
+  kind: Kind,
+  operator: Operator,
+  options: Options,
+  standing: { published?: number },
+): Promise<void> {
   const { rebuildFanOutState, rebuildInbox } = await import('../processes/rebuilding.ts');
   const { json } = options;
   if (kind === 'inbox') {
@@ -100,7 +108,10 @@ async function rebuild(kind: Kind, operator: Operator, options: Options): Promis
   }
   for (let lane = 0; lane < operator.topology.convStreams; lane++) {
     if (operator.stop.aborted) return;
-    const parts = await partsFor(operator, `lane ${lane}`);
+    const onPublished = (): void => {
+      standing.published = lane;
+    };
+    const parts = { ...(await partsFor(operator, `lane ${lane}`)), onPublished };
     const result =
       kind === 'read-model'
         ? await rebuildReadModel(parts, dirOf(options, operator, kind), lane)
@@ -114,9 +125,21 @@ async function rebuild(kind: Kind, operator: Operator, options: Options): Promis
   }
 }
 
-async function rebuildReadModel({ nats, onProgress }: RebuildingParts, stateDir: string, lane: number) {
+async function rebuildReadModel(
+  { nats, onProgress, stop, onPublished }: RebuildingParts,
+  stateDir: string,
+  lane: number,
+) {
   const { rebuild } = await import('../processes/read-model-files.ts');
-  return rebuild({ config: { stateDir }, nats, lane, withDigest: false, onProgress });
+  return rebuild({
+    config: { stateDir },
+    nats,
+    lane,
+    withDigest: false,
+    onProgress,
+    stop,
+    ...(onPublished && { onPublished }),
+  });
 }
 
 async function shadow(kind: Kind, operator: Operator, options: Options): Promise<void> {

@@ -94,7 +94,7 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   if (isMissing) await tellMissing(lane, file, options);
   const bar = new ProgressBar(`lane ${lane}, read model`, 0);
   const onProgress = (position: number, end: number): void => bar.at(position, end);
-  const parts = { config: { stateDir }, nats, lane, withDigest: false, onProgress };
+  const parts = { config: { stateDir }, nats, lane, withDigest: false, onProgress, stop };
   if (isMissing && !options.repair) return;
   // A damaged one is repaired as one that is wrong, and so is one that is gone.
   let verdict = await verify(parts).catch((thrown: unknown) => {
@@ -103,7 +103,8 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
     return undefined;
   });
   if (!verdict?.same && options.repair && !stop.aborted) {
-    await rebuild(parts);
+    const repaired = await rebuild(parts);
+    if (!repaired) return;
     verdict = await verify(parts);
     if (!options.json) await print(`repaired  read model of lane ${lane}: built anew from the log`);
   }

@@ -38,6 +38,7 @@ export class ReadModelBuilder {
   #written = 0;
   #failure: RookeryError | undefined;
   #isClosing = false;
+  #isAbandoned = false;
   #onReport: (() => void) | undefined;
 
   constructor(place: LaneFilePlace) {
@@ -55,10 +56,17 @@ export class ReadModelBuilder {
   }
 
   /**
-   * What lies between what was read before and `end`; all of it is in the file then.
+   * What lies between what was read before and `end`; all of it is in the file then, unless it was abandoned.
    * @throws RookeryError LOG_UNAVAILABLE, STATE_FILE_UNUSABLE
    */
   async foldUpTo(reader: StoredLogReader, end: number, onProgress: (progress: Progress) => void): Promise<void> {
+    if (this.#isAbandoned) return;
+    await this.#fold(reader, end, onProgress).catch((thrown: unknown) => {
+      if (!this.#isAbandoned) throw thrown;
+    });
+  }
+
+  async #fold(reader: StoredLogReader, end: number, onProgress: (progress: Progress) => void): Promise<void> {
     await readUpTo(
       end,
       () => this.#sent,
@@ -79,20 +87,32 @@ export class ReadModelBuilder {
     onProgress({ position: this.#written, end });
   }
 
-  /** The file is closed then: whole, unless something has failed before. @throws RookeryError STATE_FILE_UNUSABLE */
+  /** Neither thread does any more of it: `foldUpTo` and `close` resolve as soon as they can, and the file is good for nothing. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#fail(new RookeryError('STATE_FILE_UNUSABLE', `${this.#wordsPath} was abandoned`));
+    // `close` waits for its end.
+    void this.#thread.terminate();
+  }
+
+  /** The file is closed then: whole, unless something has failed before, or it was abandoned. @throws RookeryError STATE_FILE_UNUSABLE */
   async close(): Promise<void> {
     try {
       if (this.#failure) await this.#thread.terminate();
-      else {
-        this.#wordsFile().close();
-        this.#isClosing = true;
-        this.#send({ close: this.#wordsPath }, 0);
-        while (this.#unanswered.length > 0) await this.#report();
-      }
+      else await this.#finish();
+    } catch (thrown) {
+      if (!this.#isAbandoned) throw thrown;
     } finally {
       await this.#ended;
       this.#words?.remove();
     }
+  }
+
+  async #finish(): Promise<void> {
+    this.#wordsFile().close();
+    this.#isClosing = true;
+    this.#send({ close: this.#wordsPath }, 0);
+    while (this.#unanswered.length > 0) await this.#report();
   }
 
   #send(order: BuildingOrder, bytes: number, transfer: ArrayBuffer[] = []): void {

@@ -28,6 +28,10 @@ export interface LaneParts {
   /** In a status: read every row. */
   readonly withDigest: boolean;
   readonly onProgress: (position: number, end: number) => void;
+  /** Aborted: nothing more is built, and nothing put in its place. */
+  readonly stop?: AbortSignal;
+  /** Called when what was built counts, whatever comes: an abort is too late from then on. */
+  readonly onPublished?: () => void;
 }
 
 const MAX_OPENINGS = 3;
@@ -57,8 +61,8 @@ export async function statusOf({ config, nats, lane, withDigest }: LaneParts) {
   }
 }
 
-/** Beside a worker that goes on writing: what it holds is compared as it was at the start. */
-export async function verify({ config, nats, lane, onProgress }: LaneParts) {
+/** Beside a worker that goes on writing: what it holds is compared as it was at the start. @returns undefined when `stop` aborted */
+export async function verify({ config, nats, lane, onProgress, stop }: LaneParts) {
   const place = await lanePlace(config.stateDir, nats, lane);
   const { log } = place;
   const inUse = opened(place);
@@ -68,12 +72,10 @@ export async function verify({ config, nats, lane, onProgress }: LaneParts) {
   const built = join(folder, `verify-${lane}.sqlite`);
   try {
     removeDatabase(built);
-    const builder = new ReadModelBuilder({ path: built, log, isBuilt: true });
-    try {
+    await building({ path: built, log, isBuilt: true }, stop, async (builder) => {
       await builder.foldUpTo(readerOf(nats, lane), inUse.position, ({ position, end }) => onProgress(position, end));
-    } finally {
-      await builder.close();
-    }
+    });
+    if (stop?.aborted) return undefined;
     return { lane, ...compared(inUse, built) };
   } finally {
     inUse.close();
@@ -104,9 +106,10 @@ function compared(inUse: ReadModelSnapshot, built: string): Comparison {
 /**
  * Builds beside the file in use, up to the log's end, and puts it in its place: by itself where no worker runs, else the worker
  * does, between two windows. Killed at any moment it leaves the one file or the other.
+ * @returns undefined when `stop` aborted before: nothing has changed
  * @throws RookeryError ALREADY_RUNNING when another rebuild is under way · STATE_FILE_UNUSABLE where the file in use follows another log
  */
-export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
+export async function rebuild({ config, nats, lane, onProgress, stop, onPublished }: LaneParts) {
   const { stateDir } = config;
   const { path, log } = await lanePlace(stateDir, nats, lane);
   refuseOtherLog(path, log);
@@ -117,22 +120,41 @@ export async function rebuild({ config, nats, lane, onProgress }: LaneParts) {
   try {
     const built = join(folder, `lane-${lane}.sqlite`);
     removeDatabase(built);
-    const builder = new ReadModelBuilder({ path: built, log, isBuilt: true });
-    try {
+    await building({ path: built, log, isBuilt: true }, stop, async (builder) => {
       const reader = readerOf(nats, lane);
       // What came while it was built is little, and what comes while that is read is next to nothing.
       for (const _ of ['the past', 'what came meanwhile']) {
         await builder.foldUpTo(reader, await reader.lastPos(), ({ position, end }) => onProgress(position, end));
       }
-    } finally {
-      await builder.close();
+    });
+    if (stop?.aborted) {
+      removeDatabase(built);
+      return undefined;
     }
     const seconds = Math.round(performance.now() - startedMs) / 1_000;
     const { position } = sized(built);
     publishRebuilt(built, path);
+    onPublished?.();
     return { lane, position, seconds, inUse: await taken(stateDir, path) };
   } finally {
     lock.release();
+  }
+}
+
+/** Closed when this resolves, and good for something unless `stop` aborted. */
+async function building(
+  place: LaneFilePlace,
+  stop: AbortSignal | undefined,
+  work: (builder: ReadModelBuilder) => Promise<void>,
+): Promise<void> {
+  if (stop?.aborted) return;
+  const builder = new ReadModelBuilder(place);
+  const abandon = (): void => builder.abandon();
+  stop?.addEventListener('abort', abandon);
+  try {
+    await work(builder).finally(() => builder.close());
+  } finally {
+    stop?.removeEventListener('abort', abandon);
   }
 }
 

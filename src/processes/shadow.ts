@@ -101,7 +101,7 @@ async function build(
   const { nc, jsm, inboxPrefix } = nats;
   const model = new SqliteReadModel(place);
   const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane });
-  await foldLog(reader, model, end, ({ position }) => onProgress(position, end)).finally(() => model.close());
+  await foldLog(reader, model, end, ({ position }) => onProgress(position, end), stop).finally(() => model.close());
 }
 
 /** A roster as people read it; of one that is damaged the bytes. */

@@ -10,6 +10,7 @@ import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
 import { noFailpoints } from '../../src/adapters/system/failpoints.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { isUnreadable, type LogEvent } from '../../src/ports/conversation-log.ts';
+import { rebuild } from '../../src/processes/read-model-files.ts';
 import { foldReadable } from '../../src/projections/fan-out.ts';
 import { planFor } from '../../src/projections/fan-out-plan.ts';
 import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
@@ -93,6 +94,33 @@ t.test('killed while it builds, the file in use is what counts', async (t) => {
   await ended;
   t.match(await run('rebuild', 'fan-out-state', '--shadow', '--state-dir', stateDir), { code: 0 });
   t.match((await json('rebuild', 'fan-out-state', '--state-dir', stateDir))[0], { inUse: true });
+});
+
+t.test('interrupted while it builds a read model, it stops and puts nothing in place', async (t) => {
+  const dir = join(nats.dataDir, 'read-model-x');
+  const stop = new AbortController();
+  const parts = { config: { stateDir: dir }, nats: operator, lane: 0, withDigest: false, stop: stop.signal };
+  let published = 0;
+  const onPublished = (): void => {
+    published += 1;
+  };
+  t.equal(await rebuild({ ...parts, onPublished, onProgress: () => stop.abort() }), undefined);
+  t.equal(published, 0);
+  const [file, anew] = [join(dir, 'lane-0.sqlite'), join(dir, 'rebuilding', 'lane-0.sqlite')];
+  for (const path of [file, anew, join(dir, 'rebuilt', 'lane-0.sqlite')]) t.notOk(existsSync(path), path);
+
+  const { child, said, ended } = scene.start('rebuild', 'read-model', '--state-dir', dir);
+  await eventually(() => existsSync(anew) || child.exitCode !== null, 'it builds');
+  child.kill('SIGINT');
+  const { code, stdout, stderr } = await ended;
+  t.equal(code, 130, said.stderr);
+  // It may have been in place already when the signal came.
+  if (stdout === '') t.match([existsSync(file), stderr], [false, /The files in use are untouched/]);
+  else t.match([existsSync(file), stderr], [true, /The file of lane 0 is built and takes the place/]);
+  t.match(await rebuild({ ...parts, stop: new AbortController().signal, onPublished, onProgress: () => undefined }), {
+    inUse: true,
+  });
+  t.equal(published, 1);
 });
 
 t.test('a build that judges otherwise: its decisions and the inboxes it would change', async (t) => {

@@ -1,5 +1,5 @@
 /** What two threads build of a log is what one does. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -128,6 +128,24 @@ t.test('a log that stays silent, and a file that cannot be written, end it with 
   const hopeless = new ReadModelBuilder({ path: join(dir, 'file', 'lane.sqlite'), log: 'CONV', isBuilt: true });
   t.equal(await codeOf(hopeless.foldUpTo(readerOf(), end, () => undefined)), 'STATE_FILE_UNUSABLE');
   await hopeless.close();
+});
+
+t.test('abandoned while it reads, it stops at once and leaves no thread', async (t) => {
+  const dir = folder(t);
+  const builder = new ReadModelBuilder({ path: join(dir, 'lane.sqlite'), log: 'CONV', isBuilt: true });
+  let [parts, told] = [0, 0];
+  const reader: StoredLogReader = {
+    async *readStored(from, to) {
+      for await (const part of readerOf().readStored(from, to)) {
+        if (++parts === 3) builder.abandon();
+        yield part;
+      }
+    },
+  };
+  await builder.foldUpTo(reader, end, () => (told += 1));
+  await builder.close();
+  t.same([parts, told], [3, 2]);
+  t.notOk(existsSync(join(dir, 'lane.sqlite-words')));
 });
 
 t.test('no more is read than may wait for the other thread', async (t) => {

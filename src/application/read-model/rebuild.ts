@@ -50,7 +50,7 @@ export class BuildingWindows {
 }
 
 /**
- * Reads on from the model's own position up to `end`.
+ * Reads on from the model's own position up to `end`, or until `stop` aborts.
  * @throws RookeryError LOG_UNAVAILABLE, STATE_FILE_UNUSABLE
  */
 export async function foldLog(
@@ -58,6 +58,7 @@ export async function foldLog(
   model: ReadModel,
   end: number,
   onProgress: (progress: Progress) => void,
+  stop?: AbortSignal,
 ): Promise<void> {
   await readUpTo(
     end,
@@ -65,6 +66,7 @@ export async function foldLog(
     async () => {
       const windows = new BuildingWindows(model);
       for await (const records of reader.readParts(model.position + 1, end)) {
+        if (stop?.aborted) return;
         const before = model.position;
         windows.add(records);
         if (model.position > before) onProgress({ position: model.position, end });
