@@ -110,7 +110,10 @@ async function linesOf(story: Story, convStream: number): Promise<string[]> {
       '  ',
     ),
   ];
-  const missing = (stream: string): string => inboxes[stream] ?? 'MISSING: `rookery verify` says more';
+  const missing = (stream: string): string => {
+    const why = inboxes[stream] ?? 'MISSING: `rookery verify` says more';
+    return why === 'beyond retention' ? 'dropped by the stream’s bounds' : why;
+  };
   const rows = recipients.slice(0, MAX_LISTED).flatMap((recipient) => {
     const { user, inboxStream, seq, readUpTo, devices = [] } = recipient;
     const place =

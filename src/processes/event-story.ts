@@ -2,26 +2,28 @@
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamConversationReader } from '../adapters/jetstream/conversation-reader.ts';
 import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
-import { inboxBounds, readInboxSpan } from '../adapters/jetstream/inbox-span.ts';
+import { dropping, inboxBounds, readInboxSpan } from '../adapters/jetstream/inbox-span.ts';
 import { type FanOutStanding, fanOutStanding } from '../adapters/jetstream/lane-standing.ts';
 import { lastPosAt } from '../adapters/jetstream/log-places.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { askStanding, type Standing } from '../adapters/jetstream/standing.ts';
 import { foldOneEvent, type Outcome } from '../application/replay/one-event.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
-import { isUnreadable, type LogRecord } from '../ports/conversation-log.ts';
+import { isUnreadable, type LogEvent, type LogRecord } from '../ports/conversation-log.ts';
 import type { InboxMessage } from '../ports/inbox-reader.ts';
 import type { Log } from '../ports/log.ts';
 import { LaneTerms } from '../projections/lane-terms.ts';
+import { REPAIR_LANE } from '../projections/repair-lane.ts';
 import { asRookeryError, type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type { Cursor, DeliverFrame } from '../protocol/frames.ts';
-import { bodyOf, decodeOrigin, pointerBodyOf, RecordKind } from '../protocol/inbox-record.ts';
+import { bodyOf, decodeOrigin, type Origin, pointerBodyOf, RecordKind } from '../protocol/inbox-record.ts';
 import { packr } from '../protocol/messagepack.ts';
 import {
   convStreamName,
   convStreamOf,
   inboxStreamName,
   inboxStreamOfToken,
+  inboxSubjectOfToken,
   type Topology,
   tokenOf,
 } from '../protocol/subjects.ts';
@@ -94,7 +96,7 @@ export async function storyOf(parts: StoryParts, convStream: number, pos: number
   const reader = new JetstreamConversationReader({ nc, jsm, inboxPrefix, convStream, conversation });
   const { outcome, audience, readMarks, duplicates } = await foldOneEvent(reader, record);
   const found = await Promise.all(
-    [...streamsOf(audience, topology)].map(([k, users]) => inInbox(parts, k, convStream, record, users)),
+    [...streamsOf(audience, topology)].map(([k, users]) => inInbox(parts, k, fanOut, record, users)),
   );
   const places = new Map(found.flatMap(({ places }) => [...places]));
   const inboxes = Object.fromEntries(
@@ -138,40 +140,59 @@ interface InInbox {
   readonly why?: Story['inboxes'][string];
 }
 
-/** From shortly before the event was stored, until a checkpoint says that all of its window was written. */
+/** From shortly before the event was stored, until a checkpoint says that all of its window was written; then what repairs wrote. */
 async function inInbox(
   { nats, log }: StoryParts,
   k: number,
-  lane: number,
-  record: Exclude<LogRecord, { readonly reason: string }>,
+  { lane, acked }: FanOutStanding,
+  record: LogEvent,
   tokens: ReadonlySet<string>,
 ): Promise<InInbox> {
   const stream = inboxStreamName(k);
   const places = new Map<string, number>();
   try {
-    const { first, last } = await inboxBounds(nats.jsm, k);
+    const bounds = await inboxBounds(nats.jsm, k);
+    const { first, last } = bounds;
     const terms = new LaneTerms();
     const markers = await new JetstreamInboxReader({ ...nats, stream: k, log }).markers();
     for (const { data, seq } of markers) terms.observeMarker(decodeOrigin(data), seq);
     const from = 1 + (await lastPosAt(nats, stream, record.at - CLOCK_SLACK_MS));
+    let isOldest = from <= first;
+    let isCutOff = isOldest && acked >= record.pos;
     let isComplete = false;
     for await (const message of readInboxSpan(nats, k, Math.max(first, from), last)) {
       const origin = decodeOrigin(message.data);
       if (origin.lane !== lane || terms.judge(origin, message.seq) !== 'valid') continue;
+      // The oldest of the lane that is kept, where it tells: a window's first record has the offset 0.
+      if (isOldest)
+        isCutOff = record.pos <= origin.to && (message.kind === 'cp' || origin.from > record.pos || origin.offset > 0);
+      isOldest = false;
       if (message.kind === 'cp' && origin.to >= record.pos) isComplete = true;
       if (isComplete) break;
-      const isWanted =
-        message.kind === 'inbox' && tokens.has(message.key) && origin.from <= record.pos && record.pos <= origin.to;
-      if (isWanted && holds(message, record.conversation, record.pos)) places.set(message.key, message.seq);
+      if (tokens.has(message.key) && isOf(message, origin, record)) places.set(message.key, message.seq);
+    }
+    const repair = markers.find(({ data }) => decodeOrigin(data).lane === REPAIR_LANE);
+    const missing = new Set([...tokens].filter((token) => !places.has(token)));
+    if (repair && missing.size > 0) {
+      const subjects = missing.size <= MAX_LOOKED_UP ? [...missing].map(inboxSubjectOfToken) : undefined;
+      for await (const message of readInboxSpan(nats, k, Math.max(first, repair.seq), last, subjects)) {
+        const origin = decodeOrigin(message.data);
+        if (origin.lane !== REPAIR_LANE || terms.judge(origin, message.seq) !== 'valid') continue;
+        // Of several the newest counts.
+        if (missing.has(message.key) && isOf(message, origin, record)) places.set(message.key, message.seq);
+      }
     }
     if (places.size === tokens.size) return { stream, places };
-    if (!isComplete) return { stream, places, why: 'not yet' };
-    return first > 1 && from < first ? { stream, places, why: 'beyond retention' } : { stream, places };
+    if (isCutOff && dropping(bounds)(record.at)) return { stream, places, why: 'beyond retention' };
+    return isComplete ? { stream, places } : { stream, places, why: 'not yet' };
   } catch (thrown) {
     if (asRookeryError(thrown).code !== ('STREAM_MISSING' satisfies ErrorCode)) throw thrown;
     return { stream, places, why: 'STREAM_MISSING' };
   }
 }
+
+const isOf = (message: InboxMessage, { from, to }: Origin, { conversation, pos }: LogEvent): boolean =>
+  message.kind === 'inbox' && from <= pos && pos <= to && holds(message, conversation, pos);
 
 function holds({ data }: InboxMessage, conversation: ConversationId, pos: number): boolean {
   if (decodeOrigin(data).kind === RecordKind.pointer) {

@@ -3,24 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { type InboxBounds, inboxBounds, readInboxOn } from '../adapters/jetstream/inbox-span.ts';
+import { dropping, type InboxBounds, inboxBounds, readInboxOn } from '../adapters/jetstream/inbox-span.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { ReplayState } from '../adapters/sqlite/replay-state.ts';
 import type { ComparedWindow, Finding, Held } from '../application/replay/audit-parts.ts';
 import { type AuditCounts, InboxAudit } from '../application/replay/inbox-audit.ts';
 import { LogCursor } from '../application/replay/log-cursor.ts';
 import { LaneTerms } from '../projections/lane-terms.ts';
-import { REPAIR_LANE, recordKey } from '../projections/repair-lane.ts';
+import { REPAIR_LANE, windowKey } from '../projections/repair-lane.ts';
 import type { DeliverFrame } from '../protocol/frames.ts';
 import { bodyOf, decodeOrigin, RecordKind } from '../protocol/inbox-record.ts';
 import { packr } from '../protocol/messagepack.ts';
 import { convStreamOf, inboxStreamName, type Topology, termSubject } from '../protocol/subjects.ts';
 import { repairInbox } from './inbox-repair.ts';
-
-/** A stream that drops its oldest keeps itself about this full; one that is emptier was emptied by somebody. */
-const FULL_SHARE = 0.9;
-/** What is nearly this old may be gone by the time it is looked at. */
-const OLD_SHARE = 0.98;
 
 export interface VerificationParts {
   readonly nats: Nats;
@@ -101,18 +96,12 @@ export async function verifyInbox(parts: VerificationParts, hasRepair: boolean):
   }
 }
 
-/** Whether a stream may have dropped what came of an event of that time. */
-function dropping({ first, bytes, maxBytes, maxAgeMs }: InboxBounds): (at: number) => boolean {
-  const isFull = bytes >= maxBytes * FULL_SHARE;
-  return (at) => first > 1 && (isFull || at < Date.now() - maxAgeMs * OLD_SHARE);
-}
-
 /** What repairs have written into the stream for this lane, by the record whose place it takes, oldest first: the newest counts. */
 async function repairedRecords(
   { nats, lane, inboxStream: k, topology, stop }: VerificationParts,
   { last }: InboxBounds,
 ) {
-  const found = new Map<string, Held[]>();
+  const found = new Map<string, Map<number, Held[]>>();
   const query = { next_by_subj: termSubject(REPAIR_LANE, k), seq: 1 };
   const marker = await nats.jsm.direct.getMessage(inboxStreamName(k), query);
   if (!marker) return found;
@@ -125,9 +114,10 @@ async function repairedRecords(
       // Each repair has a term of its own, and all of them count.
       const { conversation } = packr.unpack(bodyOf(data)) as DeliverFrame;
       if (convStreamOf(conversation, topology) !== lane || terms.judge(origin, seq) !== 'valid') continue;
-      const name = recordKey(lane, origin.from, origin.to, origin.offset);
+      const name = windowKey(lane, origin.from, origin.to);
       const held: Held = { seq, key, kind: 'copy', body: bodyOf(data) };
-      found.set(name, [...(found.get(name) ?? []), held]);
+      const window = found.get(name) ?? new Map<number, Held[]>();
+      found.set(name, window.set(origin.offset, [...(window.get(origin.offset) ?? []), held]));
     }
   }
   return found;

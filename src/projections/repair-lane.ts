@@ -7,6 +7,5 @@
  */
 export const REPAIR_LANE = 0xffff;
 
-/** A record's name among all that a lane ever plans for one INBOX stream. */
-export const recordKey = (lane: number, from: number, to: number, offset: number): string =>
-  `${lane}:${from}:${to}:${offset}`;
+/** A window's name; a record's among all that a lane ever plans for one INBOX stream is that and its offset. */
+export const windowKey = (lane: number, from: number, to: number): string => `${lane}:${from}:${to}`;

@@ -96,6 +96,38 @@ t.test('what nobody can read is shown all the same', async (t) => {
   t.match((await json('show', String(seq)))[0], { event: { type: 'unreadable', data: 'wQ==' }, recipients: [] });
 });
 
+t.test('what the stream had to drop is told so, and what somebody has taken out is missing', async (t) => {
+  const other = await startOperated();
+  t.teardown(() => other.stop());
+  const { jsm } = other.operator;
+  const inboxes = async (at: number) => (await other.json('show', String(at)))[0] as Record<string, unknown>;
+  const places: number[] = [];
+  // Each worker begins a term, by which what comes behind it can be judged.
+  for (const name of ['a', 'b']) {
+    await other.startWorker(name);
+    for (let i = 0; i < 20; i++) {
+      places.push(await other.append(direct, says(alice, 'hello '.repeat(20))));
+      const written = async () =>
+        (await jsm.consumers.info('CONV_0', 'fan-out')).ack_floor.stream_seq === places.at(-1);
+      await eventually(written, 'it is in the inboxes');
+    }
+    await other.drain();
+  }
+  const [oldest = 0, newest = 0, lost = 0] = [places[0], places.at(-1), places.at(-2)];
+  t.match(await inboxes(oldest), { inboxes: {}, recipients: [{ seq: Number }, { seq: Number }] });
+  const { config, state } = await jsm.streams.info('INBOX_0');
+  await jsm.streams.update('INBOX_0', { ...config, max_bytes: Math.floor(state.bytes * 0.7) });
+  t.match(await inboxes(oldest), { inboxes: { INBOX_0: 'beyond retention' } });
+  t.match((await other.run('show', String(oldest))).stdout, /bob +INBOX_0: dropped by the stream’s bounds/);
+  t.match(await inboxes(newest), { inboxes: {}, recipients: [{ seq: Number }, { seq: Number }] });
+  const { recipients } = (await inboxes(lost)) as { recipients: { seq: number }[] };
+  await jsm.streams.deleteMessage('INBOX_0', recipients[1]?.seq as number, false);
+  t.match((await other.run('show', String(lost))).stdout, /bob +INBOX_0: MISSING: `rookery verify` says more/);
+  await jsm.streams.purge('INBOX_0');
+  await jsm.streams.update('INBOX_0', config);
+  t.notMatch(await inboxes(oldest), { inboxes: { INBOX_0: 'beyond retention' } }, 'somebody has emptied it');
+});
+
 t.test('bad input is refused with a code', async (t) => {
   const cases: [string[], RegExp][] = [
     [['99999'], /^NOT_FOUND: CONV_0@99999 is beyond the end/],

@@ -118,6 +118,20 @@ t.test('an entry that is missing is named, and restored in its place among the u
   for (const name of [direct, group]) t.same(of(name, await inboxOf(bob)), of(name, whole), 'in order, and no other');
 });
 
+t.test(
+  'what a repair has written is found where it stands, and is no difference to what would be written anew',
+  async (t) => {
+    for (const { pos } of whole) {
+      const [story] = await scene.json('show', String(pos));
+      const { recipients } = story as { recipients: { user: string; seq?: number }[] };
+      const seq = recipients.find(({ user }) => user === bob)?.seq;
+      const { subject } = (seq && (await jsm.streams.getMessage('INBOX_0', { seq }))) || {};
+      t.match(subject, /^inbox\.\d+\.bob$/, `CONV_0@${pos}`);
+    }
+    t.match(await run('rebuild', 'inbox', '--shadow'), { code: 0, stdout: /no difference/ });
+  },
+);
+
 t.test('the worker goes on behind it, and a second flaw among what was repaired is found as well', async (t) => {
   await append(direct, says(bob, 'and on'));
   await caughtUp(scene);

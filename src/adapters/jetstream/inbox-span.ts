@@ -11,6 +11,10 @@ import { infoOf } from './stream-info.ts';
 
 /** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
 const MAX_ATTEMPTS = 5;
+/** A stream that drops its oldest keeps itself about this full; one that is emptier was emptied by somebody. */
+const FULL_SHARE = 0.9;
+/** What is nearly this old may be gone by the time it is looked at. */
+const OLD_SHARE = 0.98;
 
 /** What is kept of it, and how much it may keep. */
 export interface InboxBounds {
@@ -36,6 +40,12 @@ export async function inboxBounds(jsm: JetStreamManager, inboxStream: number): P
   };
 }
 
+/** Whether a stream may have dropped what came of an event of that time: milliseconds since 1970. */
+export function dropping({ first, bytes, maxBytes, maxAgeMs }: InboxBounds): (at: number) => boolean {
+  const isFull = bytes >= maxBytes * FULL_SHARE;
+  return (at) => first > 1 && (isFull || at < Date.now() - maxAgeMs * OLD_SHARE);
+}
+
 /** As `readInboxSpan`, but a server that restarts or a connection that is lost does not end it. */
 export async function* readInboxOn(
   parts: PulledSpanParts,
@@ -43,11 +53,12 @@ export async function* readInboxOn(
   from: number,
   to: number,
   stop: AbortSignal,
+  subjects?: readonly string[],
 ): AsyncGenerator<InboxMessage> {
   let next = from;
   for (let attempts = 0; next <= to; ) {
     try {
-      for await (const message of readInboxSpan(parts, inboxStream, next, to)) {
+      for await (const message of readInboxSpan(parts, inboxStream, next, to, subjects)) {
         if (stop.aborted) return;
         next = message.seq + 1;
         attempts = 0;
@@ -64,6 +75,7 @@ export async function* readInboxOn(
 /**
  * Messages from `from` to `to`, both included, as far as they are there; their data is the reader's own. Something must be there
  * at `to` or behind it.
+ * @param subjects undefined: whatever their subjects
  * @throws RookeryError STREAM_MISSING; LOG_UNAVAILABLE when it was interrupted
  */
 export async function* readInboxSpan(
@@ -71,8 +83,9 @@ export async function* readInboxSpan(
   inboxStream: number,
   from: number,
   to: number,
+  subjects?: readonly string[],
 ): AsyncGenerator<InboxMessage & { readonly at: number }> {
-  yield* readSpan(parts, { stream: inboxStreamName(inboxStream), from, to }, ownMessage);
+  yield* readSpan(parts, { stream: inboxStreamName(inboxStream), from, to, subjects }, ownMessage);
 }
 
 const ownMessage = ({ subject, data }: Msg, { streamSeq, atMs }: Delivery): InboxMessage & { readonly at: number } => ({

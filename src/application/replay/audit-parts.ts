@@ -47,8 +47,8 @@ export interface AuditParts {
   readonly log: { take(to: number, max?: number): Promise<LogRecord[]> };
   /** Whether the stream may have dropped what came of an event of that time: milliseconds since 1970. */
   readonly mayHaveDropped: (at: number) => boolean;
-  /** Records that repairs have put in the place of others, by `recordKey`: of several the last one counts. */
-  readonly repaired: ReadonlyMap<string, readonly Held[]>;
+  /** Records that repairs have put in the place of others, by `windowKey` and offset: of several the last one counts. */
+  readonly repaired: ReadonlyMap<string, ReadonlyMap<number, readonly Held[]>>;
   readonly onFinding: (finding: Finding) => void;
   /** Told of each window in place of the check: for a comparison by entries. */
   readonly onWindow?: (window: ComparedWindow) => void;
@@ -58,6 +58,7 @@ export interface AuditParts {
 export interface ComparedWindow {
   readonly lane: number;
   readonly plan: readonly PlannedRecord[];
+  /** Those of repairs in the place of what they were written for. */
   readonly records: ReadonlyMap<number, readonly Held[]>;
   /** Records with a smaller offset were dropped with what came before them. */
   readonly cutOff: number;

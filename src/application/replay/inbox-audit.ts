@@ -12,6 +12,7 @@ import type { PlannedRecord } from '../../ports/inbox-writer.ts';
 import { foldReadable } from '../../projections/fan-out.ts';
 import { planFor } from '../../projections/fan-out-plan.ts';
 import { LaneTerms } from '../../projections/lane-terms.ts';
+import { windowKey } from '../../projections/repair-lane.ts';
 import { bodyOf, decodeOrigin, type Origin, RecordKind } from '../../protocol/inbox-record.ts';
 import type { AuditParts, ComparedWindow, Held } from './audit-parts.ts';
 import { WindowCheck } from './window-check.ts';
@@ -135,8 +136,19 @@ export class InboxAudit {
     cutOff: number,
   ): void {
     const { lane, onWindow } = this.#parts;
-    if (onWindow) onWindow({ lane, plan, records, cutOff });
+    if (onWindow) onWindow({ lane, plan, records: this.#asRepaired(window, records), cutOff });
     else this.check.compare(window, plan, records, cutOff);
+  }
+
+  #asRepaired(
+    { from, to }: Pick<Origin, 'from' | 'to'>,
+    records: ComparedWindow['records'],
+  ): ComparedWindow['records'] {
+    const { lane, repaired } = this.#parts;
+    const repairs = repaired.get(windowKey(lane, from, to));
+    return repairs
+      ? new Map([...records, ...[...repairs].map(([offset, held]) => [offset, held.slice(-1)] as const)])
+      : records;
   }
 
   #commit(changes: Parameters<FanOutState['apply']>[0], to: number): void {

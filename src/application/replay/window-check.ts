@@ -6,7 +6,7 @@
  * drop what they had by (conversation, position); one that had not come so far gets all of it in order.
  */
 import type { PlannedRecord } from '../../ports/inbox-writer.ts';
-import { recordKey } from '../../projections/repair-lane.ts';
+import { windowKey } from '../../projections/repair-lane.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { DeliverFrame } from '../../protocol/frames.ts';
 import { packr } from '../../protocol/messagepack.ts';
@@ -53,7 +53,9 @@ export class WindowCheck {
 
   constructor(parts: AuditParts) {
     this.#parts = parts;
-    this.#repairedUsers = new Set([...parts.repaired.values()].flat().map(({ key }) => key));
+    this.#repairedUsers = new Set(
+      [...parts.repaired.values()].flatMap((window) => [...window.values()].flat().map(({ key }) => key)),
+    );
   }
 
   /** In the order of writing. @throws RookeryError STREAM_CHANGE_REFUSED when there are too many */
@@ -110,7 +112,7 @@ export class WindowCheck {
   ): void {
     const { record, offset, from, to, plan } = planned;
     const key = record.subject.slice(record.subject.lastIndexOf('.') + 1);
-    const repairs = this.#parts.repaired.get(recordKey(this.#parts.lane, from, to, offset)) ?? [];
+    const repairs = this.#parts.repaired.get(windowKey(this.#parts.lane, from, to))?.get(offset) ?? [];
     const repaired = repairs.at(-1);
     const place = repaired ?? held;
     const beside = [...(repaired && held ? [held] : []), ...others, ...repairs.slice(0, -1)];
