@@ -2,7 +2,14 @@
 import type { Command } from 'commander';
 import type { Past, PastConversation, PastUser } from '../processes/past.ts';
 import type { Moment } from './moments.ts';
-import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
+import {
+  DIFFERS_EXIT_CODE,
+  type Operator,
+  type OperatorOptions,
+  operatorCommand,
+  print,
+  withOperator,
+} from './operator.ts';
 import { INTO_EXAMPLES, type IntoOptions, intoOptions, replayInto } from './replay-into.ts';
 
 interface Options extends OperatorOptions {
@@ -107,7 +114,8 @@ async function diff(from: string, to: string, options: Options): Promise<void> {
     const changes = withoutScrolled(changesBetween(old, now), now, Number(options.lines));
     if (!options.json) await print(`from ${first.name} to ${second.name}`);
     for (const change of changes) await print(options.json ? JSON.stringify(change) : changeLine(change));
-    if (changes.length === 0 && !options.json) await print('no difference');
+    if (changes.length > 0) process.exitCode = DIFFERS_EXIT_CODE;
+    else if (!options.json) await print('no difference');
     const more = hiddenEntries(changes, entriesOf(past, now) - entriesBefore);
     if (more > 0)
       process.stderr.write(`… and ${more} more entries: -n ${Math.min(9_999, more + Number(options.lines))}\n`);
