@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { ConversationId } from '../domain/ids.ts';
 import type { LogFollower, LogReader, LogRecord } from '../ports/conversation-log.ts';
+import type { Moment } from './moments.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
 
 interface Options extends OperatorOptions {
@@ -80,6 +81,7 @@ async function streamsOf(operator: Operator, options: Options, conversation?: Co
   const since = options.since === undefined ? undefined : await momentOf(operator, options.since, only);
   const until = options.until === undefined ? undefined : await momentOf(operator, options.until, only);
   const streams: Stream[] = [];
+  if (since && until) await refuseReversed(operator, options, since, until);
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
     if (only !== undefined && convStream !== only) continue;
     const parts = { ...nats, convStream };
@@ -97,6 +99,16 @@ async function streamsOf(operator: Operator, options: Options, conversation?: Co
     });
   }
   return streams;
+}
+
+/** As `rookery diff` has it. @throws RookeryError BAD_REQUEST */
+async function refuseReversed({ topology }: Operator, options: Options, since: Moment, until: Moment): Promise<void> {
+  for (let convStream = 0; convStream < topology.convStreams; convStream++) {
+    if (since.to(convStream) <= until.to(convStream)) continue;
+    const { RookeryError } = await import('../protocol/error-codes.ts');
+    const text = `${options.since} is behind ${options.until}: name the earlier one first`;
+    throw new RookeryError('BAD_REQUEST', text);
+  }
 }
 
 const DEFAULT_LINES = '10';
@@ -161,7 +173,8 @@ async function show(
   }
   for (const [record, convStream] of held) await tell(record, convStream);
   if (stop.aborted) return;
-  if (shown === 0 && count !== 0 && hasFilter(options)) process.stderr.write('nothing in the log matches\n');
+  if (shown === 0 && count !== 0 && (isPart || hasFilter(options)))
+    process.stderr.write('nothing in the log matches\n');
   else if (isFiltered && lines === undefined) tellMatching(hidden);
   else if (!follow && !isPart && lines === undefined) await tellEarlier(streams);
   if (!follow || until !== undefined) return;

@@ -83,6 +83,7 @@ t.test('of the newest ten with a filter ten match, however far back they stand; 
   const none = { code: 0, stdout: '', stderr: 'nothing in the log matches\n' };
   t.match(await run('tail', '--no-follow', '--grep', 'magpie'), none);
   t.match(await run('tail', '--no-follow', '--since', '1d', '--grep', 'magpie'), none);
+  t.match(await run('tail', '--no-follow', '--until', '2001-01-01'), none, 'of a part in which nothing lies');
   t.match(await run('tail', '--no-follow', '--conversation', 'nowhere'), {
     ...{ code: 1, stdout: '' },
     stderr: /^NOT_FOUND: there is no conversation nowhere in the log/,
@@ -131,6 +132,7 @@ t.test('a reader that goes away ends it', async (t) => {
 t.test('bad input is refused with a code', async (t) => {
   const cases: [string[], RegExp][] = [
     [['--kind', 'messageSend'], /^BAD_REQUEST: --kind messageSend: .*messageSent/],
+    [['--since', 'now', '--until', '1d'], /^BAD_REQUEST: now is behind 1d: name the earlier one first/],
     [['--since', 'yesterday'], /^BAD_REQUEST: yesterday: this is neither a position \(17, .*\) nor a time \(/],
     [['--since', '2026-13-01'], /^BAD_REQUEST: 2026-13-01/],
     [['--since', '7'], /^BAD_REQUEST: 7: there are 2 CONV streams/],
