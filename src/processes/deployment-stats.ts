@@ -3,8 +3,7 @@ import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/nats-core';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import type { Delivery } from '../adapters/jetstream/delivery-subject.ts';
-import { fanOutStanding } from '../adapters/jetstream/lane-standing.ts';
-import { storedTime } from '../adapters/jetstream/log-places.ts';
+import { fanOutStanding, waitingSince } from '../adapters/jetstream/lane-standing.ts';
 import { readSpan } from '../adapters/jetstream/pulled-span.ts';
 import { askStanding } from '../adapters/jetstream/standing.ts';
 import { asRookeryError, type ErrorCode } from '../protocol/error-codes.ts';
@@ -22,8 +21,11 @@ import {
 const HOT_EVENTS = 5_000;
 const MAX_HOT = 10;
 const MAX_SLOWEST = 5;
-/** A gateway tells how far it has read while it reads; one that is idle says nothing. */
+/** A gateway tells how far it has read at least every two seconds; what was not heard for so long is none any more. */
 const GATEWAY_SILENT_MS = 60_000;
+/** So long the first look listens: one that is idle tells every two seconds. */
+const GATEWAY_HEARD_WITHIN_MS = 2_500;
+const POLL_MS = 50;
 
 export interface StreamStats {
   readonly name: string;
@@ -75,6 +77,7 @@ export class DeploymentStats {
   readonly #topology: Topology;
   /** By INBOX stream and gateway: how far it says it has read. */
   readonly #tailed = new Map<string, { readonly k: number; readonly gateway: string; seq: number; at: number }>();
+  readonly #listenedFromMs = performance.now();
   readonly #subscriptions: { unsubscribe(): void }[] = [];
   /** By CONV stream: tokens of the newest events, oldest first, and the position behind them. */
   readonly #newest: { tokens: string[]; next: number }[] = [];
@@ -138,8 +141,8 @@ export class DeploymentStats {
 
   async #workers(streams: ReadonlyMap<string, StreamStats>): Promise<WorkerStats[]> {
     const { nc, jsm } = this.#nats;
+    const [told] = await Promise.all([askStanding(nc), this.#gatewaysHeard(streams)]);
     const now = Date.now();
-    const told = await askStanding(nc);
     const workers: WorkerStats[] = [];
     for (let lane = 0; lane < this.#topology.convStreams; lane++) {
       const stream = convStreamName(lane);
@@ -159,6 +162,18 @@ export class DeploymentStats {
     return workers;
   }
 
+  /** Each gateway has one consumer on each INBOX stream: once as many are heard nobody is waited for. Who reads beside them has one as well. */
+  async #gatewaysHeard(streams: ReadonlyMap<string, StreamStats>): Promise<void> {
+    const isHeard = (k: number): boolean => {
+      const heard = [...this.#tailed.values()].filter((one) => one.k === k).length;
+      return heard >= (streams.get(inboxStreamName(k))?.consumers ?? 0);
+    };
+    const numbers = Array.from({ length: this.#topology.inboxStreams }, (_, k) => k);
+    while (!numbers.every(isHeard) && performance.now() - this.#listenedFromMs < GATEWAY_HEARD_WITHIN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
   async #worker(
     worker: WorkerStats['worker'],
     stream: string,
@@ -168,8 +183,8 @@ export class DeploymentStats {
     now: number,
   ): Promise<WorkerStats> {
     const lag = Math.max(0, (streams.get(stream)?.last ?? 0) - position);
-    const oldest = lag > 0 ? await storedTime(this.#nats.jsm, stream, position + 1) : undefined;
-    const lagSeconds = oldest ? Math.max(0, now - oldest.at) / 1_000 : 0;
+    const oldest = lag > 0 ? await waitingSince(this.#nats.jsm, stream, position + 1) : undefined;
+    const lagSeconds = oldest === undefined ? 0 : Math.max(0, now - oldest) / 1_000;
     return { worker, stream, position, lag, lagSeconds, id };
   }
 

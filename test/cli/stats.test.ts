@@ -1,9 +1,13 @@
 /** `rookery stats`: against a deployment whose lags, letters and streams are known. */
+import { headers } from '@nats-io/nats-core';
 import t from 'tap';
 import { JetstreamDeadLetters } from '../../src/adapters/jetstream/dead-letters.ts';
+import { ORIGINAL_TIME, originalTimeValue } from '../../src/adapters/jetstream/original-time.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
-import { tailedSubject } from '../../src/protocol/subjects.ts';
-import { users } from '../support/given.ts';
+import { DeploymentStats } from '../../src/processes/deployment-stats.ts';
+import { encodeLogEvent } from '../../src/protocol/log-event.ts';
+import { conversationSubject, tailedSubject } from '../../src/protocol/subjects.ts';
+import { msgId, users } from '../support/given.ts';
 import { says, startOperated } from '../support/operated.ts';
 import { startProcess } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
@@ -14,7 +18,12 @@ t.teardown(() => scene.stop());
 const { append, run, json, operator } = scene;
 
 t.test('a deployment without workers: all is behind', async (t) => {
-  for (let i = 0; i < 8; i++) await append(directConversationId(alice, bob), says(alice, `hello ${i}`));
+  // As an import puts it there: six years old, and in the log since just now.
+  const old = headers();
+  old.set(ORIGINAL_TIME, originalTimeValue(Date.UTC(2020, 8, 14)));
+  const event = encodeLogEvent({ ...says(alice, 'hello'), id: msgId('old') } as never);
+  await operator.js.publish(conversationSubject(directConversationId(alice, bob), 'm'), event, { headers: old });
+  for (let i = 1; i < 8; i++) await append(directConversationId(alice, bob), says(alice, `hello ${i}`));
   for (let i = 0; i < 2; i++) await append(directConversationId(alice, carol), says(alice, `hello ${i}`));
   const letter = { pos: 7, subject: 'conv.0.x.m', reason: 'no reason', data: new Uint8Array([1]) };
   await new JetstreamDeadLetters(operator.js).put('fan-out', 'CONV_0', letter);
@@ -33,7 +42,7 @@ t.test('a deployment without workers: all is behind', async (t) => {
     ],
   });
   const { workers } = stats as { workers: { lagSeconds: number }[] };
-  t.ok(workers.every(({ lagSeconds }) => lagSeconds > 0));
+  t.ok(workers.every(({ lagSeconds }) => lagSeconds > 0 && lagSeconds < 3_600));
   t.match(
     (await run('stats')).stdout,
     /CONV_0 +10 messages.*fan-out +CONV_0 +at 0 +.*10 behind.*dead letters {2}1: rookery dead list/s,
@@ -62,6 +71,20 @@ t.test('watched: workers come, and their lag goes', async (t) => {
   }, 'all three are told of');
   child.kill('SIGINT');
   t.match(await ended, { code: 130 });
+});
+
+t.test('one look hears a gateway that is idle and tells of itself every two seconds', async (t) => {
+  const nats = await scene.nats.connect('gateway');
+  const consumer = await nats.js.consumers.get('INBOX_0', { name_prefix: 'tail' } as never);
+  const messages = await consumer.consume();
+  const source = new DeploymentStats(operator, scene.nats.topology);
+  const tell = () => operator.nc.publish(tailedSubject(0), JSON.stringify({ gateway: 'idle', seq: 1 }));
+  const telling = setTimeout(tell, 1_500);
+  const { workers } = await source.look();
+  clearTimeout(telling);
+  t.match(workers.at(-1), { worker: 'gateway', id: 'idle', position: 1 });
+  source.stop();
+  await messages.close();
 });
 
 t.test('a stream that is gone is named; bad input is refused', async (t) => {

@@ -4,7 +4,6 @@ import { decodeOrigin } from '../../protocol/inbox-record.ts';
 import { checkpointSubject, convStreamName, inboxStreamName, type Topology } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import { FAN_OUT_DURABLE } from './lane-source.ts';
-import { storedTime } from './log-places.ts';
 
 export interface FanOutStanding {
   readonly lane: number;
@@ -32,7 +31,7 @@ export async function fanOutStanding(
   const { state } = await answered(stream, jsm.streams.info(stream));
   const consumer = await unlessMissing(jsm.consumers.info(stream, FAN_OUT_DURABLE), JetStreamApiCodes.ConsumerNotFound);
   const acked = consumer?.ack_floor.stream_seq ?? 0;
-  const oldest = acked < state.last_seq ? await storedTime(jsm, stream, acked + 1) : undefined;
+  const oldest = acked < state.last_seq ? await waitingSince(jsm, stream, acked + 1) : undefined;
   const checkpoints: (number | undefined)[] = [];
   for (let k = 0; k < inboxStreams; k++) checkpoints.push(await checkpointed(jsm, lane, k));
   const lease = await unlessMissing(
@@ -42,10 +41,20 @@ export async function fanOutStanding(
   return {
     ...{ lane, acked, checkpoints },
     lag: state.last_seq - acked,
-    lagMs: oldest ? Math.max(0, now - oldest.at) : 0,
+    lagMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
     redelivered: consumer?.num_redelivered ?? 0,
     holder: lease && lease.data.length > 0 ? new TextDecoder().decode(lease.data) : undefined,
   };
+}
+
+/**
+ * Since when the message at `pos`, or the next one that is there, has stood in the stream: milliseconds since 1970. Not when it
+ * happened: an event that was imported waits since its import.
+ * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+ */
+export async function waitingSince(jsm: JetStreamManager, stream: string, pos: number): Promise<number | undefined> {
+  const found = await answered(stream, jsm.direct.getMessage(stream, { next_by_subj: '>', seq: pos }));
+  return found?.time.getTime();
 }
 
 /** Up to where an INBOX stream holds all of a lane; 0 for nothing, undefined where there is no such stream. */
