@@ -84,7 +84,7 @@ t.test('one look hears a gateway that is idle and tells of itself every two seco
   clearTimeout(telling);
   t.match(workers.at(-1), { worker: 'gateway', id: 'idle', position: 1 });
   source.stop();
-  await messages.close();
+  messages.stop();
 });
 
 t.test('a stream that is gone is named; bad input is refused', async (t) => {
