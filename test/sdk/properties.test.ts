@@ -286,6 +286,9 @@ const anything = (without: readonly Happening[]) =>
     { maxLength: 200, size: 'max' },
   );
 
+/** Of all stories: what they were about. */
+let logged = 0;
+
 async function run(story: readonly (readonly [Happening, ConversationId, number])[]) {
   const server = new Server();
   const phone = new Device(server);
@@ -321,6 +324,7 @@ async function run(story: readonly (readonly [Happening, ConversationId, number]
   }
   phone.passes(COMMIT_EVERY_MS);
   for (let k = 0; k < 16; k++) phone.storageAnswers();
+  logged += server.log.length;
   return { server, phone, sent };
 }
 
@@ -397,3 +401,7 @@ t.test(
     );
   },
 );
+
+t.test('the stories were about something', async (t) => {
+  t.ok(logged > 3 * RUNS, `${logged} entries`);
+});
