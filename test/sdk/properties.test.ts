@@ -286,8 +286,8 @@ const anything = (without: readonly Happening[]) =>
     { maxLength: 200, size: 'max' },
   );
 
-/** Of all stories: what they were about. */
-let logged = 0;
+/** Of all stories. */
+let allLogged = 0;
 
 async function run(story: readonly (readonly [Happening, ConversationId, number])[]) {
   const server = new Server();
@@ -324,7 +324,7 @@ async function run(story: readonly (readonly [Happening, ConversationId, number]
   }
   phone.passes(COMMIT_EVERY_MS);
   for (let k = 0; k < 16; k++) phone.storageAnswers();
-  logged += server.log.length;
+  allLogged += server.log.length;
   return { server, phone, sent };
 }
 
@@ -336,9 +336,8 @@ function holds({ server, phone, sent }: Awaited<ReturnType<typeof run>>): void {
   assert.equal(new Set(phone.settled).size, phone.settled.length, 'none settles twice');
   assert.deepEqual(phone.violations, []);
   const seqs = phone.commits.map(({ seq }) => seq);
-  assert.deepEqual(
-    seqs,
-    [...seqs].sort((a, b) => a - b),
+  assert.ok(
+    seqs.every((seq, i) => i === 0 || seq >= (seqs[i - 1] ?? 0)),
     'cursors only grow',
   );
 }
@@ -371,10 +370,7 @@ t.test('when the app dies, entries may repeat, but none is lost, and no message 
       holds(outcome);
       for (const room of ROOMS) {
         const positions = new Set(positionsOf(outcome.phone.handled, room));
-        assert.deepEqual(
-          [...positions].sort((a, b) => a - b),
-          loggedIn(outcome.server, room),
-        );
+        assert.deepEqual(positions, new Set(loggedIn(outcome.server, room)));
       }
     }),
     { numRuns: RUNS },
@@ -383,7 +379,7 @@ t.test('when the app dies, entries may repeat, but none is lost, and no message 
 
 t.test(
   'messages of a conversation are logged in the order they were sent, also where they are refused for a while',
-  async () => {
+  async (t) => {
     await fc.assert(
       // What was refused for a while and is then known to be rejected never comes again: a server stops to wait for it at any time.
       fc.asyncProperty(anything(['rejects']), async (story) => {
@@ -399,9 +395,6 @@ t.test(
       }),
       { numRuns: RUNS },
     );
+    t.ok(allLogged > 3 * RUNS, `in all ${allLogged} entries`);
   },
 );
-
-t.test('the stories were about something', async (t) => {
-  t.ok(logged > 3 * RUNS, `${logged} entries`);
-});
