@@ -41,8 +41,6 @@ const SOURCES: Readonly<Record<PeerName, Source>> = {
   },
 };
 
-export const versionOf = (name: PeerName): string => SOURCES[name].version;
-
 /** Path of the server. @throws with the way out where it cannot be built here */
 export async function findPeer(name: PeerName): Promise<string> {
   const { version, setting, build } = SOURCES[name];

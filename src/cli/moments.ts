@@ -1,5 +1,5 @@
 /** A place in the log, as a position in each CONV stream: what stood there at that time, or up to that event. */
-import { lastPosAt, logBounds, storedTime } from '../adapters/jetstream/log-places.ts';
+import { happenedTime, lastPosAt, logBounds } from '../adapters/jetstream/log-places.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import type { Operator } from './operator.ts';
@@ -50,7 +50,7 @@ export async function momentOf({ nats, topology }: Operator, text: string, only?
       const where = positionName({ convStream, pos });
       throw new RookeryError('NOT_FOUND', `${where} is beyond the end of the log, which is at ${end}`);
     }
-    const found = await storedTime(jsm, convStreamName(convStream), pos);
+    const found = await happenedTime(jsm, convStreamName(convStream), pos);
     if (!found || found.pos !== pos) {
       throw new RookeryError(
         'NOT_FOUND',

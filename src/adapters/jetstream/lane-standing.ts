@@ -4,6 +4,7 @@ import { decodeOrigin } from '../../protocol/inbox-record.ts';
 import { checkpointSubject, convStreamName, inboxStreamName, type Topology } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import { FAN_OUT_DURABLE } from './lane-source.ts';
+import { waitingSince } from './log-places.ts';
 
 export interface FanOutStanding {
   readonly lane: number;
@@ -45,16 +46,6 @@ export async function fanOutStanding(
     redelivered: consumer?.num_redelivered ?? 0,
     holder: lease && lease.data.length > 0 ? new TextDecoder().decode(lease.data) : undefined,
   };
-}
-
-/**
- * Since when the message at `pos`, or the next one that is there, has stood in the stream: milliseconds since 1970. Not when it
- * happened: an event that was imported waits since its import.
- * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
- */
-export async function waitingSince(jsm: JetStreamManager, stream: string, pos: number): Promise<number | undefined> {
-  const found = await answered(stream, jsm.direct.getMessage(stream, { next_by_subj: '>', seq: pos }));
-  return found?.time.getTime();
 }
 
 /** Up to where an INBOX stream holds all of a lane; 0 for nothing, undefined where there is no such stream. */

@@ -25,13 +25,22 @@ export async function logBounds(jsm: JetStreamManager, convStream: number): Prom
  * When the event at `pos` happened, or the next one that is there: milliseconds since 1970; undefined behind the end.
  * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
  */
-export async function storedTime(
+export async function happenedTime(
   jsm: JetStreamManager,
   stream: string,
   pos: number,
 ): Promise<{ readonly pos: number; readonly at: number } | undefined> {
   const found = await messageFrom(jsm, stream, pos);
   return found ? { pos: found.seq, at: happenedAtMsIn(found.header, found.time.getTime()) } : undefined;
+}
+
+/**
+ * Since when the message at `pos`, or the next one that is there, has stood in the stream: milliseconds since 1970. Not when it
+ * happened: an event that was imported waits since its import.
+ * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+ */
+export async function waitingSince(jsm: JetStreamManager, stream: string, pos: number): Promise<number | undefined> {
+  return (await messageFrom(jsm, stream, pos))?.time.getTime();
 }
 
 const messageFrom = (jsm: JetStreamManager, stream: string, pos: number) =>
@@ -56,7 +65,7 @@ export async function lastPosAt(parts: PulledSpanParts, stream: string, at: numb
     if (!found || found.time.getTime() > at) high = middle;
     else low = found.seq + 1;
   }
-  const next = await storedTime(jsm, stream, low);
+  const next = await happenedTime(jsm, stream, low);
   if (!next || next.at > at) return low - 1;
   return (await firstLater(parts, stream, { from: low, to: state.last_seq, at })) - 1;
 }
