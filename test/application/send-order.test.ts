@@ -1,10 +1,11 @@
 import t from 'tap';
 import { SendOrder } from '../../src/application/gateway/send-order.ts';
+import type { ClientMsgId } from '../../src/domain/ids.ts';
 import { RookeryError } from '../../src/protocol/error-codes.ts';
 import { conversation, msgId } from '../support/given.ts';
 
 const [nest, roost] = [conversation('nest'), conversation('roost')];
-const [a, b, c] = [msgId('a'), msgId('b'), msgId('c')];
+const [a, b, c, d] = [msgId('a'), msgId('b'), msgId('c'), msgId('d')];
 const passing = new RookeryError('OVERLOADED', 'full', { retryAfterMs: 20 });
 
 t.test('behind what was refused for a passing reason nothing goes until it has come again', async (t) => {
@@ -20,7 +21,7 @@ t.test('behind what was refused for a passing reason nothing goes until it has c
   t.throws(() => order.enter(nest, c, 2), { code: 'OVERLOADED' }, 'nor past the second');
   t.equal(order.enter(nest, b, 2), second);
   t.doesNotThrow(() => order.enter(nest, c, 2));
-  t.doesNotThrow(() => order.enter(nest, msgId('d'), 2));
+  t.doesNotThrow(() => order.enter(nest, d, 2));
 });
 
 t.test('who is refused again keeps its place before those behind it', async (t) => {
@@ -42,8 +43,46 @@ t.test('a refusal for good holds up nobody, and who does not come again is not w
   t.doesNotThrow(() => order.enter(nest, b, 1));
   order.failed(nest, a, 1, passing, 0);
   t.throws(() => order.enter(nest, b, 5_000), { code: 'OVERLOADED' });
-  t.throws(() => order.enter(nest, c, 5_030), { code: 'OVERLOADED' });
-  t.doesNotThrow(() => order.enter(nest, c, 5_040), 'those who wait do not make it longer');
+  t.doesNotThrow(() => order.enter(nest, b, 5_040), 'those who wait do not make it longer');
+  t.doesNotThrow(() => order.enter(nest, c, 5_040));
+});
+
+t.test('where the first never comes again, those behind it go on in their order', async (t) => {
+  const order = new SendOrder();
+  order.failed(nest, a, order.enter(nest, a, 0), passing, 0);
+  for (const nowMs of [10, 2_500]) for (const id of [b, c]) t.throws(() => order.enter(nest, id, nowMs));
+  // Sent in one go: the time for the first runs out between the two.
+  const stored = storedOf(order, [
+    [b, 5_039],
+    [c, 5_041],
+    [d, 5_042],
+    [b, 5_070],
+    [c, 5_071],
+    [d, 5_072],
+  ]);
+  t.same(stored, [b, c, d]);
+});
+
+t.test('one that comes late comes first all the same while one behind it is waited for', async (t) => {
+  const order = new SendOrder();
+  const place = order.enter(nest, a, 0);
+  order.failed(nest, a, place, passing, 0);
+  t.throws(() => order.enter(nest, b, 4_000));
+  t.throws(() => order.enter(nest, c, 5_100));
+  t.equal(order.enter(nest, a, 5_200), place);
+  t.throws(() => order.enter(nest, c, 5_200));
+  t.doesNotThrow(() => order.enter(nest, b, 5_200));
+  t.doesNotThrow(() => order.enter(nest, c, 5_200));
+});
+
+t.test('a client that repeats nothing is not held up for ever by what it sends anew', async (t) => {
+  const order = new SendOrder();
+  order.failed(nest, a, order.enter(nest, a, 0), passing, 0);
+  for (let nowMs = 500; nowMs < 10_080; nowMs += 500) {
+    t.throws(() => order.enter(nest, msgId(`new ${nowMs}`), nowMs), { code: 'OVERLOADED' });
+  }
+  t.doesNotThrow(() => order.enter(nest, msgId('new'), 10_080));
+  t.doesNotThrow(() => order.enter(nest, msgId('newer'), 10_080));
 });
 
 t.test('what is kept is bounded', async (t) => {
@@ -55,3 +94,16 @@ t.test('what is kept is bounded', async (t) => {
   t.throws(() => order.enter(nest, b, 1));
   t.doesNotThrow(() => order.enter(nest, b, 1));
 });
+
+/** What is let through, in that order; the others are refused for a passing reason. */
+function storedOf(order: SendOrder, coming: readonly (readonly [ClientMsgId, number])[]): ClientMsgId[] {
+  return coming.flatMap(([id, nowMs]) => {
+    try {
+      order.enter(nest, id, nowMs);
+      return [id];
+    } catch (error) {
+      if (error instanceof RookeryError && error.retryable) return [];
+      throw error;
+    }
+  });
+}

@@ -8,7 +8,10 @@ import { isOwnAccountCommand } from '../../protocol/account-frames.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import type { CommandFrame, SendFrame } from '../../protocol/frames.ts';
 
-/** Who has not come again for so long, and twice the time it was told to wait, is waited for no longer. */
+/**
+ * Who has not come again for so long, and twice the time it was told to wait, is waited for no longer. After as long once more
+ * without one that came in its turn all go free: who repeats nothing is not held up for ever by what they send anew.
+ */
 const COMES_AGAIN_WITHIN_MS = 5_000;
 /** Requests held back at a time, and conversations; beyond, what is held back goes free: the client keeps no order of its own. */
 const MAX_HELD_IN_CONVERSATION = 1_000;
@@ -18,12 +21,15 @@ interface Refused {
   readonly id: ClientMsgId;
   /** Its place in the session: that of its first coming. */
   readonly place: number;
+  /** Waited for, by its own newest refusal. */
+  until: number;
 }
 
 interface Held {
   /** By their places: they are to come again one behind the other. Never empty. */
   readonly refused: Refused[];
   error: RookeryError;
+  /** The first is waited for; afterwards the first that has its own time left: those behind that one wait for it, too. */
   until: number;
 }
 
@@ -40,25 +46,28 @@ export class SendOrder {
   enter(conversation: ConversationId, id: ClientMsgId, nowMs: number): number {
     const held = this.#held?.get(conversation);
     if (!held) return ++this.#places;
-    if (nowMs >= held.until) {
+    const { refused } = held;
+    const first = firstAwaited(held, nowMs);
+    if (first < 0) {
       this.#held?.delete(conversation);
       return ++this.#places;
     }
-    const [first] = held.refused;
-    if (first?.id === id) {
-      held.refused.shift();
+    const at = refused.findIndex((one) => one.id === id);
+    const found = refused[at];
+    if (found && at <= first) {
+      // Those before it are late.
+      refused.splice(0, at + 1);
       held.until = nowMs + patienceMs(held.error);
-      if (held.refused.length === 0) this.#held?.delete(conversation);
-      return first.place;
+      if (refused.length === 0) this.#held?.delete(conversation);
+      return found.place;
     }
+    const until = nowMs + patienceMs(held.error);
+    if (found) found.until = until;
+    else this.#hold(conversation, held, { id, place: ++this.#places, until });
     const { code, retryAfterMs = 0 } = held.error;
-    const error = new RookeryError(code, 'one before it in the conversation was refused and has not come again', {
+    throw new RookeryError(code, 'one before it in the conversation was refused and has not come again', {
       retryAfterMs,
     });
-    // It waits as well, and makes nobody wait longer: the first may never come.
-    if (held.refused.every((refused) => refused.id !== id))
-      this.#hold(conversation, held, { id, place: ++this.#places });
-    throw error;
   }
 
   /** What had entered at `place` has failed. */
@@ -69,16 +78,22 @@ export class SendOrder {
     const held = this.#held.get(conversation);
     if (held) {
       Object.assign(held, { error, until });
-      return this.#hold(conversation, held, { id, place });
+      return this.#hold(conversation, held, { id, place, until });
     }
     for (const [oldest] of this.#held) if (this.#held.size >= MAX_CONVERSATIONS) this.#held.delete(oldest);
-    this.#held.set(conversation, { refused: [{ id, place }], error, until });
+    this.#held.set(conversation, { refused: [{ id, place, until }], error, until });
   }
 
   #hold(conversation: ConversationId, { refused }: Held, one: Refused): void {
     if (refused.length >= MAX_HELD_IN_CONVERSATION) this.#held?.delete(conversation);
     else refused.splice(refused.findLastIndex(({ place }) => place < one.place) + 1, 0, one);
   }
+}
+
+/** @returns which in the queue must come next, unless one before it does; -1: nobody is waited for */
+function firstAwaited({ refused, error, until }: Held, nowMs: number): number {
+  if (nowMs < until) return 0;
+  return nowMs < until + patienceMs(error) ? refused.findIndex((one) => nowMs < one.until) : -1;
 }
 
 const patienceMs = ({ retryAfterMs = 0 }: RookeryError): number => COMES_AGAIN_WITHIN_MS + 2 * retryAfterMs;
