@@ -37,6 +37,15 @@ t.test('who is refused again keeps its place before those behind it', async (t) 
   for (const id of [a, b, c]) t.doesNotThrow(() => order.enter(nest, id, 4));
 });
 
+t.test(
+  'who waits behind one that was told no time is told none: a time of nothing would bring it back at once',
+  async (t) => {
+    const order = new SendOrder();
+    order.failed(nest, a, order.enter(nest, a, 0), new RookeryError('INTERNAL', 'no'), 0);
+    t.throws(() => order.enter(nest, b, 1), { code: 'INTERNAL', retryAfterMs: undefined });
+  },
+);
+
 t.test('a refusal for good holds up nobody, and who does not come again is not waited for', async (t) => {
   const order = new SendOrder();
   order.failed(nest, a, 1, new RookeryError('NOT_A_MEMBER', 'no'), 0);

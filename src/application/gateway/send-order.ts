@@ -41,7 +41,7 @@ export class SendOrder {
   /**
    * Hot path. @returns its place, for `failed`
    * @param nowMs monotonic
-   * @throws RookeryError as the one it has to wait for, with a time
+   * @throws RookeryError as the one it has to wait for, with the time that was given there, if any
    */
   enter(conversation: ConversationId, id: ClientMsgId, nowMs: number): number {
     const held = this.#held?.get(conversation);
@@ -64,10 +64,12 @@ export class SendOrder {
     const until = nowMs + patienceMs(held.error);
     if (found) found.until = until;
     else this.#hold(conversation, held, { id, place: ++this.#places, until });
-    const { code, retryAfterMs = 0 } = held.error;
-    throw new RookeryError(code, 'one before it in the conversation was refused and has not come again', {
-      retryAfterMs,
-    });
+    const { code, retryAfterMs } = held.error;
+    throw new RookeryError(
+      code,
+      'one before it in the conversation was refused and has not come again',
+      retryAfterMs === undefined ? {} : { retryAfterMs },
+    );
   }
 
   /** What had entered at `place` has failed. */
