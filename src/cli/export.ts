@@ -1,6 +1,7 @@
 /** `rookery export`: the log, or a part of it, in one file. */
 import { readFileSync, rmSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { FileLock } from '../adapters/sqlite/file-lock.ts';
 import type { ConversationId } from '../domain/ids.ts';
 import type { ArchiveHeader, Selection } from '../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
@@ -35,7 +36,11 @@ export function registerExport(program: Command): void {
     .action(async (path: string, options: Options) => {
       const selection = await selectionOf(options);
       const goOn = `interrupted: the same command goes on behind what is in ${path}.part`;
-      await withOperator(options, 'export', goOn, (operator) => exportTo(path, selection, operator, options.json));
+      await withOperator(options, 'export', goOn, async (operator) => {
+        await refuseUnknown(selection, operator);
+        const lock = await lockOf(path);
+        await exportTo(path, selection, operator, options.json).finally(() => lock.release());
+      });
     });
 }
 
@@ -61,7 +66,6 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
   const { counted } = await import('./terminal.ts');
   const { secondsSince, StepBars } = await import('./progress.ts');
   const { nats, topology, stop } = operator;
-  await refuseUnknown(selection, operator);
   const reader = new JetstreamRecordReader({ ...nats, names: logStreams(topology) });
   const writer = await FileArchiveWriter.open(path, await headerOf(reader, selection, operator));
   const startedMs = performance.now();
@@ -84,6 +88,25 @@ async function exportTo(path: string, selection: Selection, operator: Operator, 
   for (const { name, events, digest } of end.streams)
     await print(`${name.padEnd(8)} ${counted(events, 'event')}  ${digest}`);
   await print(`${counted(events, 'event')} in ${path}, ${seconds.toFixed(1)} s`);
+}
+
+/**
+ * Who writes there: until the archive is in its place, or whoever writes it has ended. The file beside it is the same by whatever name of
+ * its folder it is found.
+ * @throws RookeryError ALREADY_RUNNING, FILE_UNUSABLE
+ */
+async function lockOf(path: string): Promise<FileLock> {
+  const { tryLockPassingFile } = await import('../adapters/sqlite/file-lock.ts');
+  const { partOf } = await import('../adapters/archive/archive-writer.ts');
+  const part = partOf(path);
+  let lock: FileLock | undefined;
+  try {
+    lock = tryLockPassingFile(`${part}.lock`);
+  } catch (cause) {
+    throw new RookeryError('FILE_UNUSABLE', `${part} cannot be locked: ${(cause as Error).message}`, { cause });
+  }
+  if (!lock) throw new RookeryError('ALREADY_RUNNING', `another \`rookery export\` is writing ${part}`);
+  return lock;
 }
 
 /** Before a file is begun: one without what was asked for looks like one with it. @throws RookeryError NOT_FOUND */

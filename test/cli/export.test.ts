@@ -8,14 +8,19 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import t from 'tap';
+import { FileArchiveWriter } from '../../src/adapters/archive/archive-writer.ts';
 import { folder } from '../support/archives.ts';
 import { conversation, user } from '../support/given.ts';
 import { says, startOperated } from '../support/operated.ts';
+import { eventually } from '../support/waiting.ts';
+import { HEADER } from '../support/written-archive.ts';
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
 const scene = await startOperated();
@@ -113,4 +118,53 @@ t.test('what is there is exported; how long it took is told to the millisecond',
     t.match(String(told?.seconds), /^\d+(\.\d{1,3})?$/);
     t.ok(existsSync(file));
   }
+});
+
+t.test(
+  'two do not write one file: the second is refused, whatever it calls it; one that was killed blocks nobody',
+  async (t) => {
+    const dir = folder(t);
+    const real = join(dir, 'real');
+    mkdirSync(real);
+    symlinkSync('real', join(dir, 'linked'));
+    const [file, whole] = [join(real, 'log.rookery'), join(dir, 'whole.rookery')];
+    t.match(await run('export', whole), { code: 0 });
+    const first = scene.start('export', file);
+    await eventually(() => existsSync(`${file}.part`), 'the first has begun');
+    first.child.kill('SIGSTOP');
+    t.teardown(() => first.child.kill('SIGKILL'));
+    t.notOk(existsSync(file), 'it is not done');
+    for (const name of [file, join(dir, 'linked', 'log.rookery'), relative(scene.nats.dataDir, file)]) {
+      const refused = {
+        code: 1,
+        stdout: '',
+        stderr: /^ALREADY_RUNNING: another `rookery export` is writing .*log\.rookery\.part\n$/,
+      };
+      t.match(await run('export', name), refused, name);
+    }
+    t.match(await run('export', join(real, 'other.rookery')), { code: 0 }, 'another file is another matter');
+    first.child.kill('SIGKILL');
+    await first.ended;
+    t.match(await run('export', file), { code: 0, stderr: '' });
+    t.same(readdirSync(real).sort(), ['log.rookery', 'other.rookery']);
+  },
+);
+
+t.test('a file that is put in the place of what is written is not taken for it; nor is a link', async (t) => {
+  const dir = folder(t);
+  const [file, part] = [join(dir, 'log.rookery'), join(dir, 'log.rookery.part')];
+  const writer = await FileArchiveWriter.open(file, { ...HEADER, compression: 'gzip' });
+  renameSync(part, join(dir, 'elsewhere'));
+  writeFileSync(part, 'of somebody');
+  await t.rejects(writer.finish(), { code: 'FILE_UNUSABLE', message: /moved away or replaced/ });
+  await writer.abandon();
+  t.notOk(existsSync(file));
+  t.equal(readFileSync(part, 'utf8'), 'of somebody');
+  rmSync(part);
+  for (const target of ['elsewhere', 'nowhere']) {
+    symlinkSync(target, part);
+    t.match(await run('export', file), { code: 1, stderr: /^FILE_UNUSABLE: .*\.part is there and is no regular file/ });
+    rmSync(part);
+  }
+  t.same(readdirSync(dir), ['elsewhere']);
 });

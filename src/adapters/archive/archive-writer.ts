@@ -1,9 +1,9 @@
 /**
  * Writes an archive beside its place and puts it there when it is whole. What was interrupted, by whatever, is gone on with behind
- * its last whole block, if it is an export of the same; else it is begun anew.
+ * its last whole block, if it is an export of the same; else it is begun anew. One writes at a time: whoever opens one holds a lock.
  */
 import type { Stats } from 'node:fs';
-import { type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ArchiveEnd, ArchiveHeader, ArchiveWriter, StoredRecord, StreamSummary } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
@@ -104,6 +104,7 @@ export class FileArchiveWriter implements ArchiveWriter {
     try {
       await this.#frame(Kind.end, Buffer.from(JSON.stringify(end)));
       await this.#file.sync();
+      await this.#refuseReplaced();
       await this.#file.close();
       await rename(partOf(this.#path), this.#path);
       const folder = await open(dirname(this.#path), 'r');
@@ -119,6 +120,14 @@ export class FileArchiveWriter implements ArchiveWriter {
     if (!this.#failed) this.#close();
     await this.#writing;
     await this.#file.close().catch(() => undefined);
+  }
+
+  /** Whoever moves files about while they are written gets none that another export has written. @throws RookeryError FILE_UNUSABLE */
+  async #refuseReplaced(): Promise<void> {
+    const part = partOf(this.#path);
+    const [ours, there] = [await this.#file.stat(), await standing(part, stat)];
+    if (there?.dev === ours.dev && there.ino === ours.ino) return;
+    throw new RookeryError('FILE_UNUSABLE', `${part} was moved away or replaced while it was written`);
   }
 
   /** Of the block's bytes a copy is packed, while the next block is filled. */
@@ -174,8 +183,10 @@ async function refuseOther(path: string): Promise<void> {
   if (at && !(await beginsAsArchive(path))) throw new RookeryError('FILE_UNUSABLE', `${path} is there and ${NONE}`);
   const part = partOf(path);
   const begun = await standing(part, stat);
+  // A link would take the archive's place in the end, and another export may write where it leads to.
+  const isLink = (await standing(part, lstat))?.isSymbolicLink() === true && (begun?.isFile() ?? true);
   // To open a pipe waits for its other end, for ever.
-  if (begun?.isFIFO() || begun?.isDirectory())
+  if (begun?.isFIFO() || begun?.isDirectory() || isLink)
     throw new RookeryError('FILE_UNUSABLE', `${part} is there and is no regular file`);
   if (begun?.isFile() && begun.size > 0 && !(await beginsAsArchive(part)))
     throw new RookeryError('FILE_UNUSABLE', `${part}, in which it would be written, is there and ${NONE}`);
@@ -250,6 +261,3 @@ function isSameExport(one: ArchiveHeader, other: ArchiveHeader): boolean {
     JSON.stringify({ ...rest, streams: streams.map(({ name, created }) => [name, created]) });
   return what(one) === what(other);
 }
-
-/** Takes away what an interrupted export left. */
-export const discardPart = (path: string): Promise<void> => rm(partOf(path), { force: true });
