@@ -107,15 +107,28 @@ t.test('lines for people line up, and nothing in a message steers the terminal',
   t.equal(first.indexOf('messageSent'), second.indexOf('messageSent'));
 });
 
-t.test('it follows, and Ctrl-C ends it', async (t) => {
-  const { child, said, ended } = scene.start('tail', '--conversation', direct, '-n', '0');
+async function follows(said: { readonly stdout: string }): Promise<void> {
   let sent = 0;
   await eventually(async () => {
     await append(direct, says(bob, `live ${sent++}`));
     return said.stdout.includes('live ');
   }, 'an event comes');
+}
+
+t.test('it follows, and Ctrl-C ends it', async (t) => {
+  const { child, said, ended } = scene.start('tail', '--conversation', direct, '-n', '0');
+  await follows(said);
+  const consumers = async (): Promise<string[]> => {
+    const names: string[] = [];
+    for (const k of [0, 1])
+      for await (const { name } of scene.operator.jsm.consumers.list(`CONV_${k}`))
+        if (name !== 'fan-out') names.push(name);
+    return names;
+  };
+  t.equal((await consumers()).length, 1, 'of the one stream that is followed');
   child.kill('SIGINT');
   t.match(await ended, { code: 130, stderr: '' });
+  t.same(await consumers(), [], 'nothing of it stays on the server');
 });
 
 t.test('a reader that goes away ends it', async (t) => {
@@ -148,4 +161,14 @@ t.test('bad input is refused with a code', async (t) => {
   for (const [args, stderr] of cases) {
     t.match(await run('tail', ...args), { code: 1, stdout: '', stderr }, args.join(' '));
   }
+});
+
+t.test('Ctrl-C ends it also where there is no server any more to tell it to', async (t) => {
+  const { child, said, ended } = scene.start('tail', '--conversation', direct, '-n', '0');
+  await follows(said);
+  await scene.nats.server.stop();
+  const startedMs = performance.now();
+  child.kill('SIGINT');
+  t.match(await ended, { code: 130, stderr: '' });
+  t.ok(performance.now() - startedMs < 5_000, 'soon');
 });

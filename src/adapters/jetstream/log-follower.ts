@@ -37,6 +37,8 @@ export class JetstreamLogFollower implements LogFollower {
     const { epoch } = await this.#info();
     const tail = new StreamTail<LogRecord>({
       ...{ nc, js, jsm, log, name: this.#stream, epoch, fromSeq, onMessages, onLost },
+      // A command line comes and goes, and each time its consumer would stay for minutes.
+      endsConsumer: true,
       read: (message) =>
         logRecordOf(message.subject, message.seq, happenedAtMs(message.data, storedAtMs(message)), message.data),
       info: (known) => this.#info(known),

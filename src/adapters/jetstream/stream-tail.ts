@@ -6,6 +6,7 @@
  * it has passed on, or says that this is not possible any more.
  */
 import {
+  type Consumer,
   type ConsumerMessages,
   type ConsumerNotification,
   DeliverPolicy,
@@ -25,6 +26,8 @@ const TAIL_MESSAGES = 8_192;
 const HEARTBEAT_MS = 1_000;
 /** After a failed attempt to go on with a tail. */
 const RETRY_MS = 200;
+/** Whoever stops waits no longer for the server to take the consumer away. */
+const DELETED_WITHIN_MS = 1_000;
 
 /** After these nats.js would go on in its own time, or on a stream that may be another one. */
 const TROUBLE: ReadonlySet<ConsumerNotification['type']> = new Set([
@@ -49,6 +52,8 @@ interface TailParts<Message> {
   readonly fromSeq: number;
   /** What is changed leaves a hole, so that sequences only grow: what was missed of it is not missed. */
   readonly hasHoles?: boolean;
+  /** Its consumer goes with it; else the server takes it away by itself, five minutes after it was last asked for more. */
+  readonly endsConsumer?: boolean;
   readonly onMessages: (messages: readonly Message[]) => void;
   readonly onLost: (reason: string) => void;
   readonly info: (known: number) => Promise<InboxStreamInfo>;
@@ -62,6 +67,7 @@ export class StreamTail<Message> implements Tail {
   /** The message before it, once there was one. */
   #last: JsMsg | undefined;
   #turn: Message[] = [];
+  #consumer: Consumer | undefined;
   #messages: ConsumerMessages | undefined;
   #stopped = false;
   /** While it finds out how to go on. */
@@ -81,6 +87,7 @@ export class StreamTail<Message> implements Tail {
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: this.#next,
       });
+      this.#consumer = consumer;
       if (this.#stopped) return;
       // Not `this.#messages`: what an older consumer of ours still brings must be told from the new one's.
       const messages: ConsumerMessages = await consumer.consume({
@@ -97,12 +104,13 @@ export class StreamTail<Message> implements Tail {
     }
   }
 
-  /** Its consumer ends by itself when nobody asks it for more. */
+  /** Never an error: a consumer that cannot be deleted now ends by itself. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#connection.stop();
     this.#close();
     await this.#recovery;
+    if (this.#parts.endsConsumer && this.#consumer) await deleted(this.#consumer);
   }
 
   /** Hot path. All that one read of the socket brought is passed on together, right behind it. */
@@ -200,4 +208,11 @@ export class StreamTail<Message> implements Tail {
     this.#messages = undefined;
     messages?.stop();
   }
+}
+
+async function deleted(consumer: Consumer): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, DELETED_WITHIN_MS);
+  await Promise.race([consumer.delete().catch(() => false), late]);
+  clearTimeout(timer);
 }
