@@ -51,11 +51,14 @@ async function selectionOf({ conversation, user, since, until }: Options): Promi
   const now = Date.now();
   for (const one of conversation ?? []) idFrom(one, parseConversationId, 'the conversation');
   idFrom(user, parseUserId, 'the user');
+  const first = since === undefined ? Number.NEGATIVE_INFINITY : parseTime(since, now);
+  const last = until === undefined ? Number.POSITIVE_INFINITY : parseTime(until, now);
+  if (first >= last) throw new RookeryError('BAD_REQUEST', `--since ${since} is not before --until ${until}`);
   return {
     ...(conversation && { conversations: [...conversation].sort() }),
     ...(user !== undefined && { user }),
-    ...(since !== undefined && { since: parseTime(since, now) }),
-    ...(until !== undefined && { until: parseTime(until, now) }),
+    ...(since !== undefined && { since: first }),
+    ...(until !== undefined && { until: last }),
   };
 }
 

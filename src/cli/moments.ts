@@ -19,6 +19,24 @@ export interface Moment {
 }
 
 /**
+ * Of two times also where nothing happened between them: what is told then would be told of nothing.
+ * @throws RookeryError BAD_REQUEST
+ */
+export function refuseReversed(
+  { topology }: Pick<Operator, 'topology'>,
+  from: readonly [text: string, moment: Moment],
+  to: readonly [text: string, moment: Moment],
+): void {
+  const [[text, first], [other, second]] = [from, to];
+  const streams = Array.from({ length: topology.convStreams }, (_, convStream) => convStream);
+  const areTimes = first.json.position === undefined && second.json.position === undefined;
+  const isReversed = areTimes
+    ? first.at > second.at
+    : streams.some((convStream) => first.to(convStream) > second.to(convStream));
+  if (isReversed) throw new RookeryError('BAD_REQUEST', `${text} is behind ${other}: name the earlier one first`);
+}
+
+/**
  * A position stands for its event, and in other streams for the time of that event.
  * @param only the one stream that is asked about, where it is one
  * @throws RookeryError BAD_REQUEST; NOT_FOUND where a position is beyond the log's end, or no longer kept

@@ -96,13 +96,12 @@ async function diff(from: string, to: string, options: Options): Promise<void> {
   if (options.conversation === undefined && options.user === undefined) {
     throw new RookeryError('BAD_REQUEST', 'of what: --conversation or --user');
   }
-  await withPast(options, [from, to], async (past, [before, after], { stop, topology }) => {
+  const { refuseReversed } = await import('./moments.ts');
+  await withPast(options, [from, to], async (past, [before, after], operator) => {
+    const { stop } = operator;
     const first = before as Moment;
     const second = after as Moment;
-    for (let convStream = 0; convStream < topology.convStreams; convStream++) {
-      if (first.to(convStream) <= second.to(convStream)) continue;
-      throw new RookeryError('BAD_REQUEST', `${from} is behind ${to}: name the earlier one first`);
-    }
+    refuseReversed(operator, [from, first], [to, second]);
     await past.advance(first.to);
     const old = plain(stateOf(past, options, first));
     const entriesBefore = entriesOf(past, old);

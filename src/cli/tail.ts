@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { ConversationId } from '../domain/ids.ts';
 import type { LogFollower, LogReader, LogRecord } from '../ports/conversation-log.ts';
-import type { Moment } from './moments.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
 
 interface Options extends OperatorOptions {
@@ -73,7 +72,7 @@ async function streamsOf(operator: Operator, options: Options, conversation?: Co
   const { JetstreamLogReader } = await import('../adapters/jetstream/log-reader.ts');
   const { JetstreamLogFollower } = await import('../adapters/jetstream/log-follower.ts');
   const { logBounds } = await import('../adapters/jetstream/log-places.ts');
-  const { momentOf } = await import('./moments.ts');
+  const { momentOf, refuseReversed } = await import('./moments.ts');
   const { convStreamOf } = await import('../protocol/subjects.ts');
   const { nats, log, topology } = operator;
   const lines = countOf(options.lines);
@@ -81,7 +80,7 @@ async function streamsOf(operator: Operator, options: Options, conversation?: Co
   const since = options.since === undefined ? undefined : await momentOf(operator, options.since, only);
   const until = options.until === undefined ? undefined : await momentOf(operator, options.until, only);
   const streams: Stream[] = [];
-  if (since && until) await refuseReversed(operator, options, since, until);
+  if (since && until) refuseReversed(operator, [String(options.since), since], [String(options.until), until]);
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
     if (only !== undefined && convStream !== only) continue;
     const parts = { ...nats, convStream };
@@ -99,16 +98,6 @@ async function streamsOf(operator: Operator, options: Options, conversation?: Co
     });
   }
   return streams;
-}
-
-/** As `rookery diff` has it. @throws RookeryError BAD_REQUEST */
-async function refuseReversed({ topology }: Operator, options: Options, since: Moment, until: Moment): Promise<void> {
-  for (let convStream = 0; convStream < topology.convStreams; convStream++) {
-    if (since.to(convStream) <= until.to(convStream)) continue;
-    const { RookeryError } = await import('../protocol/error-codes.ts');
-    const text = `${options.since} is behind ${options.until}: name the earlier one first`;
-    throw new RookeryError('BAD_REQUEST', text);
-  }
 }
 
 const DEFAULT_LINES = '10';

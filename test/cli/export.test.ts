@@ -38,6 +38,8 @@ t.test('what is not in the log is no export: no file is left, and one that is th
     [['--conversation', group, '--conversation', 'nowhere'], /^NOT_FOUND: there is no conversation nowhere/],
     [['--user', 'nobody'], /^NOT_FOUND: nothing in the log is what was asked for; no file was written/],
     [['--since', '17'], /^BAD_REQUEST: 17: this is no time \(/],
+    [['--since', '2026-07-01', '--until', '2026-06-01'], /^BAD_REQUEST: --since 2026-07-01 is not before --until/],
+    [['--since', '1d', '--until', '1d', '--conversation', group], /^BAD_REQUEST: --since 1d is not before --until 1d/],
     [['--until', '2001-01-01'], /^NOT_FOUND: nothing in the log/],
   ];
   for (const [args, stderr] of cases) {

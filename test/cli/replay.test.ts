@@ -150,6 +150,7 @@ t.test('bad input is refused with a code', async (t) => {
     [['replay', '--to', 'now', '--user', bob, '-n', '0'], /^BAD_REQUEST: --lines 0/],
     [['replay', '--to', 'now', '--user', ''], /^BAD_ID: the user/],
     [['diff', 'now', '1d', '--user', bob], /^BAD_REQUEST: now is behind 1d/],
+    [['diff', '2001-02-01', '2001-01-01', '--user', bob], /^BAD_REQUEST: 2001-02-01 is behind 2001-01-01: name/],
     [['diff', '1d', 'now'], /^BAD_REQUEST: of what/],
   ];
   for (const [args, stderr] of cases) {

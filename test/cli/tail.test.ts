@@ -146,6 +146,7 @@ t.test('bad input is refused with a code', async (t) => {
   const cases: [string[], RegExp][] = [
     [['--kind', 'messageSend'], /^BAD_REQUEST: --kind messageSend: .*messageSent/],
     [['--since', 'now', '--until', '1d'], /^BAD_REQUEST: now is behind 1d: name the earlier one first/],
+    [['--since', '2001-02-01', '--until', '2001-01-01'], /^BAD_REQUEST: 2001-02-01 is behind 2001-01-01: name/],
     [['--since', 'yesterday'], /^BAD_REQUEST: yesterday: this is neither a position \(17, .*\) nor a time \(/],
     [['--since', '2026-13-01'], /^BAD_REQUEST: 2026-13-01/],
     [['--since', '7'], /^BAD_REQUEST: 7: there are 2 CONV streams/],
