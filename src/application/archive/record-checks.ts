@@ -63,7 +63,8 @@ export class RecordChecks {
       const reason = this.#unreadableReason(record);
       if (reason === undefined) continue;
       unreadable += 1;
-      if (!keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${stream}@${record.seq}: ${reason}`);
+      const cure = '`--keep-unreadable` takes such along as they are';
+      if (!keepUnreadable) throw new RookeryError('EVENT_UNREADABLE', `${stream}@${record.seq}: ${reason}. ${cure}`);
     }
     return unreadable;
   }
