@@ -1,5 +1,6 @@
-/** `rookery export` of what is not there: an error and no file. */
+/** `rookery export` of what is not there: an error and no file; and what is no file of it. */
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   closeSync,
   existsSync,
@@ -13,6 +14,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join, relative } from 'node:path';
 import t from 'tap';
 import { FileArchiveWriter } from '../../src/adapters/archive/archive-writer.ts';
@@ -107,6 +109,24 @@ t.test('what cannot be written is told, and no success; a reader that has gone a
   const gone = scene.start('tail', '--no-follow', '-n', '1');
   gone.child.stdout?.destroy();
   t.match(await gone.ended, { code: 0, stderr: '' });
+});
+
+t.test('what is no regular file is no archive, and nobody waits for it', async (t) => {
+  const dir = folder(t);
+  const [pipe, socket] = [join(dir, 'pipe'), join(dir, 'socket')];
+  execFileSync('mkfifo', [pipe]);
+  const server = createServer().listen(socket);
+  t.teardown(() => server.close());
+  await once(server, 'listening');
+  for (const path of [pipe, socket, dir, '/dev/zero']) {
+    for (const more of [[], ['--merge']]) {
+      t.match(await run('import', path, ...more), {
+        ...{ code: 1, stdout: '' },
+        stderr: new RegExp(`^FILE_UNUSABLE: ${path} is no regular file\n$`),
+      });
+    }
+  }
+  t.match(await run('replay', pipe, '--into', 'TRIAL'), { code: 1, stderr: /^FILE_UNUSABLE: .*pipe is no regular/ });
 });
 
 t.test('what is there is exported; how long it took is told to the millisecond', async (t) => {

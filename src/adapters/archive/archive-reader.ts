@@ -1,5 +1,5 @@
 /** Reads an archive: each frame is checked before anything of it is believed. */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import type {
   ArchiveBlock,
   ArchiveEnd,
@@ -102,6 +102,8 @@ export class FileArchiveReader implements ArchiveReader {
   static async open(path: string): Promise<FileArchiveReader> {
     let file: FileHandle | undefined;
     try {
+      // Before it is opened: who opens a pipe waits for somebody to write into it. And a file is read more than once.
+      if (!(await stat(path)).isFile()) throw new RookeryError('FILE_UNUSABLE', `${path} is no regular file`);
       file = await open(path, 'r');
       const { size } = await file.stat();
       const magic = Buffer.alloc(MAGIC.length);

@@ -20,6 +20,8 @@ export async function openForeignFiles(path: string): Promise<ForeignFiles> {
   try {
     const found = await stat(path);
     if (found.isDirectory()) return new OpenFiles(await filesIn(path), async () => undefined);
+    // A pipe would be waited for; and all is read twice.
+    if (!found.isFile()) throw new RookeryError('FILE_UNUSABLE', `${path} is neither a regular file nor a folder`);
     if (/\.zip$/i.test(path)) return await zipAt(path);
     return new OpenFiles(new Map([[basename(path), fileAt(path, found.size)]]), async () => undefined);
   } catch (cause) {
