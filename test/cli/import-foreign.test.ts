@@ -1,4 +1,5 @@
 /** What other messengers leave, imported from the command line into a real server and read through the folds. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
@@ -269,6 +270,9 @@ t.test('what is no export says so, and writes nothing', async (t) => {
   writeFileSync(join(dir, 'list.json'), '[1, 2]');
   writeFileSync(join(dir, 'README.md'), '# A title\n\nAnd some prose.\n');
   mkdirSync(join(dir, 'slack'));
+  mkdirSync(join(dir, 'empty'));
+  writeFileSync(join(dir, '#empty.log'), '');
+  execFileSync('mkfifo', [join(dir, 'pipe.zip')]);
   writeFileSync(join(dir, 'slack', 'users.json'), '{"not":"a list"}');
   const cases: [string[], RegExp][] = [
     [['slack', join(dir, 'broken.zip')], /^FILE_UNUSABLE: .*broken\.zip/],
@@ -280,6 +284,12 @@ t.test('what is no export says so, and writes nothing', async (t) => {
     [['telegram', join(dir, 'package.json')], /^BAD_REQUEST: package\.json: this is no export of Telegram: /],
     [['telegram', join(dir, 'list.json')], /^BAD_REQUEST: list\.json: this is no export of Telegram: /],
     [['irc', join(dir, 'README.md')], /^BAD_REQUEST: README\.md: no line is one of irssi, WeeChat or ZNC/],
+    [['irc', join(dir, 'empty')], /^BAD_REQUEST: nothing was found: there is no file/],
+    [['irc', join(dir, '#empty.log')], /^BAD_REQUEST: nothing was found: #empty\.log is empty/],
+    [['telegram', join(dir, 'README.md')], /^BAD_REQUEST: README\.md is no JSON: what is expected is result\.json/],
+    [['telegram', join(dir, 'empty')], /^BAD_REQUEST: there is no JSON file: what is expected is result\.json/],
+    [['slack', join(dir, 'pipe.zip')], /^FILE_UNUSABLE: .*pipe\.zip is neither a regular file nor a folder/],
+    [['irc', '/dev/zero'], /^FILE_UNUSABLE: \/dev\/zero is neither a regular file nor a folder/],
   ];
   for (const [args, expected] of cases) {
     t.match(await here.run('import', ...args), { code: 1, stdout: '', stderr: expected }, args.join(' '));

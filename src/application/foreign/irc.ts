@@ -33,6 +33,11 @@ export async function* ircRecords(
   report: ForeignReport,
   options: IrcOptions,
 ): AsyncGenerator<StoredRecord> {
+  if (files.bytes === 0) {
+    const where =
+      files.paths.length === 1 ? `${files.paths[0]} is empty` : 'there is no file, or none with anything in it';
+    throw new RookeryError('BAD_REQUEST', `nothing was found: ${where}`);
+  }
   const channels = new Map<string, Channel>();
   for (const path of files.paths) {
     const name = options.channel ?? channelOf(path);

@@ -44,7 +44,12 @@ interface Read {
 
 export async function* telegramRecords(files: ForeignFiles, report: ForeignReport): AsyncGenerator<StoredRecord> {
   const path = files.paths.find((one) => /(^|\/)[^/]+\.json$/.test(one));
-  if (path === undefined) throw new RookeryError('BAD_REQUEST', 'there is no result.json: export it as JSON');
+  if (path === undefined) {
+    const found = files.paths.length === 1 ? `${files.paths[0]} is no JSON` : 'there is no JSON file';
+    const expected =
+      'what is expected is result.json, or its folder, of an export of Telegram Desktop in the format JSON';
+    throw new RookeryError('BAD_REQUEST', `${found}: ${expected}`);
+  }
   const chats = new Map<string, Known>();
   const names = new Map<UserId, string>();
   let self: UserId | undefined;
