@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import type { MsgHdrs, NatsConnection, PublishOptions, Subscription } from '@nats-io/nats-core';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { onDisconnect } from './disconnects.ts';
 
 /** `end` stores nothing: it ends the batch behind what was sent. */
 const Operation = { start: 0, append: 1, commit: 2, end: 3 } as const;
@@ -46,6 +47,7 @@ export class FastIngest {
   readonly #nc: NatsConnection;
   readonly #options: FastIngestOptions;
   readonly #subscription: Subscription;
+  readonly #leaveConnection: () => void;
   /** The server knows a batch by its id alone, whoever sends it: no two writers may ever use the same. */
   readonly #instance = randomBytes(INSTANCE_BYTES).toString('base64url');
   #batches = 0;
@@ -57,7 +59,8 @@ export class FastIngest {
     this.#subscription = nc.subscribe(`${options.inbox}.>`, {
       callback: (error, message) => this.#current?.answered(error, message.subject, message.data),
     });
-    void this.#followConnection();
+    // What was on its way may have been stored or not: the batch is over, without waiting.
+    this.#leaveConnection = onDisconnect(nc, () => this.#current?.abandon('the connection was lost'));
   }
 
   /** @param largestBytes of the messages to come: by it the server is told how often to confirm */
@@ -72,13 +75,8 @@ export class FastIngest {
     return this.#current;
   }
 
-  /** What was on its way when the connection was lost may have been stored or not: the batch is over, without waiting. */
-  async #followConnection(): Promise<void> {
-    for await (const { type } of this.#nc.status())
-      if (type === 'disconnect') this.#current?.abandon('the connection was lost');
-  }
-
   stop(): void {
+    this.#leaveConnection();
     this.#current?.abandon('the writer stopped');
     this.#subscription.unsubscribe();
   }

@@ -11,6 +11,7 @@ import { answered } from './answered.ts';
 import { DeliveredRecord } from './delivered-record.ts';
 import { DeliveriesInPlace } from './deliveries-in-place.ts';
 import { type Delivery, parseDelivery } from './delivery-subject.ts';
+import { onDisconnect } from './disconnects.ts';
 import { unfulfilled } from './pull-status.ts';
 import { hasNothingIn } from './stream-info.ts';
 
@@ -103,10 +104,14 @@ export async function* pulls(
     headers_only: headersOnly,
     ...(subjects && { filter_subjects: [...subjects] }),
   };
-  const { name, num_pending: pending } = await answered(stream, jsm.consumers.add(stream, config));
+  const made = await answered(stream, jsm.consumers.add(stream, config));
+  const { name, num_pending: pending } = made;
+  const usual = takeInPlace ? PASSING_MESSAGES : PULL_MESSAGES;
+  // The server says so where it allows only so many in one pull (`max_request_batch`).
+  const most = Math.min(usual, made.config.max_batch || usual);
   const inbox = `${inboxPrefix}.span.${crypto.randomUUID()}`;
   const reading = new Reading(nc, {
-    ...{ inbox, stream, consumer: name, from, to, pending, take, takeInPlace },
+    ...{ inbox, stream, consumer: name, from, to, pending, most, take, takeInPlace },
   });
   const isWhole = (): Promise<boolean> => hasNothingIn(jsm, stream, { from: reading.lastSeq + 1, to, subjects });
   try {
@@ -130,6 +135,8 @@ interface ReadingParts {
   readonly from: number;
   readonly to: number;
   readonly pending: number;
+  /** Messages of one pull. */
+  readonly most: number;
   readonly take: (message: Msg, delivery: Delivery) => void;
   readonly takeInPlace: ((record: DeliveredRecord) => void) | undefined;
 }
@@ -140,7 +147,7 @@ class Reading {
   readonly #subject: string;
   readonly #subscription: Subscription;
   readonly #leaveToNats: () => void;
-  readonly #connection: ReturnType<NatsConnection['status']> & { stop(): void };
+  readonly #leaveConnection: () => void;
   /** Of the pull that is on its way: what it asked for, and what of that is still to come. */
   #asked = 0;
   #awaited = 0;
@@ -159,7 +166,7 @@ class Reading {
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${parts.stream}.${parts.consumer}`;
     this.#lastSeq = parts.from - 1;
     this.#isAtEnd = parts.pending === 0;
-    this.#connection = nc.status() as ReturnType<NatsConnection['status']> & { stop(): void };
+    this.#leaveConnection = onDisconnect(nc, () => this.#break('the connection was lost'));
     this.#subscription = nc.subscribe(parts.inbox, {
       callback: (error, message) => {
         if (error) this.#break('the pull failed', error);
@@ -167,16 +174,11 @@ class Reading {
       },
     });
     this.#leaveToNats = parts.takeInPlace ? this.#takeInPlace(parts, parts.takeInPlace) : () => undefined;
-    void this.#followConnection();
     this.#pull();
   }
 
   get isDone(): boolean {
     return this.#isDone;
-  }
-
-  get #isPassing(): boolean {
-    return this.#parts.takeInPlace !== undefined;
   }
 
   /** Sequence of the last message that came; the one before the span at first. */
@@ -201,7 +203,7 @@ class Reading {
   stop(): void {
     this.#leaveToNats();
     this.#subscription.unsubscribe();
-    this.#connection.stop();
+    this.#leaveConnection();
   }
 
   #received(message: Msg): void {
@@ -258,11 +260,11 @@ class Reading {
 
   #pull(): void {
     // No more than can belong to the span: one that is filled further has more behind it.
-    this.#asked = Math.min(this.#isPassing ? PASSING_MESSAGES : PULL_MESSAGES, this.#parts.to - this.#lastSeq);
+    this.#asked = Math.min(this.#parts.most, this.#parts.to - this.#lastSeq);
     this.#awaited = this.#asked;
     const request = {
       batch: this.#asked,
-      max_bytes: this.#isPassing ? PASSING_BYTES : PULL_BYTES,
+      max_bytes: this.#parts.takeInPlace ? PASSING_BYTES : PULL_BYTES,
       expires: PULL_EXPIRES_MS * 1e6,
       idle_heartbeat: HEARTBEAT_MS * 1e6,
     };
@@ -283,10 +285,6 @@ class Reading {
     await promise;
     clearInterval(watch);
     this.#wake = undefined;
-  }
-
-  async #followConnection(): Promise<void> {
-    for await (const { type } of this.#connection) if (type === 'disconnect') this.#break('the connection was lost');
   }
 
   #break(reason: string, cause?: unknown): void {
