@@ -1,3 +1,5 @@
+import { asRookeryError } from '../protocol/error-codes.ts';
+
 /** Resolves after `ms`, or as soon as `stop` is aborted. */
 export function pause(ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -10,4 +12,23 @@ export function pause(ms: number, stop: AbortSignal): Promise<void> {
     stop.addEventListener('abort', done);
     if (stop.aborted) done();
   });
+}
+
+export interface Patience {
+  /** So often it is asked. */
+  readonly attempts: number;
+  readonly pauseMs: number;
+  readonly stop: AbortSignal;
+}
+
+/** Asks again after a pause where nobody answers. @throws what `ask` does; LOG_UNAVAILABLE only when it was asked so often, or was stopped */
+export async function patiently<T>(ask: () => Promise<T>, { attempts, pauseMs, stop }: Patience): Promise<T> {
+  for (let asked = 1; ; asked++) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || asked >= attempts || stop.aborted) throw thrown;
+      await pause(pauseMs, stop);
+    }
+  }
 }

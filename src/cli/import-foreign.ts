@@ -58,7 +58,8 @@ async function importFrom(source: string, path: string, options: OperatorOptions
   const report = new ForeignReport();
   await withOperator(options, `import ${source}`, GO_ON, async ({ nats, topology, stop }) => {
     const bars = new StepBars('events');
-    const merged = await mergeInto({ nats, names: logStreams(topology) }, bars, async (merge) => {
+    const target = { nats, names: logStreams(topology) };
+    const merged = await mergeInto(target, bars, stop, async (merge) => {
       for await (const record of recordsOf(files, report)) {
         const room = merge.add(record, source);
         if (room) await room;

@@ -1,8 +1,6 @@
 /** `rookery import`: a file of `rookery export` into a deployment. */
 import type { Command } from 'commander';
-import type { ArchiveProgress } from '../application/archive/progress.ts';
 import type { Restored } from '../application/archive/restore-log.ts';
-import type { ArchiveReader } from '../ports/archive.ts';
 import { registerForeignImports } from './import-foreign.ts';
 import {
   INTERRUPTED_EXIT_CODE,
@@ -88,44 +86,34 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
 
 async function mergeFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
-  const { Summary } = await import('../adapters/archive/summary.ts');
   const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
-  const { recordLimits } = await import('../adapters/jetstream/record-limits.ts');
-  const { checkArchive } = await import('../application/archive/check-archive.ts');
   const { StepBars } = await import('./progress.ts');
-  const { mergeInto, tellMerged } = await import('./merging.ts');
+  const { checkedFile, mergeInto, tellMerged } = await import('./merging.ts');
   const bars = new StepBars('events');
-  const read = async <T>(work: (archive: ArchiveReader) => Promise<T>): Promise<T> => {
+  const target = { nats, names: logStreams(topology) };
+  const seal = await checkedFile(path, target, { keepUnreadable: options.keepUnreadable === true, bars, stop });
+  const merged = await mergeInto(target, bars, stop, async (merge) => {
     const archive = await FileArchiveReader.open(path);
-    return work(archive).finally(() => archive.close());
-  };
-  const keepUnreadable = options.keepUnreadable === true;
-  const countOf = (stream: string) => new Summary(stream);
-  const onProgress = (progress: ArchiveProgress): void => bars.at(progress);
-  const names = logStreams(topology);
-  const limits = { ...(await recordLimits(nats.nc, nats.jsm, names)), holePositions: Number.POSITIVE_INFINITY };
-  await read((archive) => {
-    const rules = { keepUnreadable, convStreams: archive.header.convStreams, limits };
-    return checkArchive({ archive, countOf, upTo: new Map(), rules, onProgress });
-  });
-  const merged = await mergeInto({ nats, names }, bars, (merge) =>
-    read(async (archive) => {
-      for await (const { stream, records } of archive.blocks()) {
+    try {
+      for await (const { stream, records } of archive.blocks(seal)) {
         const { name = '', created = '' } = archive.header.streams[stream] ?? {};
         for (const record of records) await merge.add(record, `${name} of ${created}`);
-        onProgress({ step: `merging ${name}`, done: archive.position, total: archive.bytes, unit: 'bytes' });
+        bars.at({ step: `merging ${name}`, done: archive.position, total: archive.bytes, unit: 'bytes' });
         if (stop.aborted) return;
       }
-    }),
-  );
+    } finally {
+      await archive.close();
+    }
+  });
   if (stop.aborted) process.exitCode = INTERRUPTED_EXIT_CODE;
   if (options.json) await print(JSON.stringify({ mode: 'merged', complete: !stop.aborted, ...merged }));
   else await tellMerged(merged);
 }
 
 async function tell(restored: Restored, seconds: number): Promise<void> {
-  for (const { name, stored, position } of restored.streams) {
-    await print(`${name.padEnd(8)} ${stored} stored, now at ${position}`);
+  for (const { name, stored, position, behind } of restored.streams) {
+    const newer = restored.complete && behind > 0 ? `, ${behind} behind the last one of the file` : '';
+    await print(`${name.padEnd(8)} ${stored} stored, now at ${position}${newer}`);
   }
   if (!restored.complete) return;
   const { counted } = await import('./terminal.ts');

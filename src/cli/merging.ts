@@ -13,12 +13,51 @@ export interface MergeTarget extends Pick<Operator, 'nats'> {
   readonly copyInto?: string;
 }
 
-/** Runs `work`, which gives events to the merge one by one, and resolves when all of them are stored. */
+/** A record of another log may get a longer id than it had there (merge-log.ts). */
+const MAX_ADDED_ID_BYTES = 512;
+
+/**
+ * Reads a file from end to end, before any of it goes anywhere: it is written with the rights of an operator.
+ * @returns the seal by which the file is known again; undefined where it was stopped
+ * @throws RookeryError FILE_UNUSABLE, ARCHIVE_DAMAGED, ARCHIVE_UNSUPPORTED, EVENT_UNREADABLE, IMPORT_MISMATCH: the target cannot hold it
+ */
+export async function checkedFile(
+  path: string,
+  { nats, names, copyInto }: MergeTarget,
+  { keepUnreadable, bars, stop }: { keepUnreadable: boolean; bars: StepBars; stop: AbortSignal },
+): Promise<string | undefined> {
+  const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
+  const { Summary } = await import('../adapters/archive/summary.ts');
+  const { recordLimits } = await import('../adapters/jetstream/record-limits.ts');
+  const { checkArchive } = await import('../application/archive/check-archive.ts');
+  // A stream to copy into is not there yet.
+  const { bytes, headerBytes } = await recordLimits(nats.nc, nats.jsm, copyInto === undefined ? names : []);
+  const limits = {
+    bytes: bytes - MAX_ADDED_ID_BYTES,
+    headerBytes: headerBytes - MAX_ADDED_ID_BYTES,
+    holePositions: Number.POSITIVE_INFINITY,
+  };
+  const archive = await FileArchiveReader.open(path);
+  try {
+    const rules = { keepUnreadable, convStreams: archive.header.convStreams, limits };
+    const checked = await checkArchive({
+      ...{ archive, rules, stop, upTo: new Map(), countOf: (stream) => new Summary(stream) },
+      onProgress: (progress) => bars.at(progress),
+    });
+    return checked?.seal;
+  } finally {
+    await archive.close();
+  }
+}
+
+/** Runs `work`, which gives events to the merge one by one, and resolves when all of them are stored. Stopped before it, it does nothing. */
 export async function mergeInto(
   { nats, names, copyInto }: MergeTarget,
   bars: StepBars,
+  stop: AbortSignal,
   work: (merge: LogMerge) => Promise<void>,
 ): Promise<Merged> {
+  if (stop.aborted) return { stored: 0, known: 0, superseded: 0 };
   const { JetstreamRecordReader } = await import('../adapters/jetstream/record-reader.ts');
   const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
   const { SqliteKnownIds } = await import('../adapters/sqlite/known-ids.ts');
@@ -29,10 +68,11 @@ export async function mergeInto(
   try {
     const target = new JetstreamRecordReader({ ...nats, names });
     const merge = await LogMerge.begin({
-      ...{ target, appender, known, isLive: copyInto === undefined },
+      ...{ target, appender, known, stop, isLive: copyInto === undefined },
       onProgress: (progress) => bars.at(progress),
     });
-    await work(merge);
+    // What is there is not known then.
+    if (!stop.aborted) await work(merge);
     return await merge.finish();
   } finally {
     appender.stop();

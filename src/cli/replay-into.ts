@@ -1,7 +1,8 @@
 /** `rookery replay --into`: a recorded log once more, at its own pace, into another deployment or a stream to try things on. */
 import type { Command } from 'commander';
+import type { Nats } from '../adapters/jetstream/connect.ts';
 import type { ArchiveReader, StoredRecord } from '../ports/archive.ts';
-import { type MergeTarget, mergeInto, tellMerged } from './merging.ts';
+import { checkedFile, type MergeTarget, mergeInto, tellMerged } from './merging.ts';
 import {
   connected,
   INTERRUPTED_EXIT_CODE,
@@ -11,7 +12,7 @@ import {
   print,
   withOperator,
 } from './operator.ts';
-import { endBar } from './progress.ts';
+import { endBar, StepBars } from './progress.ts';
 
 export interface IntoOptions extends OperatorOptions {
   readonly into: string;
@@ -41,14 +42,14 @@ export async function replayInto(file: string | undefined, options: IntoOptions)
   const speed = await speedOf(options.speed ?? '1x');
   const isWanted = await filterOf(options.filter);
   await withOperator(options, 'replay', GO_ON, async (operator) => {
+    const bars = new StepBars('events');
     const total = { done: 0, of: 0, wanted: 0 };
-    // Before the target: a file that cannot be read leaves no empty stream behind.
-    const records = await recorded(file, operator, total);
     const target = await targetOf(operator, options);
     try {
-      const { StepBars } = await import('./progress.ts');
-      const bars = new StepBars('events');
-      const merged = await mergeInto(target, bars, async (merge) => {
+      // Before anything is made: a file that cannot be played leaves no empty stream behind.
+      const records = await recorded(file, operator, target, bars, total);
+      if (target.copyInto !== undefined && !operator.stop.aborted) await makeCopy(target.nats, target.copyInto);
+      const merged = await mergeInto(target, bars, operator.stop, async (merge) => {
         const { Pace } = await import('../application/archive/paced.ts');
         const pace = new Pace(speed, performance.now());
         for await (const { stream, record } of records) {
@@ -121,13 +122,18 @@ async function due(pace: { waitMs(at: number, nowMs: number): number }, at: numb
   }
 }
 
+async function makeCopy({ jsm }: Nats, name: string): Promise<void> {
+  const { ensureCopiedStream } = await import('../adapters/jetstream/copied-stream.ts');
+  await ensureCopiedStream(jsm, name);
+}
+
 /** Another deployment by its configuration or its address; or, by a name, a stream. */
 async function targetOf(operator: Operator, { into, intoCredentials }: IntoOptions): Promise<MergeTarget> {
-  const { convStreamsOf, ensureCopiedStream } = await import('../adapters/jetstream/copied-stream.ts');
+  const { convStreamsOf, checkCopyName } = await import('../adapters/jetstream/copied-stream.ts');
   const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
   const isElsewhere = /^(nats|tls):\/\//.test(into) || into.endsWith('.json');
   if (!isElsewhere) {
-    await ensureCopiedStream(operator.nats.jsm, into);
+    checkCopyName(into);
     return { nats: operator.nats, names: [into], copyInto: into };
   }
   const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
@@ -139,7 +145,13 @@ async function targetOf(operator: Operator, { into, intoCredentials }: IntoOptio
   return { nats, names: logStreams({ convStreams: await convStreamsOf(nats.jsm), inboxStreams: 0 }) };
 }
 
-async function recorded(file: string | undefined, { nats, topology }: Operator, total: { of: number }) {
+async function recorded(
+  file: string | undefined,
+  { nats, topology, stop }: Operator,
+  target: MergeTarget,
+  bars: StepBars,
+  total: { of: number },
+) {
   const { mergedByTime } = await import('../application/archive/paced.ts');
   if (file === undefined) {
     const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
@@ -151,20 +163,24 @@ async function recorded(file: string | undefined, { nats, topology }: Operator, 
     );
   }
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
+  const seal = await checkedFile(file, target, { keepUnreadable: true, bars, stop });
   const first = await FileArchiveReader.open(file);
   const streams = first.header.streams.filter(({ lastSeq }) => lastSeq > 0);
   await first.close();
   for (const { firstSeq, lastSeq } of streams) total.of += lastSeq - firstSeq + 1;
-  return mergedByTime(
-    streams.map(({ name }) => ({ stream: name, records: streamOf(() => FileArchiveReader.open(file), name) })),
-  );
+  const open = () => FileArchiveReader.open(file);
+  return mergedByTime(streams.map(({ name }) => ({ stream: name, records: streamOf(open, seal, name) })));
 }
 
 /** What a file holds of one stream; the file is read from end to end for each. */
-async function* streamOf(open: () => Promise<ArchiveReader>, name: string): AsyncGenerator<readonly StoredRecord[]> {
+async function* streamOf(
+  open: () => Promise<ArchiveReader>,
+  seal: string | undefined,
+  name: string,
+): AsyncGenerator<readonly StoredRecord[]> {
   const archive = await open();
   try {
-    for await (const { stream, records } of archive.blocks()) {
+    for await (const { stream, records } of archive.blocks(seal)) {
       if (archive.header.streams[stream]?.name === name) yield records;
     }
   } finally {

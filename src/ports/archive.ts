@@ -1,4 +1,5 @@
 /** The log as it is carried from one deployment to another: records as a stream stores them, and the file they travel in. */
+import { RookeryError } from '../protocol/error-codes.ts';
 
 /** One message of a stream of the log, whatever stands in it. */
 export interface StoredRecord {
@@ -195,11 +196,18 @@ export interface RecordLimits {
 
 export type Appending = 'stored' | 'known';
 
+/** Where a record was to be restored something stands already: somebody else's, or what this log was sent before and had yet to store. */
+export class PositionTaken extends RookeryError {
+  constructor(reason: string, options?: ErrorOptions) {
+    super('IMPORT_MISMATCH', `somebody else writes to the log: ${reason}`, options);
+  }
+}
+
 export interface RecordAppender {
   /**
    * Appends at exactly the record's position. Resolves when there is room for more, not when it is stored: that is `settled`.
    * A record at the next position but one or later leaves a hole, which is filled with a message that says so.
-   * @throws RookeryError IMPORT_MISMATCH when the stream's end is not where it should be (somebody else writes) · LOG_UNAVAILABLE
+   * @throws PositionTaken when the stream's end is not where it should be · RookeryError LOG_UNAVAILABLE
    */
   restore(stream: string, record: RecordInPlace): Promise<void> | undefined;
   /**

@@ -6,10 +6,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { RecordsInPlace } from '../adapters/archive/records-in-place.ts';
 import { Summary } from '../adapters/archive/summary.ts';
-import { connectNats, type NatsAccess } from '../adapters/jetstream/connect.ts';
+import { connectNats, type Nats, type NatsAccess } from '../adapters/jetstream/connect.ts';
 import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
 import { createLog } from '../adapters/system/log.ts';
 import { type Before, RecordChecks, type RecordRules } from '../application/archive/record-checks.ts';
+import { patiently } from '../application/pause.ts';
 import type { StreamSummary } from '../ports/archive.ts';
 import { asRookeryError } from '../protocol/error-codes.ts';
 
@@ -35,6 +36,9 @@ export type FromImporting =
   | { readonly type: 'read'; readonly stream: string; readonly seq: number }
   | { readonly type: 'digested'; readonly summaries: readonly StreamSummary[] }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
+
+/** Whoever restores waits as long where the server is away. */
+const PATIENCE = { attempts: 8, pauseMs: 1_000, stop: new AbortController().signal };
 
 const port = parentPort;
 const { nats: access, rules } = workerData as ImportingThreadData;
@@ -73,6 +77,9 @@ async function wholeThere(stream: string): Promise<void> {
   while (!isWritten && !whole.has(stream)) await new Promise<void>((resolve) => (wake = resolve));
 }
 
+const connected = (): Promise<Nats> =>
+  connectNats(access, 'operator', 'rookery import, verifying', createLog('cli', 'silent'));
+
 async function digest(reader: JetstreamRecordReader, stream: string, end: number): Promise<StreamSummary> {
   const count = new Summary(stream);
   for await (const _ of reader.counted(stream, 1, end, count)) {
@@ -84,7 +91,7 @@ async function digest(reader: JetstreamRecordReader, stream: string, end: number
 
 async function readBack(ends: readonly (readonly [name: string, end: number])[]): Promise<void> {
   try {
-    const nats = await connected;
+    const nats = await patiently(connected, PATIENCE);
     const reader = new JetstreamRecordReader({ ...nats, names: ends.map(([name]) => name) });
     const summaries: StreamSummary[] = [];
     for (const [name, end] of ends) {
@@ -100,7 +107,4 @@ async function readBack(ends: readonly (readonly [name: string, end: number])[])
   }
 }
 
-const connected = connectNats(access, 'operator', 'rookery import, verifying', createLog('cli', 'silent'));
-// Whoever reads back hears of it.
-connected.catch(() => undefined);
 tell({ type: 'ready' });

@@ -27,6 +27,12 @@ const file = join(folder(t), 'false.rookery');
 const to = await startOperated();
 t.teardown(() => to.stop());
 
+const created = (text: string): Written => ({
+  ...whole,
+  header: { ...HEADER, streams: HEADER.streams.map((stream) => ({ ...stream, created: text })) },
+});
+const person: StoredRecord = record(1, { subject: 'user.0.bob.account', messageId: 'u1' });
+
 const damaged: [string, Written, RegExp][] = [
   ['the last block is empty', { blocks: [...(whole.blocks ?? []), [CONV, []]] }, /block 2, .*no record/],
   ['all are', { blocks: [...[USER, CONV].map((stream) => [stream, []] as const)] }, /block 1, .*no record/],
@@ -38,6 +44,29 @@ const damaged: [string, Written, RegExp][] = [
   ['the header has no selection', { ...whole, header: { ...HEADER, selection: undefined } }, /block 0, .*selection/],
   ['the header is no JSON', { header: '{' }, /block 0, at byte 8: /],
   ['the header is nothing', { header: 'null' }, /block 0, at byte 8: /],
+  [
+    'a subject is an order to the server',
+    last({ subject: '$JS.API.STREAM.DELETE.CONV_0', data: new Uint8Array(0) }),
+    /CONV_0@4 is no record of a log: its subject/,
+  ],
+  ['an id has a second line', last({ messageId: 'm4\r\nRookery-Void: 1' }), /CONV_0@4 .*its id/],
+  ['what becomes a part of ids has a second line', created('then\r\nRookery-Void: 1'), /block 0, .*created/],
+  ['what becomes a part of ids is long', created('y'.repeat(70_000)), /block 0, .*created/],
+  [
+    'a name is an order to the terminal',
+    { ...whole, header: { ...HEADER, streams: [{ ...HEADER.streams[0], name: '\u001b[2J' }] } },
+    /block 0, .*name/,
+  ],
+  [
+    'a stream goes on behind the next one',
+    {
+      blocks: [
+        [CONV, records],
+        [USER, [person]],
+      ],
+    },
+    /USER@1 .*another stream begins/,
+  ],
   ['the end is no JSON', { ...whole, end: '{' }, /block 2, /],
   ['the end is nothing', { ...whole, end: 'null' }, /block 2, /],
 ];
@@ -45,20 +74,25 @@ const damaged: [string, Written, RegExp][] = [
 for (const [what, written, said] of damaged) {
   t.test(what, async (t) => {
     await writeArchive(file, written);
-    for (const how of [[], ['--merge']]) {
-      const { code, stdout, stderr } = await to.run('import', file, ...how);
-      t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /^ARCHIVE_DAMAGED: / }, how.join());
+    const commands = [
+      ['import', file],
+      ['import', file, '--merge'],
+      ['replay', file, '--speed', 'max', '--into', 'TRIAL'],
+    ];
+    for (const { code, stdout, stderr } of await Promise.all(commands.map((args) => to.run(...args)))) {
+      t.match({ code, stdout, stderr }, { code: 1, stdout: '', stderr: /^ARCHIVE_DAMAGED: / });
       t.match(stderr, said);
       t.notMatch(stderr, /\n +at /, 'no stack');
     }
     t.ok(isEmpty(await contents(to)));
+    await t.rejects(to.operator.jsm.streams.info('TRIAL'), /stream not found/);
   });
 }
 
 t.test('what is larger than the log takes is told before anything is stored', async (t) => {
   const large: [Partial<StoredRecord>, RegExp][] = [
-    [{ messageId: 'y'.repeat(70_000) }, /CONV_0@4 has 70000 bytes of headers, of which the log takes 654\d\d$/m],
-    [{ data: new Uint8Array(1_100_000) }, /CONV_0@4 has 1100002 bytes, of which the log takes 1048\d\d\d$/m],
+    [{ messageId: 'y'.repeat(70_000) }, /CONV_0@4 has 70000 bytes of headers, of which the log takes 6\d{4}$/m],
+    [{ data: new Uint8Array(1_100_000) }, /CONV_0@4 has 1100002 bytes, of which the log takes 104\d{4}$/m],
   ];
   for (const [change, said] of large) {
     await writeArchive(file, last(change));

@@ -4,24 +4,28 @@ import { Value } from 'typebox/value';
 import type { ArchiveEnd, ArchiveHeader } from '../../ports/archive.ts';
 
 const position = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+/** What is shown to an operator, or becomes a part of an id: no line ends in it, nor what a terminal would obey. */
+const line = (most: number) => Type.String({ pattern: `^[ -~]{0,${most}}$` });
+/** As streams are named. */
+const streamName = Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' });
+/** A time, as the server tells it. */
+const created = line(64);
 
 /** Of whatever form. */
-const anyHeader = Type.Object({ format: Type.Integer({ minimum: 1 }), writtenBy: Type.String() });
+const anyHeader = Type.Object({ format: Type.Integer({ minimum: 1 }), writtenBy: line(256) });
 const header = Type.Object({
   format: Type.Integer({ minimum: 1 }),
   eventSchema: Type.Integer(),
-  writtenBy: Type.String(),
+  writtenBy: line(256),
   compression: Type.Union([Type.Literal('zstd'), Type.Literal('gzip')]),
   convStreams: Type.Integer({ minimum: 1 }),
   selection: Type.Object({}),
-  streams: Type.Array(
-    Type.Object({ name: Type.String(), created: Type.String(), firstSeq: position, lastSeq: position }),
-  ),
+  streams: Type.Array(Type.Object({ name: streamName, created, firstSeq: position, lastSeq: position })),
 });
 const end = Type.Object({
   streams: Type.Array(
     Type.Object({
-      ...{ name: Type.String(), events: position, digest: Type.String() },
+      ...{ name: streamName, events: position, digest: line(64) },
       ...{ firstSeq: position, lastSeq: position },
     }),
   ),

@@ -9,9 +9,14 @@ const MAX_CONSUMERS = 1_000;
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const DESCRIPTION = 'A log copied by `rookery replay --into`.';
 
+/** @throws RookeryError BAD_REQUEST */
+export function checkCopyName(name: string): void {
+  if (!isOurs(name)) throw new RookeryError('BAD_REQUEST', `${name} is no name for a stream to copy into`);
+}
+
 /** Makes it unless it is there: all subjects of the log with its name in front. @throws RookeryError BAD_REQUEST, LOG_UNAVAILABLE */
 export async function ensureCopiedStream(jsm: JetStreamManager, name: string): Promise<void> {
-  if (!isOurs(name)) throw new RookeryError('BAD_REQUEST', `${name} is no name for a stream to copy into`);
+  checkCopyName(name);
   const names = await streamNames(jsm);
   if (names.has(name)) return;
   const config = {

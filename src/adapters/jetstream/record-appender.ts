@@ -5,9 +5,16 @@
  */
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
-import type { Appending, RecordAppender, RecordInPlace, StoredRecord } from '../../ports/archive.ts';
+import {
+  type Appending,
+  PositionTaken,
+  type RecordAppender,
+  type RecordInPlace,
+  type StoredRecord,
+} from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { isWrongLastSequence } from './answered.ts';
+import { onDisconnect } from './disconnects.ts';
 import { ORIGINAL_TIME, originalTimeValue } from './original-time.ts';
 import { parseAck } from './publish-ack.ts';
 import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
@@ -44,6 +51,7 @@ export class JetstreamRecordAppender implements RecordAppender {
   readonly #nc: NatsConnection;
   readonly #inbox: string;
   readonly #subscription: Subscription;
+  readonly #leaveConnection: () => void;
   /** Where each stream that is restored ends, once all is stored. */
   readonly #ends: Map<string, number>;
   /** In the order of sending, which is that of the answers. */
@@ -69,7 +77,9 @@ export class JetstreamRecordAppender implements RecordAppender {
         else this.#received(data);
       },
     });
-    void this.#followConnection();
+    // What was on its way may be stored or not: whoever goes on looks first.
+    const lost = new RookeryError('LOG_UNAVAILABLE', 'the connection was lost');
+    this.#leaveConnection = onDisconnect(nc, () => this.#break(lost));
   }
 
   restore(stream: string, given: RecordInPlace): Promise<void> | undefined {
@@ -128,6 +138,7 @@ export class JetstreamRecordAppender implements RecordAppender {
 
   stop(): void {
     this.#batches.stop();
+    this.#leaveConnection();
     clearTimeout(this.#silence);
     this.#subscription.unsubscribe();
   }
@@ -157,9 +168,7 @@ export class JetstreamRecordAppender implements RecordAppender {
     if (!answered || this.#broken) return;
     const ack = parseAck(data);
     if (ack?.error && isWrongLastSequence(ack.error.err_code)) {
-      return this.#break(
-        new RookeryError('IMPORT_MISMATCH', `somebody else writes to the log: ${ack.error.description}`),
-      );
+      return this.#break(new PositionTaken(ack.error.description));
     }
     if (!ack?.seq || ack.error) {
       const reason = ack?.error?.description ?? 'nobody stores it';
@@ -197,13 +206,6 @@ export class JetstreamRecordAppender implements RecordAppender {
       };
       this.#wake();
     });
-  }
-
-  /** What was on its way may be stored or not: whoever goes on looks first. */
-  async #followConnection(): Promise<void> {
-    for await (const { type } of this.#nc.status()) {
-      if (type === 'disconnect') this.#break(new RookeryError('LOG_UNAVAILABLE', 'the connection was lost'));
-    }
   }
 
   #break(reason: RookeryError): void {

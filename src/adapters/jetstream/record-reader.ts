@@ -1,4 +1,5 @@
 /** The streams of the log as they are stored, message by message, whatever stands in them. */
+import { setTimeout } from 'node:timers/promises';
 import type { Msg } from '@nats-io/nats-core';
 import type { ArchivedStream, RecordCount, RecordInPlace, RecordReader, StoredRecord } from '../../ports/archive.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
@@ -15,7 +16,9 @@ export const KEPT_MESSAGE_ID = 'Rookery-Msg-Id';
 export const VOID = 'Rookery-Void';
 
 /** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 8;
+/** Between two of these. A server that was stopped is back within seconds. */
+const PAUSE_MS = 1_000;
 const MESSAGE_ID = 'Nats-Msg-Id';
 /** Headers that are for the server. */
 const FOR_THE_SERVER = /^Nats-/i;
@@ -100,6 +103,7 @@ export class JetstreamRecordReader implements RecordReader {
       } catch (thrown) {
         attempts = next > before ? 1 : attempts + 1;
         if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
+        if (attempts > 1) await setTimeout(PAUSE_MS);
       }
     }
   }

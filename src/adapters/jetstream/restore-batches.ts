@@ -5,7 +5,7 @@
 
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
-import type { RecordInPlace } from '../../ports/archive.ts';
+import { PositionTaken, type RecordInPlace } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { answered, isWrongLastSequence } from './answered.ts';
 import { type Batch, FastIngest } from './fast-ingest.ts';
@@ -57,7 +57,7 @@ export class RestoreBatches {
 
   /**
    * Resolves when there is room for more.
-   * @throws RookeryError IMPORT_MISMATCH where the stream's end is not what the message says · LOG_UNAVAILABLE
+   * @throws PositionTaken where the stream's end is behind what the message says · RookeryError LOG_UNAVAILABLE
    */
   add(stream: string, seq: number, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
     if (!this.#batch || !this.goesOn(stream, data.length)) return this.#addToNext(stream, seq, subject, data, headers);
@@ -134,11 +134,9 @@ export class RestoreBatches {
       const refusedSeq = this.#firstSeq + batch.refused - 1;
       const { state } = await answered(this.#stream, this.#jsm.streams.info(this.#stream));
       if (state.last_seq >= refusedSeq) {
-        throw new RookeryError('IMPORT_MISMATCH', `somebody else writes to the log: ${thrown.message}`, {
-          cause: thrown,
-        });
+        throw new PositionTaken(thrown.message, { cause: thrown });
       }
-      reason = `${this.#stream} stores nothing behind ${state.last_seq}, and nobody else wrote there; is the disk of nats-server full?`;
+      reason = `${this.#stream} stores nothing behind ${state.last_seq}, and nobody else wrote there; is the disk of nats-server full? It may have to be started again once there is room`;
     }
     throw new RookeryError('LOG_UNAVAILABLE', `${reason}: ${thrown.message}`, { cause: thrown });
   }

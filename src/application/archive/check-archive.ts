@@ -22,6 +22,7 @@ export interface CheckParts {
   readonly rules: RecordRules;
   readonly onProgress: OnProgress;
   readonly beside?: ChecksBeside | undefined;
+  readonly stop: AbortSignal;
 }
 
 /** Another thread that checks blocks. */
@@ -34,7 +35,11 @@ export interface ChecksBeside {
   check(stream: string, block: ArchiveBlock, before: Before): Promise<number> | undefined;
 }
 
-/** @throws RookeryError ARCHIVE_DAMAGED, also for what no log holds; EVENT_UNREADABLE that names the first event this code cannot read; IMPORT_MISMATCH as `RecordChecks` */
+/**
+ * @returns undefined where it was stopped before the end
+ * @throws RookeryError ARCHIVE_DAMAGED, also for what no log holds; EVENT_UNREADABLE that names the first event this code cannot read;
+ *   IMPORT_MISMATCH as `RecordChecks`
+ */
 export async function checkArchive({
   archive,
   countOf,
@@ -42,16 +47,20 @@ export async function checkArchive({
   rules,
   onProgress,
   beside,
-}: CheckParts): Promise<Checked> {
+  stop,
+}: CheckParts): Promise<Checked | undefined> {
   const prefixes = new Map(archive.header.streams.map(({ name }) => [name, countOf(name)]));
   const checks = new RecordChecks(rules);
   const checkedTo: number[] = [];
   const others = new UnreadableBeside();
-  let [events, unreadable] = [0, 0];
+  let [events, unreadable, current] = [0, 0, 0];
   try {
     for await (const block of archive.blocks()) {
       const held = archive.header.streams[block.stream] as ArchivedStream;
       const { name } = held;
+      // Whoever restores reads a stream back as soon as the next one begins.
+      if (block.stream < current) throw noRecord(name, block.firstSeq, 'another stream begins before its own ended');
+      current = block.stream;
       if (block.lastSeq > held.lastSeq) throw noRecord(name, block.lastSeq, `the log went to ${held.lastSeq}`);
       const bound = upTo.get(name) ?? 0;
       const before = { seq: checkedTo[block.stream] ?? 0, there: bound };
@@ -63,7 +72,7 @@ export async function checkArchive({
       else unreadable += checks.check(name, block.inPlace(), before);
       block.release();
       onProgress({ step: 'checking', done: archive.position, total: archive.bytes, unit: 'bytes' });
-      if (others.isRefused) break;
+      if (others.isRefused || stop.aborted) break;
     }
   } catch (thrown) {
     // What is wrong with a block before is told first.
@@ -71,6 +80,7 @@ export async function checkArchive({
     throw thrown;
   }
   unreadable += await others.all;
+  if (stop.aborted) return undefined;
   return { prefixes, summaries: archive.end?.streams ?? [], seal: archive.seal, events, unreadable };
 }
 

@@ -16,6 +16,7 @@ export interface MergeParts {
   readonly known: KnownIds;
   /** Whether it is a log that lives: what has changed in it meanwhile is not overwritten. */
   readonly isLive: boolean;
+  readonly stop: AbortSignal;
   readonly onProgress: OnProgress;
 }
 
@@ -37,12 +38,13 @@ export class LogMerge {
     this.#parts = parts;
   }
 
-  /** Learns what is there. @throws RookeryError LOG_UNAVAILABLE, FILE_UNUSABLE */
+  /** Learns what is there; not all of it where it was stopped: nothing is to be added then. @throws RookeryError LOG_UNAVAILABLE, FILE_UNUSABLE */
   static async begin(parts: MergeParts): Promise<LogMerge> {
-    const { target, known, onProgress } = parts;
+    const { target, known, stop, onProgress } = parts;
     for (const { name, lastSeq } of await target.streams()) {
       if (lastSeq === 0) continue;
       for await (const records of target.ids(name, lastSeq)) {
+        if (stop.aborted) return new LogMerge(parts);
         for (const record of records) {
           const id = await storedIdOf(target, name, record);
           known.add(id);

@@ -3,17 +3,17 @@
  * same to the byte. What is there already must be the beginning of what is in the file; then it is gone on with behind it, and a
  * second run finds nothing to do.
  */
-import type {
-  ArchivedStream,
-  ArchiveReader,
-  ReadBack,
-  RecordAppender,
-  RecordCount,
-  RecordReader,
-  StreamSummary,
+import {
+  type ArchiveReader,
+  PositionTaken,
+  type ReadBack,
+  type RecordAppender,
+  type RecordCount,
+  type RecordReader,
+  type StreamSummary,
 } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { pause } from '../pause.ts';
+import { patiently, pause } from '../pause.ts';
 import { type Checked, type ChecksBeside, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
 import type { RecordRules } from './record-checks.ts';
@@ -46,7 +46,13 @@ export interface Restored {
   readonly complete: boolean;
   readonly events: number;
   readonly unreadable: number;
-  readonly streams: readonly { readonly name: string; readonly stored: number; readonly position: number }[];
+  readonly streams: readonly {
+    readonly name: string;
+    readonly stored: number;
+    readonly position: number;
+    /** Positions behind the last one of the file: of who writes since it was restored. */
+    readonly behind: number;
+  }[];
 }
 
 /**
@@ -54,17 +60,23 @@ export interface Restored {
  *   somebody else who wrote, or what stands there now is not what is in the file · LOG_UNAVAILABLE: run it again, it goes on
  */
 export async function restoreLog(parts: RestoreParts): Promise<Restored> {
-  const before = await endsOf(parts.target);
+  const before = await patiently(() => endsOf(parts.target), patienceOf(parts));
   const checked = await check(parts, before);
+  if (!checked) return result(parts, NOTHING, before, false);
   const isThere = checked.summaries.every(({ name, lastSeq }) => lastSeq <= (before.get(name) ?? 0));
   // Compared to the last event, and nothing to write.
   if (isThere) return result(parts, checked, before, true);
+  for (const { name, lastSeq } of checked.summaries) {
+    const end = before.get(name) ?? 0;
+    if (end > lastSeq) throw mismatch(`${name} is at ${end} already, where the file has events up to ${lastSeq} only`);
+  }
   const held = checked.summaries.filter(({ lastSeq }) => lastSeq > 0);
   const reading = parts.readBack(held.map(({ name, lastSeq }) => [name, lastSeq]));
   try {
-    const isWhole = await restoreAll(parts, checked, reading, before);
-    if (isWhole) compare(held, await reading.written());
-    return await result(parts, checked, before, isWhole);
+    const isWritten = await restoreAll(parts, checked, reading, before);
+    const there = isWritten ? await unlessStopped(parts.stop, reading.written()) : undefined;
+    if (there) compare(held, there);
+    return await result(parts, checked, before, there !== undefined);
   } finally {
     await reading.stop();
   }
@@ -85,17 +97,21 @@ async function restoreAll(
       const now = isKnown ? ends : await endsOf(parts.target);
       if ([...now].some(([name, end]) => end > (ends.get(name) ?? 0))) attempts = 1;
       [ends, isKnown] = [now, true];
+      await compareLast(parts, checked, before, ends);
       return await restoreFrom(parts, checked, reading, ends);
     } catch (thrown) {
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts >= MAX_ATTEMPTS) throw thrown;
+      // What was sent before is stored late by a log that is slow, also when its end was asked for: then it is looked at again.
+      const isPassing = thrown instanceof PositionTaken || asRookeryError(thrown).code === 'LOG_UNAVAILABLE';
+      if (!isPassing || attempts >= MAX_ATTEMPTS) throw thrown;
       [attempts, isKnown] = [attempts + 1, false];
-      await pause(parts.pauseMs ?? PAUSE_MS, parts.stop);
+      await pause(patienceOf(parts).pauseMs, parts.stop);
       if (parts.stop.aborted) return false;
     }
   }
 }
 
-async function check(parts: RestoreParts, ends: ReadonlyMap<string, number>): Promise<Checked> {
+/** @returns undefined where it was stopped */
+async function check(parts: RestoreParts, ends: ReadonlyMap<string, number>): Promise<Checked | undefined> {
   const archive = await parts.open();
   try {
     const { convStreams, selection, streams } = archive.header;
@@ -106,8 +122,8 @@ async function check(parts: RestoreParts, ends: ReadonlyMap<string, number>): Pr
     }
     if (Object.keys(selection).length > 0) throw mismatch('the file holds a part of a log');
     const checked = await checkArchive({ ...parts, archive, upTo: ends });
-    for (const [name, end] of ends) if (end > 0) await comparePrefix(parts, checked, name, end, streams);
-    return checked;
+    for (const summary of checked?.summaries ?? []) await comparePrefix(parts, checked?.prefixes, summary, ends);
+    return parts.stop.aborted ? undefined : checked;
   } finally {
     await archive.close();
   }
@@ -115,20 +131,65 @@ async function check(parts: RestoreParts, ends: ReadonlyMap<string, number>): Pr
 
 /** What stands in the target must be what the file begins with. */
 async function comparePrefix(
-  { target, countOf }: RestoreParts,
-  { prefixes }: Checked,
-  name: string,
-  end: number,
-  streams: readonly ArchivedStream[],
+  { target, countOf, stop }: RestoreParts,
+  prefixes: Checked['prefixes'] | undefined,
+  { name, lastSeq }: StreamSummary,
+  ends: ReadonlyMap<string, number>,
 ): Promise<void> {
   const there = countOf(name);
-  const upTo = Math.min(end, streams.find((stream) => stream.name === name)?.lastSeq ?? 0);
-  if (upTo > 0) for await (const _ of target.counted(name, 1, upTo, there));
-  const expected = prefixes.get(name)?.now;
+  const upTo = Math.min(ends.get(name) ?? 0, lastSeq);
+  if (upTo > 0) for await (const _ of target.counted(name, 1, upTo, there)) if (stop.aborted) return;
+  const expected = prefixes?.get(name)?.now;
   if (there.now.digest === expected?.digest && there.now.events === expected.events) return;
   throw mismatch(
     `${name} holds other events than the file: ${there.now.events} up to position ${upTo}, in the file ${expected?.events}`,
   );
+}
+
+/**
+ * The last record of each stream that has grown since it was compared is the file's own: this import was sent it, or one before that was
+ * killed. What somebody else has written is not.
+ */
+async function compareLast(
+  parts: RestoreParts,
+  { seal }: Checked,
+  before: ReadonlyMap<string, number>,
+  ends: ReadonlyMap<string, number>,
+): Promise<void> {
+  const grown = new Map([...ends].filter(([name, end]) => end > (before.get(name) ?? 0)));
+  if (grown.size === 0) return;
+  const expected = await inFile(parts, seal, grown);
+  for (const [name, end] of grown) {
+    const there = parts.countOf(name);
+    for await (const _ of parts.target.counted(name, end, end, there));
+    if (there.now.digest === expected.get(name)?.now.digest) continue;
+    throw mismatch(`somebody else writes to the log: what ${name} holds at ${end} is not what the file has there`);
+  }
+}
+
+/** @param places by stream name, a position. @returns what the file has there: a record, or nothing */
+async function inFile(
+  { open, countOf }: RestoreParts,
+  seal: string | undefined,
+  places: ReadonlyMap<string, number>,
+): Promise<ReadonlyMap<string, RecordCount>> {
+  const counts = new Map([...places.keys()].map((name) => [name, countOf(name)]));
+  const archive = await open();
+  try {
+    for await (const block of archive.blocks(seal)) {
+      const { name = '' } = archive.header.streams[block.stream] ?? {};
+      const place = places.get(name) ?? 0;
+      if (block.firstSeq <= place && place <= block.lastSeq) {
+        const next = block.inPlace();
+        for (let record = next(); record; record = next())
+          if (record.seq === place) counts.get(name)?.addInPlace(record);
+      }
+      block.release();
+    }
+    return counts;
+  } finally {
+    await archive.close();
+  }
 }
 
 /** @returns whether it came to the end */
@@ -154,7 +215,10 @@ async function restoreFrom(
         const next = block.inPlace();
         for (let record = next(); record; record = next()) {
           const room = record.seq > end ? appender.restore(name, record) : undefined;
-          if (room) await room;
+          if (!room) continue;
+          await room;
+          // A hole before each of its records, and a block takes long.
+          if (parts.stop.aborted) break;
         }
       }
       block.release();
@@ -181,20 +245,39 @@ function compare(held: readonly StreamSummary[], there: readonly StreamSummary[]
 }
 
 async function result(
-  { target }: RestoreParts,
-  { events, unreadable }: Checked,
+  parts: RestoreParts,
+  { events, unreadable, summaries }: Pick<Checked, 'events' | 'unreadable' | 'summaries'>,
   before: ReadonlyMap<string, number>,
   complete: boolean,
 ): Promise<Restored> {
-  const streams = [...(await endsOf(target))].map(([name, position]) => ({
+  const ends = await patiently(() => endsOf(parts.target), patienceOf(parts));
+  const streams = [...ends].map(([name, position]) => ({
     ...{ name, position },
     stored: position - (before.get(name) ?? 0),
+    behind: Math.max(0, position - (summaries.find((one) => one.name === name)?.lastSeq ?? position)),
   }));
   return { complete, events, unreadable, streams };
 }
 
+const patienceOf = ({ pauseMs = PAUSE_MS, stop }: RestoreParts) => ({ attempts: MAX_ATTEMPTS, pauseMs, stop });
+
+const NOTHING = { events: 0, unreadable: 0, summaries: [] };
+
 const endsOf = async (target: RecordReader): Promise<ReadonlyMap<string, number>> =>
   new Map((await target.streams()).map(({ name, lastSeq }) => [name, lastSeq]));
+
+/** @returns undefined as soon as it is stopped */
+async function unlessStopped<T>(stop: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  const stopped = Promise.withResolvers<undefined>();
+  const onStop = (): void => stopped.resolve(undefined);
+  stop.addEventListener('abort', onStop);
+  if (stop.aborted) onStop();
+  try {
+    return await Promise.race([work, stopped.promise]);
+  } finally {
+    stop.removeEventListener('abort', onStop);
+  }
+}
 
 const mismatch = (reason: string): RookeryError =>
   new RookeryError('IMPORT_MISMATCH', `${reason}. \`--merge\` adds what is not there by its id, behind what is`);
