@@ -47,19 +47,21 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
   const { batchedStreams } = await import('../adapters/jetstream/restore-batches.ts');
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
-  const { restoreLog } = await import('../application/archive/restore-log.ts');
+  const { patienceOf, restoreLog } = await import('../application/archive/restore-log.ts');
+  const { patiently } = await import('../application/pause.ts');
   const { ImportingThread } = await import('../processes/importing.ts');
   const { secondsSince, StepBars } = await import('./progress.ts');
   const bars = new StepBars('events');
   const startedMs = performance.now();
   const names = logStreams(topology);
-  const batched = await batchedStreams(nats.jsm, names);
+  const patience = patienceOf({ stop });
+  const batched = await patiently(() => batchedStreams(nats.jsm, names), patience);
   const total = new Map<string, number>();
   const keepUnreadable = options.keepUnreadable === true;
   const rules = {
     keepUnreadable,
     convStreams: topology.convStreams,
-    limits: await recordLimits(nats.nc, nats.jsm, names),
+    limits: await patiently(() => recordLimits(nats.nc, nats.jsm, names), patience),
   };
   const beside = new ImportingThread(access, rules, (stream, seq) =>
     bars.at({ step: `verifying ${stream}`, done: seq, total: total.get(stream) ?? seq }),
@@ -67,7 +69,7 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
   const restored = await restoreLog({
     open: () => FileArchiveReader.open(path),
     target: new JetstreamRecordReader({ ...nats, names }),
-    appenderFrom: (ends) => new JetstreamRecordAppender({ ...nats, ends, batched }),
+    appenderFrom: (ends, interruptions) => new JetstreamRecordAppender({ ...nats, ends, batched, interruptions }),
     countOf: (stream) => new Summary(stream),
     readBack: (ends) => {
       for (const [name, end] of ends) total.set(name, end);

@@ -10,6 +10,7 @@ import { connectNats, type Nats, type NatsAccess } from '../adapters/jetstream/c
 import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
 import { createLog } from '../adapters/system/log.ts';
 import { type Before, RecordChecks, type RecordRules } from '../application/archive/record-checks.ts';
+import { patienceOf } from '../application/archive/restore-log.ts';
 import { patiently } from '../application/pause.ts';
 import type { StreamSummary } from '../ports/archive.ts';
 import { asRookeryError } from '../protocol/error-codes.ts';
@@ -36,9 +37,6 @@ export type FromImporting =
   | { readonly type: 'read'; readonly stream: string; readonly seq: number }
   | { readonly type: 'digested'; readonly summaries: readonly StreamSummary[] }
   | { readonly type: 'failed'; readonly code: string; readonly message: string };
-
-/** Whoever restores waits as long where the server is away. */
-const PATIENCE = { attempts: 8, pauseMs: 1_000, stop: new AbortController().signal };
 
 const port = parentPort;
 const { nats: access, rules } = workerData as ImportingThreadData;
@@ -91,7 +89,7 @@ async function digest(reader: JetstreamRecordReader, stream: string, end: number
 
 async function readBack(ends: readonly (readonly [name: string, end: number])[]): Promise<void> {
   try {
-    const nats = await patiently(connected, PATIENCE);
+    const nats = await patiently(connected, patienceOf({ stop: new AbortController().signal }));
     const reader = new JetstreamRecordReader({ ...nats, names: ends.map(([name]) => name) });
     const summaries: StreamSummary[] = [];
     for (const [name, end] of ends) {

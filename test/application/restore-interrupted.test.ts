@@ -122,8 +122,8 @@ t.test('a hole before each record of a block keeps nobody from being stopped', a
   const stop = new AbortController();
   let restored = 0;
   const { parts } = scene((record) => record, { stop: stop.signal });
-  const appenderFrom: typeof parts.appenderFrom = (ends) => ({
-    ...parts.appenderFrom(ends),
+  const appenderFrom: typeof parts.appenderFrom = (ends, interruptions) => ({
+    ...parts.appenderFrom(ends, interruptions),
     restore: async () => {
       restored += 1;
       stop.abort();

@@ -40,6 +40,8 @@ export interface RecordAppenderParts {
   readonly ends: ReadonlyMap<string, number>;
   /** Streams that take batches: restoring into these is half as much work again for everybody. */
   readonly batched: ReadonlySet<string>;
+  /** So many before it broke off; none unless it is told. */
+  readonly interruptions?: number;
 }
 
 interface InFlight {
@@ -65,11 +67,11 @@ export class JetstreamRecordAppender implements RecordAppender {
   readonly #batched: ReadonlySet<string>;
   readonly #batches: RestoreBatches;
 
-  constructor({ nc, jsm, inboxPrefix, ends, batched }: RecordAppenderParts) {
+  constructor({ nc, jsm, inboxPrefix, ends, batched, interruptions = 0 }: RecordAppenderParts) {
     this.#nc = nc;
     this.#ends = new Map(ends);
     this.#batched = batched;
-    this.#batches = new RestoreBatches(nc, jsm, `${inboxPrefix}.restore`);
+    this.#batches = new RestoreBatches(nc, jsm, `${inboxPrefix}.restore`, interruptions);
     this.#inbox = `${inboxPrefix}.records.${crypto.randomUUID()}`;
     this.#subscription = nc.subscribe(this.#inbox, {
       callback: (error, { data }) => {

@@ -16,6 +16,8 @@ import { RestoredMessage } from './restored-message.ts';
 const SILENCE_MS = 10_000;
 /** So many on their way keep the server at work however late this process is woken; a fifth fewer of the time than with 800. */
 const MAX_UNCONFIRMED = 4_000;
+/** After interruptions half as many each time, down to these: a server may be told to queue fewer (`max_buffered_msgs`), and drops what is more. */
+const MIN_UNCONFIRMED = 250;
 /** A batch of messages up to so large may have all of these on their way; one of larger ones has fewer. */
 const USUAL_BYTES = 4 * 1_024;
 /** So many usual ones after a large one, and the next batch is a usual one again. */
@@ -47,12 +49,13 @@ export class RestoreBatches {
   #largest = USUAL_BYTES;
   #usualInARow = 0;
 
-  /** @param inbox below the connection's inbox prefix; it is a part of each message */
-  constructor(nc: NatsConnection, jsm: JetStreamManager, inbox: string) {
+  /** @param inbox below the connection's inbox prefix; it is a part of each message. @param interruptions of those before it */
+  constructor(nc: NatsConnection, jsm: JetStreamManager, inbox: string, interruptions: number) {
     this.#jsm = jsm;
     this.#outgoing = new PackedPublishing(nc);
     const outgoing = this.#outgoing;
-    this.#ingest = new FastIngest(nc, { inbox, outgoing, timeoutMs: SILENCE_MS, maxUnconfirmed: MAX_UNCONFIRMED });
+    const maxUnconfirmed = Math.max(MIN_UNCONFIRMED, Math.floor(MAX_UNCONFIRMED / 2 ** interruptions));
+    this.#ingest = new FastIngest(nc, { inbox, outgoing, timeoutMs: SILENCE_MS, maxUnconfirmed });
   }
 
   /**

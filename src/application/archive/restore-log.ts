@@ -13,7 +13,7 @@ import {
   type StreamSummary,
 } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { patiently, pause } from '../pause.ts';
+import { type Patience, patiently, pause } from '../pause.ts';
 import { type Checked, type ChecksBeside, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
 import type { RecordRules } from './record-checks.ts';
@@ -27,8 +27,14 @@ export interface RestoreParts {
   /** From its beginning. */
   readonly open: () => Promise<ArchiveReader>;
   readonly target: RecordReader;
-  /** @param ends the last positions of the target's streams, as they are now */
-  readonly appenderFrom: (ends: ReadonlyMap<string, number>) => RecordAppender & { stop(): void };
+  /**
+   * @param ends the last positions of the target's streams, as they are now
+   * @param interruptions so many of those before it broke off: a log may have been given more at a time than it holds
+   */
+  readonly appenderFrom: (
+    ends: ReadonlyMap<string, number>,
+    interruptions: number,
+  ) => RecordAppender & { stop(): void };
   readonly countOf: (stream: string) => RecordCount;
   /** Reads back what is written. @param ends of each stream the position up to which that is done */
   readonly readBack: (ends: readonly (readonly [name: string, end: number])[]) => ReadBack;
@@ -90,20 +96,19 @@ async function restoreAll(
   before: ReadonlyMap<string, number>,
 ): Promise<boolean> {
   let [attempts, ends] = [1, before];
-  // Whether it is known how far it came.
-  let isKnown = true;
-  for (;;) {
+  for (let interruptions = 0; ; interruptions++) {
     try {
-      const now = isKnown ? ends : await endsOf(parts.target);
+      const now = interruptions === 0 ? before : await endsOf(parts.target);
       if ([...now].some(([name, end]) => end > (ends.get(name) ?? 0))) attempts = 1;
-      [ends, isKnown] = [now, true];
+      ends = now;
       await compareLast(parts, checked, before, ends);
-      return await restoreFrom(parts, checked, reading, ends);
+      const appender = parts.appenderFrom(ends, interruptions);
+      return await restoreFrom(parts, checked, reading, ends, appender).finally(() => appender.stop());
     } catch (thrown) {
       // What was sent before is stored late by a log that is slow, also when its end was asked for: then it is looked at again.
       const isPassing = thrown instanceof PositionTaken || asRookeryError(thrown).code === 'LOG_UNAVAILABLE';
       if (!isPassing || attempts >= MAX_ATTEMPTS) throw thrown;
-      [attempts, isKnown] = [attempts + 1, false];
+      attempts += 1;
       await pause(patienceOf(parts).pauseMs, parts.stop);
       if (parts.stop.aborted) return false;
     }
@@ -198,9 +203,9 @@ async function restoreFrom(
   { seal }: Checked,
   reading: ReadBack,
   ends: ReadonlyMap<string, number>,
+  appender: RecordAppender,
 ): Promise<boolean> {
   const archive = await parts.open();
-  const appender = parts.appenderFrom(ends);
   let before = '';
   try {
     for await (const block of archive.blocks(seal)) {
@@ -230,7 +235,6 @@ async function restoreFrom(
     await appender.settled();
     return true;
   } finally {
-    appender.stop();
     await archive.close();
   }
 }
@@ -259,7 +263,10 @@ async function result(
   return { complete, events, unreadable, streams };
 }
 
-const patienceOf = ({ pauseMs = PAUSE_MS, stop }: RestoreParts) => ({ attempts: MAX_ATTEMPTS, pauseMs, stop });
+/** How long a server that is away is waited for. */
+export const patienceOf = ({ pauseMs = PAUSE_MS, stop }: Pick<RestoreParts, 'pauseMs' | 'stop'>): Patience => ({
+  ...{ attempts: MAX_ATTEMPTS, pauseMs, stop },
+});
 
 const NOTHING = { events: 0, unreadable: 0, summaries: [] };
 
