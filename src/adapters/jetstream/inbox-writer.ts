@@ -74,7 +74,6 @@ export class JetstreamInboxWriter implements InboxWriter {
     await endsTermIfMissing(this.#room.wait());
     const batch = this.#ingest.begin(plan.reduce((largest, { body }) => Math.max(largest, body.length), 0));
     await this.#emit(batch, window, plan, skip);
-    await this.#commit(batch, window, plan.length);
   }
 
   async checkpointed(): Promise<number> {
@@ -118,6 +117,7 @@ export class JetstreamInboxWriter implements InboxWriter {
     await batch.commit(checkpointSubject(lane, inboxStream), checkpoint, fence);
   }
 
+  /** The records and, in the turn of the last one, the checkpoint: a small window leaves in one write. */
   async #emit(batch: Batch, window: Span, plan: readonly PlannedRecord[], skip: number): Promise<void> {
     let encoded: Uint8Array | undefined;
     let encodedBody: Uint8Array | undefined;
@@ -133,6 +133,7 @@ export class JetstreamInboxWriter implements InboxWriter {
       if (batch.isFull) await batch.room();
       if (this.#parts.failpoints.armed === 'halfEmitted' && offset === plan.length >> 1) await this.#dieHalfway();
     }
+    await this.#commit(batch, window, plan.length);
   }
 
   /** What was sent so far must have left the process, or nothing of it would be stored. */
