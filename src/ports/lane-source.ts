@@ -24,8 +24,6 @@ export interface LaneSource {
    * @throws RookeryError LOG_UNAVAILABLE when the order is broken or in doubt (another reader, a lost consumer): open anew
    */
   take(bound: TakeBound, waitMs: number): Promise<readonly LogRecord[]>;
-  /** Whether `take` would give something at once. */
-  readonly hasMore: boolean;
   /** Acks all taken records up to `pos`: only after what they caused is stored. */
   ack(pos: number): void;
   close(): Promise<void>;

@@ -83,6 +83,7 @@ async function assemble(
     deadLetters: new JetstreamDeadLetters(js),
     views: new JetstreamViewServer(nc, log),
     failpoints,
+    monotonicMs: () => performance.now(),
     log,
   });
   return {

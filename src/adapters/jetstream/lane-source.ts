@@ -85,10 +85,6 @@ export class JetstreamLaneSource implements LaneSource {
     this.#pull();
   }
 
-  get hasMore(): boolean {
-    return this.#buffer.length > 0;
-  }
-
   async take(bound: TakeBound, waitMs: number): Promise<readonly LogRecord[]> {
     if (this.#buffer.length === 0) await this.#arrival(waitMs);
     // Only an empty buffer: a full one is asked for nothing, so it hears nothing.

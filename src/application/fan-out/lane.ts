@@ -25,7 +25,7 @@ import { LastRefusals } from './last-refusals.ts';
 /** A window is what is there, up to these bounds; it waits for nothing to fill it. */
 const MAX_WINDOW_EVENTS = 512;
 const MAX_WINDOW_BYTES = 1_024 * 1_024;
-/** Under load rows are committed, and events acked, at most this often; without load at once. */
+/** Rows are committed, and events acked, at most this often: at once where it was longer ago, else together with what comes meanwhile. */
 const COMMIT_EVERY_MS = 25;
 /** How long one look for new events lasts before the lane looks after its term. */
 const IDLE_WAIT_MS = 250;
@@ -54,6 +54,7 @@ export interface LaneParts {
   readonly deadLetters: DeadLetters;
   readonly views: ViewServer;
   readonly failpoints: Failpoints<FanOutStep>;
+  readonly monotonicMs: () => number;
   readonly log: Log;
 }
 
@@ -65,7 +66,7 @@ export class Lane {
   /** End of the last window that was applied to the state, committed or not; 0 when nothing was since a rollback. */
   #applied = 0;
   readonly #refusals = new LastRefusals();
-  #committedAt = 0;
+  #committedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: LaneParts) {
     this.#parts = parts;
@@ -130,15 +131,14 @@ export class Lane {
 
   /** Until `stop`, or until the term is so old that its marker would be evicted before long. */
   async #work(stop: AbortSignal, worked: () => void): Promise<void> {
-    const { source } = this.#parts;
     let isOld = false;
     while (!stop.aborted && !isOld) {
-      const records = await this.#take();
+      const records = await this.#take(this.#isCommitted ? IDLE_WAIT_MS : this.#untilCommitMs);
       if (records.length > 0) {
         await this.#process(records);
         worked();
       }
-      if (source.hasMore && Date.now() - this.#committedAt < COMMIT_EVERY_MS) continue;
+      if (!this.#isCommitted && this.#untilCommitMs > 0) continue;
       this.#commit();
       isOld = await this.#isTermOld();
     }
@@ -153,14 +153,14 @@ export class Lane {
   }
 
   /** The records of the next window: what is there, or exactly a window that a stream holds in part. */
-  async #take(): Promise<readonly LogRecord[]> {
+  async #take(waitMs: number): Promise<readonly LogRecord[]> {
     const { source } = this.#parts;
     const bound: TakeBound = {
       maxRecords: MAX_WINDOW_EVENTS,
       maxBytes: MAX_WINDOW_BYTES,
       limit: (firstPos) => this.#cutter.limit(firstPos).to,
     };
-    const records = [...(await source.take(bound, IDLE_WAIT_MS))];
+    const records = [...(await source.take(bound, waitMs))];
     const [first] = records;
     if (!first) return records;
     const { to, exact } = this.#cutter.limit(first.pos);
@@ -198,10 +198,18 @@ export class Lane {
     );
   }
 
+  get #isCommitted(): boolean {
+    return this.#confirmed <= this.#parts.state.position;
+  }
+
+  get #untilCommitMs(): number {
+    return Math.max(0, this.#committedAt + COMMIT_EVERY_MS - this.#parts.monotonicMs());
+  }
+
   #commit(): void {
-    const { state, source, failpoints } = this.#parts;
-    this.#committedAt = Date.now();
-    if (this.#confirmed <= state.position) return;
+    const { state, source, failpoints, monotonicMs } = this.#parts;
+    if (this.#isCommitted) return;
+    this.#committedAt = monotonicMs();
     state.commit(this.#confirmed);
     failpoints.hit('committed');
     source.ack(this.#confirmed);
