@@ -2,15 +2,13 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/nats-core';
 import type { InboxMessage } from '../../ports/inbox-reader.ts';
-import { asRookeryError } from '../../protocol/error-codes.ts';
 import { inboxStreamName } from '../../protocol/subjects.ts';
 import type { Delivery } from './delivery-subject.ts';
 import { toInboxMessage } from './inbox-reader.ts';
 import { type PulledSpanParts, readSpan } from './pulled-span.ts';
+import { resumed } from './resumed.ts';
 import { infoOf } from './stream-info.ts';
 
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
 /** A stream that drops its oldest keeps itself about this full; one that is emptier was emptied by somebody. */
 const FULL_SHARE = 0.9;
 /** What is nearly this old may be gone by the time it is looked at. */
@@ -56,19 +54,14 @@ export async function* readInboxOn(
   subjects?: readonly string[],
 ): AsyncGenerator<InboxMessage> {
   let next = from;
-  for (let attempts = 0; next <= to; ) {
-    try {
-      for await (const message of readInboxSpan(parts, inboxStream, next, to, subjects)) {
-        if (stop.aborted) return;
-        next = message.seq + 1;
-        attempts = 0;
-        yield message;
-      }
-      return;
-    } catch (thrown) {
-      attempts += 1;
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts === MAX_ATTEMPTS) throw thrown;
-    }
+  const messages = resumed(
+    () => next,
+    () => readInboxSpan(parts, inboxStream, next, to, subjects),
+  );
+  for await (const message of messages) {
+    if (stop.aborted) return;
+    next = message.seq + 1;
+    yield message;
   }
 }
 

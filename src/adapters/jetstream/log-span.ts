@@ -1,14 +1,12 @@
 /** A span of a CONV stream for who folds all of it: message by message as it comes, across a server that restarts. */
 import type { Msg } from '@nats-io/nats-core';
-import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import type { Delivery } from './delivery-subject.ts';
 import { happenedAtMs } from './original-time.ts';
 import { type PulledSpanParts, pulls } from './pulled-span.ts';
-
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
+import { resumed } from './resumed.ts';
 
 /** @param data a view into a buffer that is shared: what is kept of it is copied */
 export type TakeMessage = (pos: number, at: number, subject: string, data: Uint8Array) => void;
@@ -31,16 +29,14 @@ export async function* readLogSpan(
     take(streamSeq, happenedAtMs(data, atMs), message.subject, data);
     next = streamSeq + 1;
   };
-  for (let attempts = 1; next <= to; ) {
-    const before = next;
-    try {
-      for await (const _ of pulls(parts, { stream, from: next, to }, onMessage)) yield;
-      if (next <= to) throw new RookeryError('LOG_UNAVAILABLE', `${stream} has lost its end: it is at ${next - 1}`);
-    } catch (thrown) {
-      attempts = next > before ? 1 : attempts + 1;
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
+  yield* resumed(
+    () => next,
+    async function* () {
+      // Of the log it began with, whatever is there now.
       const now = await answered(stream, parts.jsm.streams.info(stream));
       if (now.created !== created) throw new RookeryError('LOG_UNAVAILABLE', `${stream} is another one now`);
-    }
-  }
+      yield* pulls(parts, { stream, from: next, to }, onMessage);
+      if (next <= to) throw new RookeryError('LOG_UNAVAILABLE', `${stream} has lost its end: it is at ${next - 1}`);
+    },
+  );
 }

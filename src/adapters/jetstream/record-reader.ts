@@ -1,24 +1,19 @@
 /** The streams of the log as they are stored, message by message, whatever stands in them. */
-import { setTimeout } from 'node:timers/promises';
 import type { Msg } from '@nats-io/nats-core';
 import type { ArchivedStream, RecordCount, RecordInPlace, RecordReader, StoredRecord } from '../../ports/archive.ts';
-import { asRookeryError } from '../../protocol/error-codes.ts';
 import { convStreamName, type Topology, USER_STREAM } from '../../protocol/subjects.ts';
 import { answered } from './answered.ts';
 import type { Delivery } from './delivery-subject.ts';
 import { happenedAtMs, ORIGINAL_TIME } from './original-time.ts';
 import { type PulledSpan, type PulledSpanParts, pulls } from './pulled-span.ts';
 import { headersOf, headerTextOf } from './quick-headers.ts';
+import { resumed } from './resumed.ts';
 
 /** A message's id where JetStream is not to look at it: it was restored to its very position, twins of it included. */
 export const KEPT_MESSAGE_ID = 'Rookery-Msg-Id';
 /** Fills a position that nothing stood at in the log this one was restored from. */
 export const VOID = 'Rookery-Void';
 
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 8;
-/** Between two of these. A server that was stopped is back within seconds. */
-const PAUSE_MS = 1_000;
 const MESSAGE_ID = 'Nats-Msg-Id';
 /** Headers that are for the server. */
 const FOR_THE_SERVER = /^Nats-/i;
@@ -95,17 +90,10 @@ export class JetstreamRecordReader implements RecordReader {
       next = delivery.streamSeq + 1;
       if (record) take(record);
     };
-    for (let attempts = 1; ; ) {
-      const before = next;
-      try {
-        for await (const _ of pulls(this.#parts, { ...span, from: next }, received, receivedInPlace)) yield;
-        return;
-      } catch (thrown) {
-        attempts = next > before ? 1 : attempts + 1;
-        if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts > MAX_ATTEMPTS) throw thrown;
-        if (attempts > 1) await setTimeout(PAUSE_MS);
-      }
-    }
+    yield* resumed(
+      () => next,
+      () => pulls(this.#parts, { ...span, from: next }, received, receivedInPlace),
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import type { ReadModel } from '../../ports/read-model.ts';
 import { acceptReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
 import { asRookeryError } from '../../protocol/error-codes.ts';
+import { pause } from '../pause.ts';
 import { bodyBytesOf } from './windows.ts';
 
 /** Nobody asks the file while it is built: larger transactions than a worker's. */
@@ -11,7 +12,9 @@ const WINDOW_EVENTS = 20_000;
 /** Their bodies; the last may be over it. */
 const WINDOW_BYTES = 8 * 1_024 * 1_024;
 /** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 6;
+/** Between two of these, but the first: a server that was stopped is back within seconds. */
+const PAUSE_MS = 1_000;
 
 export interface Progress {
   readonly position: number;
@@ -92,6 +95,7 @@ export async function readUpTo(end: number, position: () => number, readOn: () =
     } catch (thrown) {
       attempts = position() > before ? 1 : attempts + 1;
       if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts === MAX_ATTEMPTS) throw thrown;
+      if (attempts > 1) await pause(PAUSE_MS);
     }
   }
 }

@@ -4,11 +4,14 @@
  */
 import type { LogFollower, LogReader, LogRecord } from '../../ports/conversation-log.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
+import { pause } from '../pause.ts';
 
 /** Records that wait for the reader; beyond it the log is followed no further until they are taken. */
 const MAX_WAITING_RECORDS = 20_000;
 /** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 6;
+/** Between two of these, but the first: a server that was stopped is back within seconds. */
+const PAUSE_MS = 1_000;
 
 /**
  * Every record from `from` on, as it comes, until `stop`.
@@ -91,6 +94,7 @@ export async function* readOn(
     } catch (thrown) {
       attempts += 1;
       if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts === MAX_ATTEMPTS) throw thrown;
+      if (attempts > 1) await pause(PAUSE_MS, stop);
     }
   }
 }
