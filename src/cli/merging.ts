@@ -1,4 +1,5 @@
 /** What commands have in common that add the events of one log to another: where to, and what is told in the end. */
+import type { MergeLease } from '../adapters/jetstream/merge-lease.ts';
 import type { LogMerge, Merged } from '../application/archive/merge-log.ts';
 import type { Operator } from './operator.ts';
 import { print } from './operator.ts';
@@ -10,7 +11,7 @@ export interface MergeTarget extends Pick<Operator, 'nats'> {
   /** The streams that are looked through for what is there already. */
   readonly names: readonly string[];
   /** Not into the log itself: into a stream of this name. */
-  readonly copyInto?: string;
+  readonly copyInto?: string | undefined;
 }
 
 /** A record of another log may get a longer id than it had there (merge-log.ts). */
@@ -50,7 +51,11 @@ export async function checkedFile(
   }
 }
 
-/** Runs `work`, which gives events to the merge one by one, and resolves when all of them are stored. Stopped before it, it does nothing. */
+/**
+ * Runs `work`, which gives events to the merge one by one, and resolves when all of them are stored. Stopped before it, it does nothing. One at a time into
+ * a target.
+ * @throws RookeryError ALREADY_RUNNING before anything was done; CONFLICT where another went on while this one was silent
+ */
 export async function mergeInto(
   { nats, names, copyInto }: MergeTarget,
   bars: StepBars,
@@ -58,12 +63,33 @@ export async function mergeInto(
   work: (merge: LogMerge) => Promise<void>,
 ): Promise<Merged> {
   if (stop.aborted) return { stored: 0, known: 0, superseded: 0 };
+  const { MergeLease } = await import('../adapters/jetstream/merge-lease.ts');
+  const lease = await MergeLease.take(nats, copyInto);
+  let merged: Merged;
+  try {
+    merged = await mergeWith(lease, { nats, names, copyInto }, bars, stop, work);
+  } catch (thrown) {
+    // What was on its way may not be stored yet, and the next one must know of it.
+    lease.lapse();
+    throw await lease.reasonFor(thrown);
+  }
+  await lease.release();
+  return merged;
+}
+
+async function mergeWith(
+  lease: MergeLease,
+  { nats, names, copyInto }: MergeTarget,
+  bars: StepBars,
+  stop: AbortSignal,
+  work: (merge: LogMerge) => Promise<void>,
+): Promise<Merged> {
   const { JetstreamRecordReader } = await import('../adapters/jetstream/record-reader.ts');
   const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
   const { SqliteKnownIds } = await import('../adapters/sqlite/known-ids.ts');
   const { LogMerge } = await import('../application/archive/merge-log.ts');
   const known = new SqliteKnownIds();
-  const appender = new JetstreamRecordAppender({ ...nats, ends: new Map(), batched: new Set() });
+  const appender = new JetstreamRecordAppender({ ...nats, ends: new Map(), batched: new Set(), lease });
   if (copyInto !== undefined) appender.intoStream(copyInto);
   try {
     const target = new JetstreamRecordReader({ ...nats, names });

@@ -9,7 +9,7 @@ import { RookeryError } from '../../protocol/error-codes.ts';
 
 const RENEW_EVERY_MS = 700;
 /** A holder whose key has not changed for so long is taken to be gone. */
-const SILENT_MS = 2_500;
+export const SILENT_MS = 2_500;
 /** A holder that could not renew for so long gives up by itself, before another takes over. */
 const GIVE_UP_MS = 2_000;
 /** After it a holder whose lease was taken has renewed in vain, or given up. */

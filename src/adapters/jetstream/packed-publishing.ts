@@ -39,8 +39,12 @@ export class PackedPublishing implements Outgoing {
   #away: { readonly buffer: Buffer<ArrayBuffer>; readonly upTo: number }[] = [];
   #free: Buffer<ArrayBuffer>[] = [];
 
-  constructor(nc: NatsConnection) {
+  readonly #way: ((bytes: Buffer) => void) | undefined;
+
+  /** @param way what packs leave by, instead of the connection: then nothing else leaves by that */
+  constructor(nc: NatsConnection, way?: (bytes: Buffer) => void) {
     this.#nc = nc;
+    this.#way = way;
   }
 
   publish(subject: string, data: Uint8Array, options: PublishOptions): void {
@@ -48,22 +52,18 @@ export class PackedPublishing implements Outgoing {
     const { reply = '', headers } = options;
     const text = headers instanceof WrittenHeaders ? headers.text : '';
     const most = MAX_BYTES_PER_CHAR * (text.length + subject.length + reply.length) + data.length + 64;
+    const isLarge = most > MAX_PACKED_BYTES;
     // What is no subject is refused by the connection itself.
-    if (text === '' || most > MAX_PACKED_BYTES || !SUBJECT.test(subject)) {
+    if (text === '' || (isLarge && !this.#way) || !SUBJECT.test(subject)) {
       this.#sendPack(this.#given - 1);
       this.#nc.publish(subject, data, options);
       return;
     }
-    if (this.#used + most > PACK_BYTES) this.#sendPack(this.#given - 1);
     const headerBytes = Buffer.byteLength(text);
-    const buffer = this.#buffer;
     const head = `HPUB ${subject} ${reply} ${headerBytes} ${headerBytes + data.length}\r\n${text}`;
-    let at = this.#used + buffer.write(head, this.#used);
-    buffer.set(data, at);
-    at += data.length;
-    buffer[at] = CR;
-    buffer[at + 1] = LF;
-    this.#used = at + 2;
+    if (isLarge) return this.#sendAlone(head, headerBytes, data, most);
+    if (this.#used + most > PACK_BYTES) this.#sendPack(this.#given - 1);
+    this.#used = written(this.#buffer, this.#used, head, data);
   }
 
   publishWritten(message: SelfWritten): void {
@@ -94,6 +94,15 @@ export class PackedPublishing implements Outgoing {
     }
   }
 
+  #sendAlone(head: string, headerBytes: number, data: Uint8Array, most: number): void {
+    this.#sendPack(this.#given - 1);
+    // As the connection does: the server would end it.
+    if (headerBytes + data.length > (this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY))
+      throw new RangeError('it is larger than max_payload');
+    const alone = Buffer.allocUnsafeSlow(most);
+    this.#send(alone.subarray(0, written(alone, 0, head, data)));
+  }
+
   #sendPack(upTo: number): void {
     if (this.#used === 0) return;
     const packed = this.#buffer.subarray(0, this.#used);
@@ -105,9 +114,20 @@ export class PackedPublishing implements Outgoing {
   }
 
   #send(bytes: Buffer): void {
+    if (this.#way) return this.#way(bytes);
     const { protocol } = this.#nc as unknown as Commanded;
     protocol.sendCommand(bytes);
     // At once: of two that wait nats.js makes a third.
     protocol.flushPending();
   }
+}
+
+/** Where it ends. */
+function written(buffer: Buffer, from: number, head: string, data: Uint8Array): number {
+  let at = from + buffer.write(head, from);
+  buffer.set(data, at);
+  at += data.length;
+  buffer[at] = CR;
+  buffer[at + 1] = LF;
+  return at + 2;
 }

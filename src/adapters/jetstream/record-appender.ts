@@ -12,9 +12,11 @@ import {
   type RecordInPlace,
   type StoredRecord,
 } from '../../ports/archive.ts';
-import { RookeryError } from '../../protocol/error-codes.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import { isWrongLastSequence } from './answered.ts';
 import { onDisconnect } from './disconnects.ts';
+import { LeasedPublishing } from './leased-publishing.ts';
+import type { MergeLease } from './merge-lease.ts';
 import { ORIGINAL_TIME, originalTimeValue } from './original-time.ts';
 import { parseAck } from './publish-ack.ts';
 import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
@@ -42,6 +44,8 @@ export interface RecordAppenderParts {
   readonly batched: ReadonlySet<string>;
   /** So many before it broke off; none unless it is told. */
   readonly interruptions?: number;
+  /** Of a merge: nothing is added but while it is held. */
+  readonly lease?: MergeLease;
 }
 
 interface InFlight {
@@ -66,8 +70,11 @@ export class JetstreamRecordAppender implements RecordAppender {
   #silence: NodeJS.Timeout | undefined;
   readonly #batched: ReadonlySet<string>;
   readonly #batches: RestoreBatches;
+  readonly #leased: LeasedPublishing | undefined;
+  /** Of all that was ever sent; the newest `#answered` come on top. */
+  #answeredBefore = 0;
 
-  constructor({ nc, jsm, inboxPrefix, ends, batched, interruptions = 0 }: RecordAppenderParts) {
+  constructor({ nc, jsm, inboxPrefix, ends, batched, interruptions = 0, lease }: RecordAppenderParts) {
     this.#nc = nc;
     this.#ends = new Map(ends);
     this.#batched = batched;
@@ -79,6 +86,7 @@ export class JetstreamRecordAppender implements RecordAppender {
         else this.#received(data);
       },
     });
+    this.#leased = lease && new LeasedPublishing(nc, lease, (reason) => this.#break(asRookeryError(reason)));
     // What was on its way may be stored or not: whoever goes on looks first.
     const lost = new RookeryError('LOG_UNAVAILABLE', 'the connection was lost');
     this.#leaveConnection = onDisconnect(nc, () => this.#break(lost));
@@ -141,6 +149,7 @@ export class JetstreamRecordAppender implements RecordAppender {
   stop(): void {
     this.#batches.stop();
     this.#leaveConnection();
+    this.#leased?.stop();
     clearTimeout(this.#silence);
     this.#subscription.unsubscribe();
   }
@@ -159,7 +168,8 @@ export class JetstreamRecordAppender implements RecordAppender {
     this.#inFlight.push({ bytes: data.length, onAnswer });
     this.#bytes += data.length;
     try {
-      this.#nc.publish(subject, data, { reply: this.#inbox, headers: writtenHeaders(about, atMs) });
+      const outgoing = this.#leased ?? this.#nc;
+      outgoing.publish(subject, data, { reply: this.#inbox, headers: writtenHeaders(about, atMs) });
     } catch (cause) {
       throw (this.#broken = new RookeryError('IMPORT_MISMATCH', `${subject}: ${String(cause)}`, { cause }));
     }
@@ -181,6 +191,8 @@ export class JetstreamRecordAppender implements RecordAppender {
     answered.onAnswer?.(ack.duplicate === true ? 'known' : 'stored');
     if (this.#answered === MAX_IN_FLIGHT) {
       this.#inFlight = this.#inFlight.slice(this.#answered);
+      this.#answeredBefore += this.#answered;
+      this.#leased?.arrived(this.#answeredBefore);
       this.#answered = 0;
     }
     this.#wake?.();
@@ -188,6 +200,7 @@ export class JetstreamRecordAppender implements RecordAppender {
 
   /** Each answer prolongs the wait. */
   #until(done: () => boolean): Promise<void> {
+    this.#leased?.sendAll();
     return new Promise((resolve, reject) => {
       let heardAt = this.#answered;
       const giveUp = (): void => {
@@ -212,6 +225,7 @@ export class JetstreamRecordAppender implements RecordAppender {
 
   #break(reason: RookeryError): void {
     this.#broken ??= reason;
+    this.#leased?.stop();
     this.#wake?.();
   }
 }
