@@ -1,6 +1,6 @@
 /** `rookery show`: one event, and all that became of it. */
 import type { Command } from 'commander';
-import type { Recipient, Story } from '../processes/event-story.ts';
+import type { DeviceStanding, Recipient, Story } from '../processes/event-story.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
 import type { Position } from './places.ts';
 
@@ -28,8 +28,11 @@ export function registerShow(program: Command): void {
       const conversation = idFrom(options.conversation, parseConversationId, 'the conversation');
       await withOperator(options, 'show', 'Interrupted. Nothing was changed.', async (operator) => {
         const { storyOf } = await import('../processes/event-story.ts');
-        const { convStream, pos } = await positionOf(operator, place, conversation);
+        const position = await positionOf(operator, place, conversation);
+        if (!position) return;
+        const { convStream, pos } = position;
         const story = await storyOf(operator, convStream, pos);
+        if (!story) return;
         if (options.json) await print(JSON.stringify(await jsonOf(story, convStream)));
         else for (const line of await linesOf(story, convStream)) await print(line);
         if (Object.values(story.inboxes).includes('STREAM_MISSING')) process.exitCode = 1;
@@ -37,8 +40,8 @@ export function registerShow(program: Command): void {
     });
 }
 
-/** @throws RookeryError NOT_FOUND; BAD_REQUEST where several people used the id */
-async function positionOf(operator: Operator, place: string, conversation: string | undefined): Promise<Position> {
+/** @returns undefined after Ctrl-C. @throws RookeryError NOT_FOUND; BAD_REQUEST where several people used the id */
+async function positionOf(operator: Operator, place: string, conversation?: string): Promise<Position | undefined> {
   const { parsePosition, positionName } = await import('./places.ts');
   const { momentOf } = await import('./moments.ts');
   const { convStreamOf } = await import('../protocol/subjects.ts');
@@ -52,6 +55,7 @@ async function positionOf(operator: Operator, place: string, conversation: strin
     return position;
   }
   const found = await foundById(operator, place, conversation);
+  if (operator.stop.aborted) return undefined;
   const [first] = found;
   if (!first)
     throw new RookeryError('NOT_FOUND', `no event in the log has the id ${JSON.stringify(place.slice(0, 64))}`);
@@ -75,7 +79,6 @@ async function foundById(operator: Operator, id: string, conversation: string | 
   const onProgress = (pos: number, end: number): void => bar.at(pos, end);
   const found: { readonly key: string; readonly position: Position }[] = [];
   for await (const { convStream, record } of positionsOf(operator, id, around, conversation as never, onProgress)) {
-    if (operator.stop.aborted) break;
     found.push({ key: `${record.event.by} in ${record.conversation}`, position: { convStream, pos: record.pos } });
   }
   return found;
@@ -99,7 +102,7 @@ async function linesOf(story: Story, convStream: number): Promise<string[]> {
     table(
       [
         ['position', positionName({ convStream, pos: record.pos })],
-        ['envelope', `schema ${String(schema)}, ${bytes} bytes, ${subject}`],
+        ['envelope', `${schema === undefined ? 'no schema told' : `schema ${schema}`}, ${bytes} bytes, ${subject}`],
         ['message id', messageId === '' ? '-' : messageId],
         [
           'the fold',
@@ -118,7 +121,7 @@ async function linesOf(story: Story, convStream: number): Promise<string[]> {
     const { user, inboxStream, seq, readUpTo, devices = [] } = recipient;
     const place =
       seq === undefined ? painted(`${inboxStream}: ${missing(inboxStream)}`, 'red') : `${inboxStream}@${seq}`;
-    const theirs = devices.map((one) => ['', '', onOneLine(deviceText(one))]);
+    const theirs = devices.map((one) => ['', '', onOneLine(deviceText(one, recipient))]);
     return [[onOneLine(user), place, `read up to ${readUpTo}`], ...theirs];
   });
   if (rows.length > 0) lines.push(`recipients (${recipients.length})`, table(rows, '  '));
@@ -159,5 +162,9 @@ function outcomeText(outcome: NonNullable<Story['outcome']>): string {
   }
 }
 
-const deviceText = ({ device, hasConfirmed, seq }: NonNullable<Recipient['devices']>[number]): string =>
-  `${device} ${hasConfirmed ? 'confirmed' : `is at ${seq}`}`;
+function deviceText(device: DeviceStanding, { inboxStream, seq = Number.POSITIVE_INFINITY }: Recipient): string {
+  const { device: name, hasConfirmed, isOfThisStream, seq: at } = device;
+  if (hasConfirmed) return `${name} confirmed`;
+  if (!isOfThisStream) return `${name} was at ${at} of an ${inboxStream} that is gone`;
+  return `${name} ${at < seq ? `is at ${at}` : 'is told the log again, and not so far yet'}`;
+}

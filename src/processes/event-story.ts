@@ -7,6 +7,7 @@ import { type FanOutStanding, fanOutStanding } from '../adapters/jetstream/lane-
 import { lastPosAt } from '../adapters/jetstream/log-places.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { askStanding, type Standing } from '../adapters/jetstream/standing.ts';
+import { partsOf } from '../application/delivery/epoch.ts';
 import { foldOneEvent, type Outcome } from '../application/replay/one-event.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import { isUnreadable, type LogEvent, type LogRecord } from '../ports/conversation-log.ts';
@@ -37,7 +38,9 @@ export interface DeviceStanding {
   readonly device: string;
   /** The sequence in the inbox stream that it has confirmed. */
   readonly seq: number;
-  /** Its cursor is of the stream as it is, and not before this entry. */
+  /** Else it was in one that is gone, whose sequences say nothing of those that there are now. */
+  readonly isOfThisStream: boolean;
+  /** It has this entry, and said so. */
   readonly hasConfirmed: boolean;
 }
 
@@ -57,7 +60,8 @@ export interface Story {
     readonly subject: string;
     readonly messageId: string;
     readonly bytes: number;
-    readonly schema: unknown;
+    /** Undefined where what stands there tells none. */
+    readonly schema: number | undefined;
   };
   readonly outcome: Outcome | undefined;
   readonly recipients: readonly Recipient[];
@@ -73,11 +77,13 @@ export interface StoryParts {
   readonly nats: Nats;
   readonly topology: Topology;
   readonly log: Log;
+  /** Aborted: whoever asked wants to know no more. */
+  readonly stop: AbortSignal;
 }
 
-/** @throws RookeryError NOT_FOUND, STREAM_MISSING, LOG_UNAVAILABLE */
-export async function storyOf(parts: StoryParts, convStream: number, pos: number): Promise<Story> {
-  const { nats, topology } = parts;
+/** @returns undefined when `stop` aborted. @throws RookeryError NOT_FOUND, STREAM_MISSING, LOG_UNAVAILABLE */
+export async function storyOf(parts: StoryParts, convStream: number, pos: number): Promise<Story | undefined> {
+  const { nats, topology, stop } = parts;
   const { nc, jsm, inboxPrefix } = nats;
   const record = await new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream }).at(pos);
   const stored = record && (await jsm.streams.getMessage(convStreamName(convStream), { seq: pos }));
@@ -94,7 +100,9 @@ export async function storyOf(parts: StoryParts, convStream: number, pos: number
   if (isUnreadable(record)) return { ...about, outcome: undefined, recipients: [], duplicates: [], inboxes: {} };
   const { conversation } = record;
   const reader = new JetstreamConversationReader({ nc, jsm, inboxPrefix, convStream, conversation });
-  const { outcome, audience, readMarks, duplicates } = await foldOneEvent(reader, record);
+  const folded = await foldOneEvent(reader, record, stop);
+  if (!folded) return undefined;
+  const { outcome, audience, readMarks, duplicates } = folded;
   const found = await Promise.all(
     [...streamsOf(audience, topology)].map(([k, users]) => inInbox(parts, k, fanOut, record, users)),
   );
@@ -104,9 +112,11 @@ export async function storyOf(parts: StoryParts, convStream: number, pos: number
   );
   const recipients: Recipient[] = [];
   for (const user of audience) {
+    if (stop.aborted) return undefined;
     const k = inboxStreamOfToken(tokenOf(user), topology);
     const seq = places.get(tokenOf(user));
-    const devices = audience.length <= MAX_LOOKED_UP ? await devicesOf(parts, user, k, seq) : undefined;
+    const place = { convStream, pos, k, seq };
+    const devices = audience.length <= MAX_LOOKED_UP ? await devicesOf(parts, user, place) : undefined;
     recipients.push({
       ...{ user, inboxStream: inboxStreamName(k), readUpTo: readMarks.get(user) ?? 0 },
       ...(seq !== undefined && { seq }),
@@ -116,9 +126,10 @@ export async function storyOf(parts: StoryParts, convStream: number, pos: number
   return { ...about, outcome, recipients, duplicates, inboxes };
 }
 
-function schemaOf(data: Uint8Array): unknown {
+function schemaOf(data: Uint8Array): number | undefined {
   try {
-    return (packr.unpack(data) as { readonly v?: unknown } | null)?.v;
+    const version = (packr.unpack(data) as { readonly v?: unknown } | null)?.v;
+    return typeof version === 'number' ? version : undefined;
   } catch {
     return undefined;
   }
@@ -142,7 +153,7 @@ interface InInbox {
 
 /** From shortly before the event was stored, until a checkpoint says that all of its window was written; then what repairs wrote. */
 async function inInbox(
-  { nats, log }: StoryParts,
+  { nats, log, stop }: StoryParts,
   k: number,
   { lane, acked }: FanOutStanding,
   record: LogEvent,
@@ -161,6 +172,7 @@ async function inInbox(
     let isCutOff = isOldest && acked >= record.pos;
     let isComplete = false;
     for await (const message of readInboxSpan(nats, k, Math.max(first, from), last)) {
+      if (stop.aborted) break;
       const origin = decodeOrigin(message.data);
       if (origin.lane !== lane || terms.judge(origin, message.seq) !== 'valid') continue;
       // The oldest of the lane that is kept, where it tells: a window's first record has the offset 0.
@@ -176,6 +188,7 @@ async function inInbox(
     if (repair && missing.size > 0) {
       const subjects = missing.size <= MAX_LOOKED_UP ? [...missing].map(inboxSubjectOfToken) : undefined;
       for await (const message of readInboxSpan(nats, k, Math.max(first, repair.seq), last, subjects)) {
+        if (stop.aborted) break;
         const origin = decodeOrigin(message.data);
         if (origin.lane !== REPAIR_LANE || terms.judge(origin, message.seq) !== 'valid') continue;
         // Of several the newest counts.
@@ -204,7 +217,15 @@ function holds({ data }: InboxMessage, conversation: ConversationId, pos: number
   return frame.conversation === conversation && frame.entries.some((entry) => entry.pos === pos);
 }
 
-async function devicesOf({ nats }: StoryParts, user: UserId, k: number, seq: number | undefined) {
+/** Where an event stands in the log, and in an inbox. */
+interface Places {
+  readonly convStream: number;
+  readonly pos: number;
+  readonly k: number;
+  readonly seq: number | undefined;
+}
+
+async function devicesOf({ nats }: StoryParts, user: UserId, { convStream, pos, k, seq }: Places) {
   const { jsm } = nats;
   const { created } = await jsm.streams.info(inboxStreamName(k)).catch(() => ({ created: 0 }));
   const epoch = new Date(created as unknown as string).getTime().toString(36);
@@ -217,14 +238,18 @@ async function devicesOf({ nats }: StoryParts, user: UserId, k: number, seq: num
     if (message.data.length === 0) continue;
     const cursor = message.json<Cursor>();
     const device = message.subject.slice(message.subject.lastIndexOf('.') + 1).replaceAll('=', '~');
-    const isSame = cursor.epoch.split('.')[0] === epoch;
-    devices.push({ device, seq: cursor.seq, hasConfirmed: isSame && seq !== undefined && cursor.seq >= seq });
+    const { stream, replayed } = partsOf(cursor.epoch);
+    const isOfThisStream = stream === epoch;
+    // To whom the log is replayed has what stands in the stream when that has come so far.
+    const isReplayed = !replayed || convStream < replayed.log || (convStream === replayed.log && pos <= replayed.pos);
+    const hasConfirmed = isOfThisStream && isReplayed && seq !== undefined && cursor.seq >= seq;
+    devices.push({ device, seq: cursor.seq, isOfThisStream, hasConfirmed });
   }
 }
 
 /**
  * Positions of events with this id, by whoever wrote them. An id that carries its time (UUIDv7) is looked for around that time, any
- * other in the whole log, and so is one that is not there: an imported log need not be in the order of its times.
+ * other in the whole log, and so is one that is not there: an imported log need not be in the order of its times. Ends when `stop` aborts.
  */
 export async function* positionsOf(
   parts: StoryParts,
@@ -238,11 +263,11 @@ export async function* positionsOf(
     isFound = true;
     yield found;
   }
-  if (around && !isFound) yield* positionsWithin(parts, id, undefined, conversation, onProgress);
+  if (around && !isFound && !parts.stop.aborted) yield* positionsWithin(parts, id, undefined, conversation, onProgress);
 }
 
 async function* positionsWithin(
-  { nats, topology }: StoryParts,
+  { nats, topology, stop }: StoryParts,
   id: string,
   around: { readonly from: number; readonly to: number } | undefined,
   conversation: ConversationId | undefined,
@@ -260,6 +285,7 @@ async function* positionsWithin(
     const from = around ? (await lastPosAt(nats, stream, around.from)) + 1 : 1;
     const end = around ? await lastPosAt(nats, stream, around.to) : await reader.lastPos();
     for await (const record of reader.read(from, end)) {
+      if (stop.aborted) return;
       onProgress(record.pos, end);
       if (!isUnreadable(record) && record.event.id === id) yield { convStream, record };
     }

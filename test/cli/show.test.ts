@@ -1,7 +1,11 @@
 /** `rookery show`: an event, who got it, what became of its retries; by position and by id. */
 import t from 'tap';
 import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/device-cursors.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { foldOneEvent } from '../../src/application/replay/one-event.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
+import type { LogEvent } from '../../src/ports/conversation-log.ts';
+import { positionsOf, storyOf } from '../../src/processes/event-story.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
 import { uuidv7 } from '../../src/sdk/uuidv7.ts';
@@ -43,6 +47,10 @@ t.test('who got it and where, who has confirmed it, and the retry that was refus
   const epoch = `${new Date(created as never).getTime().toString(36)}.x`;
   cursors.confirm(bob, device('phone'), { epoch, seq: 1_000 });
   cursors.confirm(bob, device('tablet'), { epoch, seq: 2 });
+  cursors.confirm(bob, device('watch'), { epoch: 'olden.x', seq: 3_000 });
+  // The log is replayed to these two; to the one it has come to this event.
+  cursors.confirm(bob, device('new'), { epoch: `0-${pos.toString(36)}~${epoch}`, seq: 1_000 });
+  cursors.confirm(bob, device('newer'), { epoch: `0-${(pos - 1).toString(36)}~${epoch}`, seq: 1_000 });
   cursors.confirm(alice, device('laptop'), { epoch, seq: 1 });
   await cursors.drain();
   const [story] = await json('show', String(pos));
@@ -58,8 +66,14 @@ t.test('who got it and where, who has confirmed it, and the retry that was refus
   const { recipients } = story as { recipients: { user: string; seq: number; devices: object[] }[] };
   t.match(recipients, [
     { user: alice, inboxStream: 'INBOX_0', devices: [{ device: 'laptop', hasConfirmed: false }] },
-    { user: bob, inboxStream: 'INBOX_0', devices: [{ device: 'phone', hasConfirmed: true }, { device: 'tablet' }] },
+    { user: bob, inboxStream: 'INBOX_0', devices: Array },
   ]);
+  t.match(
+    (recipients[1] as { devices: { device: string }[] }).devices.find(({ device }) => device === 'watch'),
+    {
+      ...{ seq: 3_000, isOfThisStream: false, hasConfirmed: false },
+    },
+  );
   for (const { user, seq } of recipients) {
     const { subject } = (await operator.jsm.streams.getMessage('INBOX_0', { seq })) ?? {};
     t.match(subject, new RegExp(`^inbox\\.\\d+\\.${user}$`), 'the sequence is that of the user’s own record');
@@ -71,7 +85,13 @@ t.test('who got it and where, who has confirmed it, and the retry that was refus
   });
   const { stdout } = await run('show', String(pos));
   t.match(stdout, /^ +laptop is at 1\n/m, 'a device a line');
-  t.match(stdout, /^ {2}bob +INBOX_0@\d+ +read up to 0\n +phone confirmed\n +tablet is at 2\n/m);
+  const of = (name: string): string => new RegExp(`^ +${name} (.*)$`, 'm').exec(stdout)?.[1] ?? '';
+  t.match(stdout, /^ {2}bob +INBOX_0@\d+ +read up to 0\n +(phone|tablet|watch|new|newer) /m);
+  t.equal(of('phone'), 'confirmed');
+  t.equal(of('tablet'), 'is at 2');
+  t.equal(of('watch'), 'was at 3000 of an INBOX_0 that is gone', 'its sequence says nothing of this one');
+  t.equal(of('new'), 'confirmed');
+  t.equal(of('newer'), 'is told the log again, and not so far yet');
 });
 
 t.test('by the id of a message; where a pack was written once for all', async (t) => {
@@ -94,6 +114,38 @@ t.test('what the fold refused went back to its sender', async (t) => {
 t.test('what nobody can read is shown all the same', async (t) => {
   const { seq } = await operator.js.publish(conversationSubject(group, 'm'), new Uint8Array([0xc1]));
   t.match((await json('show', String(seq)))[0], { event: { type: 'unreadable', data: 'wQ==' }, recipients: [] });
+  t.match((await run('show', String(seq))).stdout, /^ +envelope +no schema told, 1 bytes, conv\./m);
+});
+
+t.test('after Ctrl-C nothing is read on', async (t) => {
+  const interrupted = new AbortController();
+  const parts = { nats: operator, topology: scene.nats.topology, log: quiet, stop: interrupted.signal };
+  let read = 0;
+  const found = positionsOf(parts, 'no-such-id', undefined, undefined, () => {
+    read += 1;
+    interrupted.abort();
+  });
+  for await (const _ of found) t.fail();
+  t.equal(read, 1, 'of the events that are looked through for an id');
+  t.equal(await storyOf(parts, 0, pos), undefined);
+
+  const [event] = (await Array.fromAsync(
+    new JetstreamLogReader({ ...operator, convStream: 0 }).read(pos, pos),
+  )) as LogEvent[];
+  const stop = new AbortController();
+  const given: number[] = [];
+  const reader = {
+    lastPos: async () => 1_000,
+    async *read() {
+      for (let at = pos; at <= 1_000; at++) {
+        given.push(at);
+        if (at === pos + 10) stop.abort();
+        yield { ...(event as LogEvent), pos: at };
+      }
+    },
+  };
+  t.equal(await foldOneEvent(reader, event as LogEvent, stop.signal), undefined);
+  t.equal(given.length, 11, 'of the conversation that is folded');
 });
 
 t.test('what the stream had to drop is told so, and what somebody has taken out is missing', async (t) => {

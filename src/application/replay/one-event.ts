@@ -26,11 +26,16 @@ export interface FoldedEvent {
   readonly duplicates: readonly { readonly pos: number; readonly at: number }[];
 }
 
-/** @param reader of the event's conversation. @throws RookeryError LOG_UNAVAILABLE, STREAM_MISSING */
+/**
+ * @param reader of the event's conversation
+ * @returns undefined when `stop` aborted
+ * @throws RookeryError LOG_UNAVAILABLE, STREAM_MISSING
+ */
 export async function foldOneEvent(
   reader: Pick<LogReader, 'lastPos' | 'read'>,
   { pos, conversation, event }: LogEvent,
-): Promise<FoldedEvent> {
+  stop: AbortSignal,
+): Promise<FoldedEvent | undefined> {
   const state = new MemoryFanOutState();
   const duplicates: { pos: number; at: number }[] = [];
   let portion: LogEvent[] = [];
@@ -44,13 +49,14 @@ export async function foldOneEvent(
     }
     portion = [];
   };
-  for await (const record of readOn(reader, 1, await reader.lastPos())) {
+  for await (const record of readOn(reader, 1, await reader.lastPos(), stop)) {
     if (isUnreadable(record)) continue;
     const isIt = record.pos === pos;
     if (isIt && portion.length > 0) fold();
     portion.push(record);
     if (isIt || portion.length === PORTION_EVENTS) fold();
   }
+  if (stop.aborted) return undefined;
   if (portion.length > 0) fold();
   const { roster } = state.folded(conversation).conversation;
   const readers = new Set([...found.audience, ...roster.members.keys(), event.by]);
