@@ -21,7 +21,7 @@ const EXAMPLES = `  rookery tail                                     the newest 
   rookery tail --since 1d -n 50                    the newest fifty of a day
   rookery tail --grep 502 --no-follow              the newest ten that match, however far back
   rookery tail --user alice --kind messageSent     what alice writes, and what is written to her in direct ones
-  rookery tail --since CONV_0@1 --until 1d --json  the log up to yesterday, one object a line
+  rookery tail --since CONV_0@1 --until now --json  the log from its beginning, one object a line
   rookery tail --grep 'invoice|发票'               a regular expression, over what an event says`;
 
 export function registerTail(program: Command): void {

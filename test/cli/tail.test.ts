@@ -164,6 +164,17 @@ t.test('bad input is refused with a code', async (t) => {
   }
 });
 
+t.test('the examples of its help are taken as they are written, in a log that was begun today', async (t) => {
+  await append(conversation('team-7'), says(bob, 'the invoice 502'));
+  const { stdout } = await run('tail', '--help');
+  const examples = stdout.split('\n').flatMap((line) => /^ {2}rookery (tail.*?) {2,}/.exec(line)?.[1] ?? []);
+  t.equal(examples.length, 7);
+  for (const example of examples) {
+    const args = example.split(' ').map((arg) => arg.replaceAll("'", ''));
+    t.match(await run(...args, '--no-follow'), { code: 0, stdout: /^\{/ }, example);
+  }
+});
+
 t.test('Ctrl-C ends it also where there is no server any more to tell it to', async (t) => {
   const { child, said, ended } = scene.start('tail', '--conversation', direct, '-n', '0');
   await follows(said);
