@@ -51,7 +51,12 @@ export function registerReadModel(program: Command): void {
   command('rebuild', 'build new files beside those in use, and put them in their place').action(
     async (options: Options) => {
       const { rebuild } = await import('../processes/read-model-files.ts');
-      await onEachLane(options, rebuild, ({ lane, position, seconds, inUse }) => {
+      const { refuseMissingFolder } = await import('./rebuild.ts');
+      const rebuildThere = async (parts: LaneParts) => {
+        await refuseMissingFolder(parts.config.stateDir);
+        return rebuild(parts);
+      };
+      await onEachLane(options, rebuildThere, ({ lane, position, seconds, inUse }) => {
         const rate = Math.round(position / Math.max(0.001, seconds));
         const place = inUse ? 'in use' : 'in use once the worker starts';
         return `lane ${lane}  rebuilt up to ${position} in ${seconds.toFixed(1)} s, ${rate} events/s, ${place}`;

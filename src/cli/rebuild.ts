@@ -70,6 +70,14 @@ export function registerRebuild(program: Command): void {
 const dirOf = ({ stateDir }: Options, { stateDirs }: Operator, kind: Kind): string =>
   stateDir ?? (kind === 'read-model' ? stateDirs.readModel : stateDirs.fanOut);
 
+/** Else a name that was mistyped is a folder of its own, and what was to be built anew is as it was. @throws RookeryError NOT_FOUND */
+export async function refuseMissingFolder(stateDir: string): Promise<void> {
+  const { statSync } = await import('node:fs');
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  if (statSync(stateDir, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new RookeryError('NOT_FOUND', `there is no folder ${stateDir}; --state-dir names that of the worker`);
+}
+
 /** @throws RookeryError BAD_REQUEST */
 async function inboxStreamsOf({ topology }: Operator, { stream }: Options): Promise<number[]> {
   const { RookeryError } = await import('../protocol/error-codes.ts');
@@ -106,6 +114,7 @@ async function rebuild(
     }
     return;
   }
+  await refuseMissingFolder(dirOf(options, operator, kind));
   for (let lane = 0; lane < operator.topology.convStreams; lane++) {
     if (operator.stop.aborted) return;
     const onPublished = (): void => {

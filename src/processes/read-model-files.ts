@@ -15,7 +15,7 @@ import {
   takeRebuilt,
   whenTaken,
 } from '../adapters/sqlite/rebuilt-file.ts';
-import { refuseOtherLog } from '../adapters/sqlite/usable.ts';
+import { refuseOther } from '../adapters/sqlite/usable.ts';
 import { asRookeryError, RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
@@ -107,12 +107,12 @@ function compared(inUse: ReadModelSnapshot, built: string): Comparison {
  * Builds beside the file in use, up to the log's end, and puts it in its place: by itself where no worker runs, else the worker
  * does, between two windows. Killed at any moment it leaves the one file or the other.
  * @returns undefined when `stop` aborted before: nothing has changed
- * @throws RookeryError ALREADY_RUNNING when another rebuild is under way · STATE_FILE_UNUSABLE where the file in use follows another log
+ * @throws RookeryError ALREADY_RUNNING when another rebuild is under way · STATE_FILE_UNUSABLE as `refuseOther`
  */
 export async function rebuild({ config, nats, lane, onProgress, stop, onPublished }: LaneParts) {
   const { stateDir } = config;
   const { path, log } = await lanePlace(stateDir, nats, lane);
-  refuseOtherLog(path, log);
+  refuseOther(path, { log, kind: 'read model' });
   const folder = buildingFolder(stateDir);
   mkdirSync(folder, { recursive: true });
   const lock = lockFolder(folder);
@@ -180,10 +180,10 @@ async function taken(stateDir: string, path: string): Promise<boolean> {
   return whenTaken(path);
 }
 
-/** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE where it follows another log than the one that is asked about */
+/** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE as `refuseOther` */
 function opened({ path, log }: LaneFilePlace): ReadModelSnapshot {
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no read model at ${path}`);
-  refuseOtherLog(path, log);
+  refuseOther(path, { log, kind: 'read model' });
   return snapshotOf(path);
 }
 

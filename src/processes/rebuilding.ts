@@ -9,7 +9,7 @@ import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { buildingFolder, publishRebuilt, removeDatabase, whenTaken } from '../adapters/sqlite/rebuilt-file.ts';
-import { refuseOtherLog } from '../adapters/sqlite/usable.ts';
+import { refuseOther } from '../adapters/sqlite/usable.ts';
 import { readOn } from '../application/replay/followed-log.ts';
 import { isUnreadable, type LogEvent } from '../ports/conversation-log.ts';
 import { foldReadable } from '../projections/fan-out.ts';
@@ -106,7 +106,7 @@ export async function rebuildFanOutState(
   lane: number,
 ): Promise<RebuiltState | undefined> {
   const { path, log } = await lanePlace(stateDir, nats, lane);
-  refuseOtherLog(path, log);
+  refuseOther(path, { log, kind: 'fan-out state' });
   const folder = buildingFolder(stateDir);
   mkdirSync(folder, { recursive: true });
   const lock = lockFolder(folder);

@@ -11,11 +11,13 @@ import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { FileSnapshot, type RowPair } from '../adapters/sqlite/table-differences.ts';
+import { refuseOther } from '../adapters/sqlite/usable.ts';
 import { foldLog } from '../application/read-model/rebuild.ts';
 import { type Difference, differencesIn } from '../application/replay/entry-differences.ts';
 import { decodeRoster } from '../protocol/conversation-codec.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { verifyInbox } from './inbox-verification.ts';
+import { lanePlace } from './read-model-files.ts';
 import { foldInto, type RebuildingParts } from './rebuilding.ts';
 
 export type RowDifference = RowPair & { readonly about: 'read-model' | 'fan-out-state'; readonly lane: number };
@@ -52,7 +54,7 @@ export async function shadowInbox(
 
 /**
  * A worker's file, as it was at the start, against one that this build folds up to the same position.
- * @throws RookeryError NOT_FOUND without a file, LOG_UNAVAILABLE
+ * @throws RookeryError NOT_FOUND without a file, STATE_FILE_UNUSABLE as `refuseOther`, LOG_UNAVAILABLE
  */
 export async function shadowFile(
   about: RowDifference['about'],
@@ -61,8 +63,9 @@ export async function shadowFile(
   lane: number,
   onDifference: (difference: RowDifference) => void,
 ): Promise<ShadowVerdict> {
-  const path = join(stateDir, `lane-${lane}.sqlite`);
+  const { path, log } = await lanePlace(stateDir, nats, lane);
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no file of a worker at ${path}`);
+  refuseOther(path, { log, kind: about === 'read-model' ? 'read model' : 'fan-out state' });
   const inUse = new FileSnapshot(path);
   const folder = mkdtempSync(join(tmpdir(), 'rookery-shadow-'));
   try {

@@ -1,5 +1,5 @@
 /** `rookery rebuild` beside workers that serve, and what `--shadow` tells of a build that would judge otherwise. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t from 'tap';
@@ -7,10 +7,11 @@ import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts'
 import { JetstreamInboxWriter } from '../../src/adapters/jetstream/inbox-writer.ts';
 import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
 import { SqliteFanOutState } from '../../src/adapters/sqlite/fan-out-state.ts';
+import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import { noFailpoints } from '../../src/adapters/system/failpoints.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { isUnreadable, type LogEvent } from '../../src/ports/conversation-log.ts';
-import { rebuild } from '../../src/processes/read-model-files.ts';
+import { lanePlace, rebuild } from '../../src/processes/read-model-files.ts';
 import { foldReadable } from '../../src/projections/fan-out.ts';
 import { planFor } from '../../src/projections/fan-out-plan.ts';
 import { MemoryFanOutState } from '../../src/projections/memory-fan-out-state.ts';
@@ -181,8 +182,44 @@ t.test('bad input is refused with a code', async (t) => {
       /^NOT_FOUND: there is no file of a worker/,
     ],
     [['fan-out-state', '--state-dir', foreign], /^STATE_FILE_UNUSABLE: .*follows another log/],
+    [['fan-out-state', '--shadow', '--state-dir', foreign], /^STATE_FILE_UNUSABLE: .*follows another log/],
   ];
   for (const [args, stderr] of cases) t.match(await run('rebuild', ...args), { code: 1, stderr }, args.join(' '));
+});
+
+t.test('a folder that is not there is not made, and one of the other kind of worker is left as it is', async (t) => {
+  const nowhere = join(nats.dataDir, 'mistyped');
+  const models = join(nats.dataDir, 'models');
+  new SqliteReadModel(await lanePlace(models, operator, 0)).close();
+  // Who only reads a file makes a journal beside it.
+  const files = () => [stateDir, models].map((dir) => readdirSync(dir).filter((name) => !/-(shm|wal)$/.test(name)));
+  const before = files();
+  const missing = /^NOT_FOUND: there is no folder .*mistyped; --state-dir names that of the worker/;
+  const cases: [string[], RegExp][] = [
+    [['rebuild', 'read-model', '--state-dir', nowhere], missing],
+    [['rebuild', 'fan-out-state', '--state-dir', nowhere], missing],
+    [['read-model', 'rebuild', '--state-dir', nowhere], missing],
+    [
+      ['rebuild', 'read-model', '--state-dir', stateDir],
+      /^STATE_FILE_UNUSABLE: .*is a fan-out state and no read model/,
+    ],
+    [['rebuild', 'read-model', '--shadow', '--state-dir', stateDir], /^STATE_FILE_UNUSABLE: .* no read model/],
+    [
+      ['read-model', 'rebuild', '--state-dir', stateDir],
+      /^STATE_FILE_UNUSABLE: .*is a fan-out state and no read model/,
+    ],
+    [['read-model', 'status', '--state-dir', stateDir], /^STATE_FILE_UNUSABLE: .*is a fan-out state and no read model/],
+    [['read-model', 'verify', '--state-dir', stateDir], /^STATE_FILE_UNUSABLE: .*is a fan-out state and no read model/],
+    [['verify', '--repair', '--state-dir', stateDir], /^STATE_FILE_UNUSABLE: .*is a fan-out state and no read model/],
+    [
+      ['rebuild', 'fan-out-state', '--state-dir', models],
+      /^STATE_FILE_UNUSABLE: .*is a read model and no fan-out state/,
+    ],
+    [['rebuild', 'fan-out-state', '--shadow', '--state-dir', models], /^STATE_FILE_UNUSABLE: .* no fan-out state/],
+  ];
+  for (const [args, stderr] of cases) t.match(await run(...args), { code: 1, stderr }, args.join(' '));
+  t.notOk(existsSync(nowhere));
+  t.same(files(), before, 'nothing was put in');
 });
 
 t.test('without a worker the stream is made anew all the same, and written when one comes', async (t) => {

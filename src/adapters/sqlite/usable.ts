@@ -36,29 +36,43 @@ export function openSnapshot(path: string): Database.Database {
   });
 }
 
+export type StateFileKind = 'read model' | 'fan-out state';
+
 /**
- * What is made of one log must not take the place of what another deployment's worker has. A file that cannot be read says nothing of
- * its log, and is there to be replaced.
- * @throws RookeryError STATE_FILE_UNUSABLE where it follows another log
+ * What is made of one log must not take the place of what another deployment's worker has, nor that of another kind of worker. A file that
+ * cannot be read says nothing of itself, and is there to be replaced.
+ * @throws RookeryError STATE_FILE_UNUSABLE where it follows another log, or is of another kind
  */
-export function refuseOtherLog(path: string, log: string): void {
-  const found = existsSync(path) ? logIn(path) : undefined;
-  if (found === undefined || found === log) return;
-  const reason = `${path} follows another log: "${found}", not "${log}"; --state-dir names the folder of this one's worker`;
+export function refuseOther(path: string, { log, kind }: { readonly log: string; readonly kind: StateFileKind }): void {
+  const found = existsSync(path) ? aboutOf(path) : undefined;
+  if (found?.kind !== undefined && found.kind !== kind) {
+    const reason = `${path} is a ${found.kind} and no ${kind}; --state-dir names the folder of the worker`;
+    throw new RookeryError('STATE_FILE_UNUSABLE', reason);
+  }
+  if (found?.log === undefined || found.log === log) return;
+  const reason = `${path} follows another log: "${found.log}", not "${log}"; --state-dir names the folder of this one's worker`;
   throw new RookeryError('STATE_FILE_UNUSABLE', reason);
 }
 
-function logIn(path: string): string | undefined {
+function aboutOf(path: string) {
   try {
     const db = openSnapshot(path);
     try {
-      return db.prepare("SELECT value FROM about WHERE key = 'log'").pluck().get() as string | undefined;
+      const log = db.prepare("SELECT value FROM about WHERE key = 'log'").pluck().get() as string | undefined;
+      const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").pluck().all();
+      return { log, kind: kindOf(tables) };
     } finally {
       db.close();
     }
   } catch {
     return undefined;
   }
+}
+
+/** A read model has the tables of the fan-out's state, and its own. */
+function kindOf(tables: readonly unknown[]): StateFileKind | undefined {
+  if (tables.includes('stay')) return 'read model';
+  return tables.includes('roster') ? 'fan-out state' : undefined;
 }
 
 /** @throws RookeryError STATE_FILE_UNUSABLE where it is none */
