@@ -1,11 +1,9 @@
 /** INBOX streams against the log, beside workers that go on; and what is wrong in them put right. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { dropping, type InboxBounds, inboxBounds, readInboxOn } from '../adapters/jetstream/inbox-span.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { ReplayState } from '../adapters/sqlite/replay-state.ts';
+import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import type { ComparedWindow, Finding, Held } from '../application/replay/audit-parts.ts';
 import { type AuditCounts, InboxAudit } from '../application/replay/inbox-audit.ts';
 import { LogCursor } from '../application/replay/log-cursor.ts';
@@ -49,8 +47,8 @@ export async function verifyInbox(parts: VerificationParts, hasRepair: boolean):
   const { nats, lane, inboxStream: k, stop, topology } = parts;
   const { nc, jsm, inboxPrefix } = nats;
   const bounds = await inboxBounds(jsm, k);
-  const folder = mkdtempSync(join(tmpdir(), 'rookery-verify-'));
-  const state = new ReplayState(folder);
+  const folder = makeTemporaryFolder('verify');
+  const state = new ReplayState(folder.path);
   const reader = new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream: lane });
   const log = new LogCursor(reader, stop);
   let findings = 0;
@@ -92,7 +90,7 @@ export async function verifyInbox(parts: VerificationParts, hasRepair: boolean):
   } finally {
     await log.close();
     state.close();
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

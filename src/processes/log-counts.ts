@@ -2,13 +2,12 @@
  * The whole log up to a moment through the folds, and what came of it. Reading is one thread's work, decoding and folding another's: each
  * takes about as long as the other.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { logBounds } from '../adapters/jetstream/log-places.ts';
 import { readLogSpan } from '../adapters/jetstream/log-span.ts';
+import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import { FoldCounts } from '../application/replay/fold-counts.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';
 import type { Topology } from '../protocol/subjects.ts';
@@ -44,8 +43,8 @@ async function countStream(
   span: { readonly convStream: number; readonly from: number; readonly to: number },
 ): Promise<Omit<FoldCounts, 'add'> | undefined> {
   if (span.from > span.to) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), 'rookery-replay-'));
-  const thread = new FoldingThread(folder, (pos) => onProgress(pos, span.to));
+  const folder = makeTemporaryFolder('replay');
+  const thread = new FoldingThread(folder.path, (pos) => onProgress(pos, span.to));
   try {
     const packer = new LogPacker();
     for await (const _ of readLogSpan(nats, span, (...message) => packer.add(...message))) {
@@ -56,7 +55,7 @@ async function countStream(
     return await thread.counted();
   } finally {
     await thread.end();
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

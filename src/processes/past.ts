@@ -2,13 +2,12 @@
  * How things stood: the log, or one conversation of it, folded up to a moment by the folds that serve. Rows lie in files of a
  * temporary folder, so that memory stays the same however long the log is.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamConversationReader } from '../adapters/jetstream/conversation-reader.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
+import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import { foldPast } from '../application/replay/fold-past.ts';
 import { readOn } from '../application/replay/followed-log.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
@@ -67,7 +66,7 @@ interface LanePast {
 
 export class Past {
   readonly #parts: PastParts;
-  readonly #folder = mkdtempSync(join(tmpdir(), 'rookery-past-'));
+  readonly #folder = makeTemporaryFolder('past');
   readonly #lanes: readonly LanePast[];
   readonly #hears = new WeakMap<readonly UserId[], boolean>();
   #inbox: InboxEntry[] = [];
@@ -140,7 +139,7 @@ export class Past {
 
   close(): void {
     for (const { model } of this.#lanes) model.close();
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.#folder.remove();
   }
 
   #open(convStream: number): LanePast {
@@ -151,7 +150,7 @@ export class Past {
         ? new JetstreamLogReader({ nc, jsm, inboxPrefix, convStream })
         : new JetstreamConversationReader({ nc, jsm, inboxPrefix, convStream, conversation });
     const model = new SqliteReadModel({
-      path: join(this.#folder, `lane-${convStream}.sqlite`),
+      path: join(this.#folder.path, `lane-${convStream}.sqlite`),
       log: 'the past',
       isBuilt: true,
     });

@@ -2,8 +2,7 @@
  * What this build makes of the production log, beside what stands there: nothing is written but files of a temporary folder. Run with
  * the build that is to come, it tells before it serves whom its folds would judge or show otherwise.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
@@ -11,6 +10,7 @@ import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { FileSnapshot, type RowPair } from '../adapters/sqlite/table-differences.ts';
+import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import { refuseOther } from '../adapters/sqlite/usable.ts';
 import { foldLog } from '../application/read-model/rebuild.ts';
 import { type Difference, differencesIn } from '../application/replay/entry-differences.ts';
@@ -67,9 +67,9 @@ export async function shadowFile(
   if (!existsSync(path)) throw new RookeryError('NOT_FOUND', `there is no file of a worker at ${path}`);
   refuseOther(path, { log, kind: about === 'read-model' ? 'read model' : 'fan-out state' });
   const inUse = new FileSnapshot(path);
-  const folder = mkdtempSync(join(tmpdir(), 'rookery-shadow-'));
+  const folder = makeTemporaryFolder('shadow');
   try {
-    const place: LaneFilePlace = { path: join(folder, 'anew.sqlite'), log: 'shadow', isBuilt: true };
+    const place: LaneFilePlace = { path: join(folder.path, 'anew.sqlite'), log: 'shadow', isBuilt: true };
     await build(about, place, nats, lane, inUse.position, stop, onProgress);
     const anew = new FileSnapshot(place.path);
     let differences = 0;
@@ -83,7 +83,7 @@ export async function shadowFile(
     return { position: inUse.position, differences };
   } finally {
     inUse.close();
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
 }
 

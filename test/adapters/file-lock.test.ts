@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { tryLockFile, tryLockPassingFile } from '../../src/adapters/sqlite/file-lock.ts';
 import { folder } from '../support/archives.ts';
@@ -47,4 +49,16 @@ t.test('what is no lock of ours stays as it is', (t) => {
   t.equal(readFileSync(at('letter'), 'utf8'), 'dear bob');
   t.notOk(existsSync(at('nowhere')));
   t.end();
+});
+
+t.test('one that its holder has lost sight of is held all the same', async (t) => {
+  const file = join(folder(t), 'a.lock');
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  t.ok(tryLockFile(file));
+  for (let k = 0; k < 3; k++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+  }
+  t.equal(tryLockFile(file), undefined);
 });

@@ -11,6 +11,9 @@ export interface FileLock {
   release(): void;
 }
 
+/** Whoever forgets to let go of one keeps it: a connection that the garbage collector closes would let go of its lock. */
+const held = new Set<Database.Database>();
+
 /** Others that come and go just when it is looked who holds it. */
 const MAX_ATTEMPTS = 100;
 const OWNER_ALONE = 0o600;
@@ -26,7 +29,13 @@ export function tryLockFile(file: string): FileLock | undefined {
     const reason = isDamaged(cause) ? ' is damaged: remove it when nobody uses the folder' : `: ${String(cause)}`;
     throw new RookeryError('STATE_FILE_UNUSABLE', `${file}${reason}`, { cause });
   }
-  return { release: () => database.close() };
+  held.add(database);
+  return {
+    release: () => {
+      held.delete(database);
+      database.close();
+    },
+  };
 }
 
 /**

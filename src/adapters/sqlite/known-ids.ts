@@ -1,18 +1,17 @@
 /** Ids in a file that is gone when it is closed; nothing in it is worth a sync. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { KnownIds } from '../../ports/archive.ts';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { withoutJournal } from './no-journal.ts';
+import { makeTemporaryFolder, type TemporaryFolder } from './temporary-folder.ts';
 
 /** Written together; none of them is asked for from the file before. */
 const MAX_PENDING = 20_000;
 const CACHE_KIB = 65_536;
 
 export class SqliteKnownIds implements KnownIds {
-  readonly #dir: string;
+  readonly #folder: TemporaryFolder;
   readonly #db: Database.Database;
   readonly #has: Database.Statement;
   readonly #add: Database.Statement;
@@ -22,8 +21,8 @@ export class SqliteKnownIds implements KnownIds {
 
   /** @throws RookeryError FILE_UNUSABLE */
   constructor() {
-    this.#dir = mkdtempSync(join(tmpdir(), 'rookery-ids-'));
-    this.#db = new Database(join(this.#dir, 'ids.sqlite'));
+    this.#folder = makeTemporaryFolder('ids');
+    this.#db = new Database(join(this.#folder.path, 'ids.sqlite'));
     withoutJournal(this.#db);
     this.#db.pragma(`cache_size = -${CACHE_KIB}`);
     this.#db.exec(`CREATE TABLE known (id TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -53,7 +52,7 @@ export class SqliteKnownIds implements KnownIds {
 
   close(): void {
     this.#db.close();
-    rmSync(this.#dir, { recursive: true, force: true });
+    this.#folder.remove();
   }
 
   #write(): void {
@@ -64,7 +63,7 @@ export class SqliteKnownIds implements KnownIds {
         for (const id of ids) this.#add.run(id);
       })();
     } catch (cause) {
-      throw new RookeryError('FILE_UNUSABLE', `${this.#dir}: ${String(cause)}`, { cause });
+      throw new RookeryError('FILE_UNUSABLE', `${this.#folder.path}: ${String(cause)}`, { cause });
     }
     this.#pending = new Set();
   }
