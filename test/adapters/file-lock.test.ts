@@ -1,7 +1,7 @@
 /** Locks that are the kernel's, by files. */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -28,6 +28,7 @@ t.test('what somebody who was killed left blocks nobody; what is held, is', (t) 
   t.ok(lock);
   t.equal(tryLockPassingFile(file), undefined);
   t.equal(tryLockFile(file), undefined);
+  t.same(readdirSync(dirname(file)), ['a.lock'], 'nothing stands beside it that a killed one would leave');
   lock?.release();
   const next = tryLockPassingFile(file);
   lock?.release();

@@ -22,7 +22,8 @@ const OWNER_ALONE = 0o600;
 export function tryLockFile(file: string): FileLock | undefined {
   const database = usable(file, () => new Database(file, { timeout: 0 }));
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    // Nothing is ever written: a journal beside it would stay behind a process that was killed.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (cause) {
     database.close();
     if (isBusy(cause)) return undefined;
