@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { JetstreamLogReader } from '../src/adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../src/adapters/jetstream/log/log-reader.ts';
 import { SqliteReadModel } from '../src/adapters/sqlite/read-model.ts';
 import { BuildingWindows } from '../src/application/read-model/rebuild.ts';
 import { MAX_WINDOW_EVENTS } from '../src/application/read-model/windows.ts';

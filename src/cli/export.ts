@@ -63,7 +63,7 @@ async function selectionOf({ conversation, user, since, until }: Options): Promi
 }
 
 async function exportTo(path: string, selection: Selection, operator: Operator, json = false): Promise<void> {
-  const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
   const { FileArchiveWriter, partOf } = await import('../adapters/archive/archive-writer.ts');
   const { exportLog } = await import('../application/archive/export-log.ts');
   const { counted } = await import('./terminal.ts');
@@ -114,7 +114,7 @@ async function lockOf(path: string): Promise<FileLock> {
 
 /** Before a file is begun: one without what was asked for looks like one with it. @throws RookeryError NOT_FOUND */
 async function refuseUnknown({ conversations }: Selection, { nats, topology }: Operator): Promise<void> {
-  const { JetstreamConversationReader } = await import('../adapters/jetstream/conversation-reader.ts');
+  const { JetstreamConversationReader } = await import('../adapters/jetstream/log/conversation-reader.ts');
   const { convStreamOf } = await import('../protocol/subjects.ts');
   for (const one of (conversations ?? []) as readonly ConversationId[]) {
     const convStream = convStreamOf(one, topology);

@@ -50,7 +50,7 @@ const optionsOf = <More = unknown>(command: Command): OperatorOptions & More => 
 
 async function importFrom(source: string, path: string, options: OperatorOptions, recordsOf: Records): Promise<void> {
   const { openForeignFiles } = await import('../adapters/foreign/foreign-files.ts');
-  const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
   const { ForeignReport } = await import('../application/foreign/report.ts');
   const { mergeInto } = await import('./merging.ts');
   const { StepBars } = await import('./progress.ts');

@@ -41,10 +41,10 @@ export function registerImport(program: Command): void {
 }
 
 async function restoreFrom(path: string, { nats, access, topology, stop }: Operator, options: Options): Promise<void> {
-  const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
-  const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
-  const { recordLimits } = await import('../adapters/jetstream/record-limits.ts');
-  const { batchedStreams } = await import('../adapters/jetstream/restore-batches.ts');
+  const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
+  const { JetstreamRecordAppender } = await import('../adapters/jetstream/records/record-appender.ts');
+  const { recordLimits } = await import('../adapters/jetstream/records/record-limits.ts');
+  const { batchedStreams } = await import('../adapters/jetstream/records/restore-batches.ts');
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { patienceOf, restoreLog } = await import('../application/archive/restore-log.ts');
@@ -88,7 +88,7 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
 
 async function mergeFrom(path: string, { nats, topology, stop }: Operator, options: Options): Promise<void> {
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
-  const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
   const { StepBars } = await import('./progress.ts');
   const { checkedFile, mergeInto, tellMerged } = await import('./merging.ts');
   const bars = new StepBars('events');

@@ -1,5 +1,5 @@
 /** What commands have in common that add the events of one log to another: where to, and what is told in the end. */
-import type { MergeLease } from '../adapters/jetstream/merge-lease.ts';
+import type { MergeLease } from '../adapters/jetstream/records/merge-lease.ts';
 import type { LogMerge, Merged } from '../application/archive/merge-log.ts';
 import type { Operator } from './operator.ts';
 import { print } from './operator.ts';
@@ -29,7 +29,7 @@ export async function checkedFile(
 ): Promise<string | undefined> {
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
-  const { recordLimits } = await import('../adapters/jetstream/record-limits.ts');
+  const { recordLimits } = await import('../adapters/jetstream/records/record-limits.ts');
   const { checkArchive } = await import('../application/archive/check-archive.ts');
   // A stream to copy into is not there yet.
   const { bytes, headerBytes } = await recordLimits(nats.nc, nats.jsm, copyInto === undefined ? names : []);
@@ -63,7 +63,7 @@ export async function mergeInto(
   work: (merge: LogMerge) => Promise<void>,
 ): Promise<Merged> {
   if (stop.aborted) return { stored: 0, known: 0, superseded: 0 };
-  const { MergeLease } = await import('../adapters/jetstream/merge-lease.ts');
+  const { MergeLease } = await import('../adapters/jetstream/records/merge-lease.ts');
   const lease = await MergeLease.take(nats, copyInto);
   let merged: Merged;
   try {
@@ -84,8 +84,8 @@ async function mergeWith(
   stop: AbortSignal,
   work: (merge: LogMerge) => Promise<void>,
 ): Promise<Merged> {
-  const { JetstreamRecordReader } = await import('../adapters/jetstream/record-reader.ts');
-  const { JetstreamRecordAppender } = await import('../adapters/jetstream/record-appender.ts');
+  const { JetstreamRecordReader } = await import('../adapters/jetstream/records/record-reader.ts');
+  const { JetstreamRecordAppender } = await import('../adapters/jetstream/records/record-appender.ts');
   const { SqliteKnownIds } = await import('../adapters/sqlite/known-ids.ts');
   const { LogMerge } = await import('../application/archive/merge-log.ts');
   const known = new SqliteKnownIds();

@@ -1,5 +1,5 @@
 /** A place in the log, as a position in each CONV stream: what stood there at that time, or up to that event. */
-import { happenedTime, lastPosAt, logBounds } from '../adapters/jetstream/log-places.ts';
+import { happenedTime, lastPosAt, logBounds } from '../adapters/jetstream/log/log-places.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import type { Operator } from './operator.ts';

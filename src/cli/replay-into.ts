@@ -123,14 +123,14 @@ async function due(pace: { waitMs(at: number, nowMs: number): number }, at: numb
 }
 
 async function makeCopy({ jsm }: Nats, name: string): Promise<void> {
-  const { ensureCopiedStream } = await import('../adapters/jetstream/copied-stream.ts');
+  const { ensureCopiedStream } = await import('../adapters/jetstream/records/copied-stream.ts');
   await ensureCopiedStream(jsm, name);
 }
 
 /** Another deployment by its configuration or its address; or, by a name, a stream. */
 async function targetOf(operator: Operator, { into, intoCredentials }: IntoOptions): Promise<MergeTarget> {
-  const { convStreamsOf, checkCopyName } = await import('../adapters/jetstream/copied-stream.ts');
-  const { logStreams } = await import('../adapters/jetstream/record-reader.ts');
+  const { convStreamsOf, checkCopyName } = await import('../adapters/jetstream/records/copied-stream.ts');
+  const { logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
   const isElsewhere = /^(nats|tls):\/\//.test(into) || into.endsWith('.json');
   if (!isElsewhere) {
     checkCopyName(into);
@@ -154,7 +154,7 @@ async function recorded(
 ) {
   const { mergedByTime } = await import('../application/archive/paced.ts');
   if (file === undefined) {
-    const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/record-reader.ts');
+    const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
     const reader = new JetstreamRecordReader({ ...nats, names: logStreams(topology) });
     const streams = (await reader.streams()).filter(({ lastSeq }) => lastSeq > 0);
     for (const { firstSeq, lastSeq } of streams) total.of += lastSeq - firstSeq + 1;

@@ -2,8 +2,8 @@
 
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Definitions } from '../adapters/jetstream/stream-definitions.ts';
-import type { Difference, FieldChange } from '../adapters/jetstream/streams.ts';
+import type { Definitions } from '../adapters/jetstream/streams/stream-definitions.ts';
+import type { Difference, FieldChange } from '../adapters/jetstream/streams/streams.ts';
 
 interface Options {
   readonly config?: string;
@@ -32,7 +32,7 @@ export function registerStreams(program: Command): void {
 
   command('diff', 'show what `apply` would change').action((options: Options) =>
     withStreams(options, async (jsm, definitions) => {
-      const { diffStreams } = await import('../adapters/jetstream/streams.ts');
+      const { diffStreams } = await import('../adapters/jetstream/streams/streams.ts');
       print(await diffStreams(jsm, definitions), 'would');
     }),
   );
@@ -40,7 +40,7 @@ export function registerStreams(program: Command): void {
     .option('--allow-data-loss', 'also make changes that lose data')
     .action((options: Options) =>
       withStreams(options, async (jsm, definitions) => {
-        const { applyStreams } = await import('../adapters/jetstream/streams.ts');
+        const { applyStreams } = await import('../adapters/jetstream/streams/streams.ts');
         print(await applyStreams(jsm, definitions, { allowDataLoss: options.allowDataLoss === true }), 'did');
       }),
     );
@@ -51,7 +51,7 @@ export function registerStreams(program: Command): void {
     .option('--config <file>', 'JSON file with `nats` and `topology`')
     .action((name: string, options: Options) =>
       withStreams({ ...options, replicas: 1 }, async (jsm) => {
-        const { removeCopiedStream } = await import('../adapters/jetstream/copied-stream.ts');
+        const { removeCopiedStream } = await import('../adapters/jetstream/records/copied-stream.ts');
         await removeCopiedStream(jsm, name);
         console.log(`removed ${name}`);
       }),
@@ -64,7 +64,7 @@ async function withStreams(
 ): Promise<void> {
   const { loadDeployment, operatorSchema } = await import('../processes/configuration/operator.ts');
   const { connected } = await import('./operator.ts');
-  const { loadDefinitions } = await import('../adapters/jetstream/stream-definitions.ts');
+  const { loadDefinitions } = await import('../adapters/jetstream/streams/stream-definitions.ts');
   const { createLog } = await import('../adapters/system/log.ts');
   const { config } = loadDeployment(operatorSchema, { file });
   const definitions = loadDefinitions({ topology: config.topology, replicas });

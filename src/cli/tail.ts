@@ -68,10 +68,10 @@ interface Stream {
 
 /** @throws RookeryError BAD_REQUEST, NOT_FOUND where a position is beyond the end */
 async function streamsOf(operator: Operator, options: Options, conversation?: ConversationId): Promise<Stream[]> {
-  const { JetstreamConversationReader } = await import('../adapters/jetstream/conversation-reader.ts');
-  const { JetstreamLogReader } = await import('../adapters/jetstream/log-reader.ts');
-  const { JetstreamLogFollower } = await import('../adapters/jetstream/log-follower.ts');
-  const { logBounds } = await import('../adapters/jetstream/log-places.ts');
+  const { JetstreamConversationReader } = await import('../adapters/jetstream/log/conversation-reader.ts');
+  const { JetstreamLogReader } = await import('../adapters/jetstream/log/log-reader.ts');
+  const { JetstreamLogFollower } = await import('../adapters/jetstream/log/log-follower.ts');
+  const { logBounds } = await import('../adapters/jetstream/log/log-places.ts');
   const { momentOf, refuseReversed } = await import('./moments.ts');
   const { convStreamOf } = await import('../protocol/subjects.ts');
   const { nats, log, topology } = operator;

@@ -1,12 +1,12 @@
 /** How a deployment stands, from what the server and the workers tell: streams, lags, dead letters, and who speaks most. */
 import type { ConsumerInfo, StreamInfo } from '@nats-io/jetstream';
 import type { Msg } from '@nats-io/nats-core';
+import { fanOutStanding } from '../adapters/jetstream/between-processes/lane-standing.ts';
+import { askStanding } from '../adapters/jetstream/between-processes/standing.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import type { Delivery } from '../adapters/jetstream/delivery-subject.ts';
-import { fanOutStanding } from '../adapters/jetstream/lane-standing.ts';
-import { waitingSince } from '../adapters/jetstream/log-places.ts';
-import { readSpan } from '../adapters/jetstream/pulled-span.ts';
-import { askStanding } from '../adapters/jetstream/standing.ts';
+import { waitingSince } from '../adapters/jetstream/log/log-places.ts';
+import type { Delivery } from '../adapters/jetstream/messages/delivery-subject.ts';
+import { readSpan } from '../adapters/jetstream/messages/pulled-span.ts';
 import { asRookeryError, type ErrorCode } from '../protocol/error-codes.ts';
 import {
   convStreamName,

@@ -1,12 +1,13 @@
 /** All that became of one event: what the fold made of it, in whose inbox it stands, who has confirmed it, and how far workers are. */
+
+import { type FanOutStanding, fanOutStanding } from '../adapters/jetstream/between-processes/lane-standing.ts';
+import { askStanding, type Standing } from '../adapters/jetstream/between-processes/standing.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { JetstreamConversationReader } from '../adapters/jetstream/conversation-reader.ts';
-import { JetstreamInboxReader } from '../adapters/jetstream/inbox-reader.ts';
-import { dropping, inboxBounds, readInboxSpan } from '../adapters/jetstream/inbox-span.ts';
-import { type FanOutStanding, fanOutStanding } from '../adapters/jetstream/lane-standing.ts';
-import { lastPosAt } from '../adapters/jetstream/log-places.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
-import { askStanding, type Standing } from '../adapters/jetstream/standing.ts';
+import { JetstreamInboxReader } from '../adapters/jetstream/inbox/inbox-reader.ts';
+import { dropping, inboxBounds, readInboxSpan } from '../adapters/jetstream/inbox/inbox-span.ts';
+import { JetstreamConversationReader } from '../adapters/jetstream/log/conversation-reader.ts';
+import { lastPosAt } from '../adapters/jetstream/log/log-places.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { partsOf } from '../application/delivery/epoch.ts';
 import { foldOneEvent, type Outcome } from '../application/replay/one-event.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';

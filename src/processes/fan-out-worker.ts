@@ -3,15 +3,15 @@
  * application/fan-out/lane.ts; here its parts are put together.
  */
 import { join } from 'node:path';
+import { JetstreamViewServer } from '../adapters/jetstream/between-processes/conversation-views.ts';
+import { JetstreamLeases } from '../adapters/jetstream/between-processes/leases.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
-import { JetstreamViewServer } from '../adapters/jetstream/conversation-views.ts';
-import { JetstreamDeadLetters } from '../adapters/jetstream/dead-letters.ts';
-import { DerivedStreams } from '../adapters/jetstream/derived-streams.ts';
-import { JetstreamInboxWriter } from '../adapters/jetstream/inbox-writer.ts';
-import { JetstreamLaneSource } from '../adapters/jetstream/lane-source.ts';
-import { JetstreamLeases } from '../adapters/jetstream/leases.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
-import { infoOf } from '../adapters/jetstream/stream-info.ts';
+import { JetstreamInboxWriter } from '../adapters/jetstream/inbox/inbox-writer.ts';
+import { JetstreamDeadLetters } from '../adapters/jetstream/log/dead-letters.ts';
+import { JetstreamLaneSource } from '../adapters/jetstream/log/lane-source.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
+import { DerivedStreams } from '../adapters/jetstream/streams/derived-streams.ts';
+import { infoOf } from '../adapters/jetstream/streams/stream-info.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import type { FanOutStep } from '../application/fan-out/lane.ts';

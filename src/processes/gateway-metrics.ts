@@ -1,6 +1,6 @@
 /** What a gateway tells of itself at `/metrics`. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
+import type { JetstreamConversationLog } from '../adapters/jetstream/log/conversation-log.ts';
 import type { Delivery } from '../application/delivery/delivery.ts';
 import type { LaneBacklog } from '../application/gateway/lane-backlog.ts';
 import type { Sessions } from '../application/gateway/sessions.ts';

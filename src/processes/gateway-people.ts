@@ -1,8 +1,9 @@
 /** The gateway's part about people: who they are, who may come in, from which devices. */
-import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/account-log.ts';
+
+import { JetstreamCountedNews } from '../adapters/jetstream/between-processes/counted-news.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import type { JetstreamConversationLog } from '../adapters/jetstream/conversation-log.ts';
-import { JetstreamCountedNews } from '../adapters/jetstream/counted-news.ts';
+import { JetstreamAccountFollower, JetstreamAccountLog } from '../adapters/jetstream/log/account-log.ts';
+import type { JetstreamConversationLog } from '../adapters/jetstream/log/conversation-log.ts';
 import type { JwtTokens } from '../adapters/jwt/tokens.ts';
 import { Accounts } from '../application/gateway/accounts.ts';
 import { DeviceRegister } from '../application/gateway/device-register.ts';

@@ -1,6 +1,7 @@
 /** The gateway's part about who is online where. */
+
+import { JetstreamPresenceStore } from '../adapters/jetstream/between-processes/presence-store.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { JetstreamPresenceStore } from '../adapters/jetstream/presence-store.ts';
 import { frameOnWire } from '../adapters/websocket/framing.ts';
 import type { Accounts } from '../application/gateway/accounts.ts';
 import { LiveGateways } from '../application/gateway/live-gateways.ts';

@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { RecordsInPlace } from '../adapters/archive/records-in-place.ts';
 import { Summary } from '../adapters/archive/summary.ts';
 import { connectNats, type Nats, type NatsAccess } from '../adapters/jetstream/connect.ts';
-import { JetstreamRecordReader } from '../adapters/jetstream/record-reader.ts';
+import { JetstreamRecordReader } from '../adapters/jetstream/records/record-reader.ts';
 import { createLog } from '../adapters/system/log.ts';
 import { type Before, RecordChecks, type RecordRules } from '../application/archive/record-checks.ts';
 import { patienceOf } from '../application/archive/restore-log.ts';

@@ -5,10 +5,11 @@
  * Killed at any moment it leaves entries twice at worst, never none: what is written anew is stored before the old is taken away. The
  * next one finds those and takes them away.
  */
+
+import { HOLDER_KNOWS_WITHIN_MS, JetstreamLeases } from '../adapters/jetstream/between-processes/leases.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { DerivedStreams } from '../adapters/jetstream/derived-streams.ts';
-import { JetstreamInboxWriter } from '../adapters/jetstream/inbox-writer.ts';
-import { HOLDER_KNOWS_WITHIN_MS, JetstreamLeases } from '../adapters/jetstream/leases.ts';
+import { JetstreamInboxWriter } from '../adapters/jetstream/inbox/inbox-writer.ts';
+import { DerivedStreams } from '../adapters/jetstream/streams/derived-streams.ts';
 import { noFailpoints } from '../adapters/system/failpoints.ts';
 import type { Move } from '../application/replay/window-check.ts';
 import { REPAIR_LANE } from '../projections/repair-lane.ts';

@@ -1,7 +1,7 @@
 /** INBOX streams against the log, beside workers that go on; and what is wrong in them put right. */
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { dropping, type InboxBounds, inboxBounds, readInboxOn } from '../adapters/jetstream/inbox-span.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { dropping, type InboxBounds, inboxBounds, readInboxOn } from '../adapters/jetstream/inbox/inbox-span.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { ReplayState } from '../adapters/sqlite/replay-state.ts';
 import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import type { ComparedWindow, Finding, Held } from '../application/replay/audit-parts.ts';

@@ -5,8 +5,8 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { logBounds } from '../adapters/jetstream/log-places.ts';
-import { readLogSpan } from '../adapters/jetstream/log-span.ts';
+import { logBounds } from '../adapters/jetstream/log/log-places.ts';
+import { readLogSpan } from '../adapters/jetstream/log/log-span.ts';
 import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import { FoldCounts } from '../application/replay/fold-counts.ts';
 import { type ErrorCode, RookeryError } from '../protocol/error-codes.ts';

@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { JetstreamConversationReader } from '../adapters/jetstream/conversation-reader.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { JetstreamConversationReader } from '../adapters/jetstream/log/conversation-reader.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { makeTemporaryFolder } from '../adapters/sqlite/temporary-folder.ts';
 import { foldPast } from '../application/replay/fold-past.ts';

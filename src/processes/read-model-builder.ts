@@ -3,7 +3,7 @@
  * folded and written.
  */
 import { Worker } from 'node:worker_threads';
-import type { StoredEvent } from '../adapters/jetstream/log-reader.ts';
+import type { StoredEvent } from '../adapters/jetstream/log/log-reader.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { WordsFile } from '../adapters/sqlite/text-index.ts';
 import { type Progress, readUpTo } from '../application/read-model/rebuild.ts';

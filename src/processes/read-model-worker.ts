@@ -6,11 +6,11 @@
 import { mkdirSync, watch } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import { JetstreamReadModelServer } from '../adapters/jetstream/between-processes/read-models.ts';
+import { answerStanding } from '../adapters/jetstream/between-processes/standing.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
-import { JetstreamLogFollower } from '../adapters/jetstream/log-follower.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
-import { JetstreamReadModelServer } from '../adapters/jetstream/read-models.ts';
-import { answerStanding } from '../adapters/jetstream/standing.ts';
+import { JetstreamLogFollower } from '../adapters/jetstream/log/log-follower.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
 import { isRebuilt, rebuiltFolder } from '../adapters/sqlite/rebuilt-file.ts';

@@ -2,10 +2,10 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JetStreamManager } from '@nats-io/jetstream';
+import { checkpointed } from '../adapters/jetstream/between-processes/lane-standing.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { DerivedStreams } from '../adapters/jetstream/derived-streams.ts';
-import { checkpointed } from '../adapters/jetstream/lane-standing.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
+import { DerivedStreams } from '../adapters/jetstream/streams/derived-streams.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import { buildingFolder, publishRebuilt, removeDatabase, whenTaken } from '../adapters/sqlite/rebuilt-file.ts';

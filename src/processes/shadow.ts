@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
-import { JetstreamLogReader } from '../adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { SqliteFanOutState } from '../adapters/sqlite/fan-out-state.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';

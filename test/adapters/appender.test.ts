@@ -1,7 +1,7 @@
 /** What the appender sends, and when, if the log refuses or says nothing: against a connection whose answers the test gives. */
 import type { Msg, MsgHdrs, NatsConnection, PublishOptions } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
-import { JetstreamConversationLog } from '../../src/adapters/jetstream/conversation-log.ts';
+import { JetstreamConversationLog } from '../../src/adapters/jetstream/log/conversation-log.ts';
 import { decodeLogEvent } from '../../src/protocol/log-event.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { eventually } from '../support/waiting.ts';

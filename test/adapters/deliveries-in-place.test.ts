@@ -2,8 +2,8 @@
 import type { NatsConnection } from '@nats-io/nats-core';
 import fc from 'fast-check';
 import t from 'tap';
-import { DeliveredRecord } from '../../src/adapters/jetstream/delivered-record.ts';
-import { DeliveriesInPlace } from '../../src/adapters/jetstream/deliveries-in-place.ts';
+import { DeliveredRecord } from '../../src/adapters/jetstream/messages/delivered-record.ts';
+import { DeliveriesInPlace } from '../../src/adapters/jetstream/messages/deliveries-in-place.ts';
 
 const SID = 7;
 const NONE = () => undefined;

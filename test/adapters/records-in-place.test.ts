@@ -4,8 +4,8 @@ import t from 'tap';
 import { bytesOf, roomFor, writeInPlace, writeRecord } from '../../src/adapters/archive/record-bytes.ts';
 import { extentOf, RecordsInPlace, wholeRecords } from '../../src/adapters/archive/records-in-place.ts';
 import { Summary } from '../../src/adapters/archive/summary.ts';
-import { originalTimeValue } from '../../src/adapters/jetstream/original-time.ts';
-import { isPlain, RestoredMessage } from '../../src/adapters/jetstream/restored-message.ts';
+import { originalTimeValue } from '../../src/adapters/jetstream/log/original-time.ts';
+import { isPlain, RestoredMessage } from '../../src/adapters/jetstream/records/restored-message.ts';
 import type { StoredRecord } from '../../src/ports/archive.ts';
 
 const plainText = fc.string({

@@ -1,7 +1,7 @@
 /** A leader that was deposed and does not know it yet. */
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import t from 'tap';
-import { infoOf } from '../../src/adapters/jetstream/stream-info.ts';
+import { infoOf } from '../../src/adapters/jetstream/streams/stream-info.ts';
 
 /** Answers one after the other; the last one again and again. */
 function asked(replicas: number, ...ends: number[]) {

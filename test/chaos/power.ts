@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { connectDevice, type Device } from '../../bench/load/device.ts';
 import { decode, encode } from '../../bench/load/frames.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { isUnreadable } from '../../src/ports/conversation-log.ts';
 import { readInboxes } from '../support/inboxes.ts';

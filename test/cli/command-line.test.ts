@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { JetstreamDeadLetters } from '../../src/adapters/jetstream/dead-letters.ts';
+import { JetstreamDeadLetters } from '../../src/adapters/jetstream/log/dead-letters.ts';
 import { JwtTokens } from '../../src/adapters/jwt/tokens.ts';
 import { NODE_FLAGS } from '../../src/adapters/system/node-flags.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync,
 import { join } from 'node:path';
 import t from 'tap';
 import { append, churnedLog } from '../../bench/churned-log.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { lockFolder } from '../../src/adapters/sqlite/folder-lock.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import { foldLog } from '../../src/application/read-model/rebuild.ts';

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import t, { type Test } from 'tap';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import { foldLog } from '../../src/application/read-model/rebuild.ts';
 import { directConversationId } from '../../src/domain/ids.ts';

@@ -1,7 +1,7 @@
 /** `rookery show`: an event, who got it, what became of its retries; by position and by id. */
 import t from 'tap';
-import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/device-cursors.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/inbox/device-cursors.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { foldOneEvent } from '../../src/application/replay/one-event.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import type { LogEvent } from '../../src/ports/conversation-log.ts';

@@ -1,8 +1,8 @@
 /** `rookery stats`: against a deployment whose lags, letters and streams are known. */
 import { headers } from '@nats-io/nats-core';
 import t from 'tap';
-import { JetstreamDeadLetters } from '../../src/adapters/jetstream/dead-letters.ts';
-import { ORIGINAL_TIME, originalTimeValue } from '../../src/adapters/jetstream/original-time.ts';
+import { JetstreamDeadLetters } from '../../src/adapters/jetstream/log/dead-letters.ts';
+import { ORIGINAL_TIME, originalTimeValue } from '../../src/adapters/jetstream/log/original-time.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { DeploymentStats } from '../../src/processes/deployment-stats.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';

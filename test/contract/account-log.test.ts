@@ -1,7 +1,7 @@
 /** What ports/account-log.ts promises, on a real nats-server, with the gateway's own rights. */
 import t, { type Test } from 'tap';
-import { JetstreamAccountFollower, JetstreamAccountLog } from '../../src/adapters/jetstream/account-log.ts';
-import { JetstreamConversationLog } from '../../src/adapters/jetstream/conversation-log.ts';
+import { JetstreamAccountFollower, JetstreamAccountLog } from '../../src/adapters/jetstream/log/account-log.ts';
+import { JetstreamConversationLog } from '../../src/adapters/jetstream/log/conversation-log.ts';
 import {
   type Account,
   type AccountCommand,

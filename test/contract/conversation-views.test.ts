@@ -1,6 +1,9 @@
 /** What `ConversationViews` and `ViewServer` promise, on a real nats-server. */
 import t, { type Test } from 'tap';
-import { JetstreamConversationViews, JetstreamViewServer } from '../../src/adapters/jetstream/conversation-views.ts';
+import {
+  JetstreamConversationViews,
+  JetstreamViewServer,
+} from '../../src/adapters/jetstream/between-processes/conversation-views.ts';
 import { evolve, initialConversation } from '../../src/domain/conversation.ts';
 import type { ConversationId, UserId } from '../../src/domain/ids.ts';
 import type { FoldedView, Intended, Stored, Verdict, Views } from '../../src/ports/conversation-views.ts';

@@ -1,6 +1,6 @@
 /** What ports/counted-news.ts promises, on a real nats-server with the rights of production. */
 import t from 'tap';
-import { JetstreamCountedNews } from '../../src/adapters/jetstream/counted-news.ts';
+import { JetstreamCountedNews } from '../../src/adapters/jetstream/between-processes/counted-news.ts';
 import type { Counted } from '../../src/ports/counted-news.ts';
 import { packr } from '../../src/protocol/messagepack.ts';
 import { COUNTED_SUBJECT } from '../../src/protocol/subjects.ts';

@@ -1,6 +1,6 @@
 /** What `DeadLetters` promises, on a real nats-server. */
 import t, { type Test } from 'tap';
-import { DEAD_REASON, DEAD_SUBJECT, JetstreamDeadLetters } from '../../src/adapters/jetstream/dead-letters.ts';
+import { DEAD_REASON, DEAD_SUBJECT, JetstreamDeadLetters } from '../../src/adapters/jetstream/log/dead-letters.ts';
 import type { UnreadableEvent } from '../../src/ports/conversation-log.ts';
 import { bytes } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';

@@ -1,6 +1,6 @@
 /** What ports/device-cursors.ts promises, on a real nats-server. */
 import t, { type Test } from 'tap';
-import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/device-cursors.ts';
+import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/inbox/device-cursors.ts';
 import { device, user } from '../support/given.ts';
 import { quiet, startNats } from '../support/nats.ts';
 

@@ -1,6 +1,6 @@
 /** What ports/inbox-reader.ts promises, on a real nats-server. */
 import t, { type Test } from 'tap';
-import { JetstreamInboxReader } from '../../src/adapters/jetstream/inbox-reader.ts';
+import { JetstreamInboxReader } from '../../src/adapters/jetstream/inbox/inbox-reader.ts';
 import type { InboxMessage, Tail } from '../../src/ports/inbox-reader.ts';
 import { inboxStreamName, tailedSubject } from '../../src/protocol/subjects.ts';
 import { copy, marker, pack } from '../support/inbox-records.ts';

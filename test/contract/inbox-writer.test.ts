@@ -2,8 +2,8 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
-import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
-import { JetstreamInboxWriter } from '../../src/adapters/jetstream/inbox-writer.ts';
+import { JetstreamInboxWriter } from '../../src/adapters/jetstream/inbox/inbox-writer.ts';
+import { DerivedStreams } from '../../src/adapters/jetstream/streams/derived-streams.ts';
 import { noFailpoints } from '../../src/adapters/system/failpoints.ts';
 import type { PlannedRecord } from '../../src/ports/inbox-writer.ts';
 import { LaneTerms } from '../../src/projections/lane-terms.ts';

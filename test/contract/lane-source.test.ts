@@ -1,8 +1,8 @@
 /** What `LaneSource` promises, on a real nats-server. */
 import type { NatsConnection } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
-import { DerivedStreams } from '../../src/adapters/jetstream/derived-streams.ts';
-import { FAN_OUT_DURABLE, JetstreamLaneSource } from '../../src/adapters/jetstream/lane-source.ts';
+import { FAN_OUT_DURABLE, JetstreamLaneSource } from '../../src/adapters/jetstream/log/lane-source.ts';
+import { DerivedStreams } from '../../src/adapters/jetstream/streams/derived-streams.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';
 import type { TakeBound } from '../../src/ports/lane-source.ts';

@@ -1,6 +1,6 @@
 /** What `Leases` promises, on a real nats-server. */
 import t, { type Test } from 'tap';
-import { JetstreamLeases } from '../../src/adapters/jetstream/leases.ts';
+import { JetstreamLeases } from '../../src/adapters/jetstream/between-processes/leases.ts';
 import { startNats } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 

@@ -1,8 +1,8 @@
 /** Where the log stood at a time, whether it lived through that time or was brought there later. */
 import { headers } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
-import { lastPosAt } from '../../src/adapters/jetstream/log-places.ts';
-import { ORIGINAL_TIME, originalTimeValue } from '../../src/adapters/jetstream/original-time.ts';
+import { lastPosAt } from '../../src/adapters/jetstream/log/log-places.ts';
+import { ORIGINAL_TIME, originalTimeValue } from '../../src/adapters/jetstream/log/original-time.ts';
 import { startNats } from '../support/nats.ts';
 
 const MANY = 5_000;

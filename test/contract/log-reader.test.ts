@@ -2,11 +2,11 @@
 import { headers, type Msg, type NatsConnection } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
-import { readLogSpan } from '../../src/adapters/jetstream/log-span.ts';
-import { pulledSpan } from '../../src/adapters/jetstream/pulled-span.ts';
-import { JetstreamRecordReader } from '../../src/adapters/jetstream/record-reader.ts';
-import { hasNothingIn } from '../../src/adapters/jetstream/stream-info.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
+import { readLogSpan } from '../../src/adapters/jetstream/log/log-span.ts';
+import { pulledSpan } from '../../src/adapters/jetstream/messages/pulled-span.ts';
+import { JetstreamRecordReader } from '../../src/adapters/jetstream/records/record-reader.ts';
+import { hasNothingIn } from '../../src/adapters/jetstream/streams/stream-info.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { RecordCount, StoredRecord } from '../../src/ports/archive.ts';
 import type { LogRecord } from '../../src/ports/conversation-log.ts';

@@ -1,8 +1,8 @@
 /** One merge at a time, and nothing sent behind its end: on a real nats-server. */
 import t, { type Test } from 'tap';
-import { LeasedPublishing } from '../../src/adapters/jetstream/leased-publishing.ts';
-import { MergeLease } from '../../src/adapters/jetstream/merge-lease.ts';
-import { WrittenHeaders } from '../../src/adapters/jetstream/written-headers.ts';
+import { WrittenHeaders } from '../../src/adapters/jetstream/messages/written-headers.ts';
+import { LeasedPublishing } from '../../src/adapters/jetstream/records/leased-publishing.ts';
+import { MergeLease } from '../../src/adapters/jetstream/records/merge-lease.ts';
 import { startNats } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';
 

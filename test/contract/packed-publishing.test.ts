@@ -1,8 +1,8 @@
 /** Messages that leave packed arrive as those that nats.js writes one by one. */
 import type { Msg, MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import t from 'tap';
-import { PackedPublishing } from '../../src/adapters/jetstream/packed-publishing.ts';
-import { WrittenHeaders } from '../../src/adapters/jetstream/written-headers.ts';
+import { PackedPublishing } from '../../src/adapters/jetstream/messages/packed-publishing.ts';
+import { WrittenHeaders } from '../../src/adapters/jetstream/messages/written-headers.ts';
 import { bytes } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
 import { eventually } from '../support/waiting.ts';

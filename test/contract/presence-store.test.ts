@@ -1,6 +1,6 @@
 /** What ports/presence-store.ts promises, on a real nats-server. */
 import t, { type Test } from 'tap';
-import { JetstreamPresenceStore } from '../../src/adapters/jetstream/presence-store.ts';
+import { JetstreamPresenceStore } from '../../src/adapters/jetstream/between-processes/presence-store.ts';
 import type { UserId } from '../../src/domain/ids.ts';
 import type { Online, OnlineDevice } from '../../src/domain/online.ts';
 import type { PresenceNews } from '../../src/ports/presence-store.ts';

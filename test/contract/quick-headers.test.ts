@@ -1,8 +1,8 @@
 /** What is read of a message from its bytes is what nats.js reads of it. */
 import { headers, type Msg } from '@nats-io/nats-core';
 import t from 'tap';
-import { parseDelivery } from '../../src/adapters/jetstream/delivery-subject.ts';
-import { headersOf } from '../../src/adapters/jetstream/quick-headers.ts';
+import { parseDelivery } from '../../src/adapters/jetstream/messages/delivery-subject.ts';
+import { headersOf } from '../../src/adapters/jetstream/messages/quick-headers.ts';
 import { startNats } from '../support/nats.ts';
 
 const nats = await startNats();

@@ -1,8 +1,8 @@
 /** Questions and answers between a gateway and read-model workers, over a real server with the rights of production. */
 import { errors, type Msg } from '@nats-io/nats-core';
 import t, { type Test } from 'tap';
-import { MAX_UNREAD_ANSWER_BYTES } from '../../src/adapters/jetstream/answer-line.ts';
-import { JetstreamReadModelServer } from '../../src/adapters/jetstream/read-models.ts';
+import { MAX_UNREAD_ANSWER_BYTES } from '../../src/adapters/jetstream/between-processes/answer-line.ts';
+import { JetstreamReadModelServer } from '../../src/adapters/jetstream/between-processes/read-models.ts';
 import type { UserId } from '../../src/domain/ids.ts';
 import type { ListPlace, ReadQuestion, ServedQueries } from '../../src/ports/read-queries.ts';
 import type { HistoryEntry, HistoryPage } from '../../src/protocol/frames.ts';

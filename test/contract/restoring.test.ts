@@ -2,10 +2,10 @@
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { Summary } from '../../src/adapters/archive/summary.ts';
-import { JetstreamRecordAppender } from '../../src/adapters/jetstream/record-appender.ts';
-import { recordLimits } from '../../src/adapters/jetstream/record-limits.ts';
-import { JetstreamRecordReader, logStreams } from '../../src/adapters/jetstream/record-reader.ts';
-import { batchedStreams } from '../../src/adapters/jetstream/restore-batches.ts';
+import { JetstreamRecordAppender } from '../../src/adapters/jetstream/records/record-appender.ts';
+import { recordLimits } from '../../src/adapters/jetstream/records/record-limits.ts';
+import { JetstreamRecordReader, logStreams } from '../../src/adapters/jetstream/records/record-reader.ts';
+import { batchedStreams } from '../../src/adapters/jetstream/records/restore-batches.ts';
 import { RecordChecks } from '../../src/application/archive/record-checks.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import type { StoredRecord } from '../../src/ports/archive.ts';

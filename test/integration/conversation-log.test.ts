@@ -1,7 +1,7 @@
 /** The appender on a real nats-server: order, duplicates, the optimistic lock, and what it does while the server is away. */
 import t from 'tap';
-import { type AppenderLimits, JetstreamConversationLog } from '../../src/adapters/jetstream/conversation-log.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { type AppenderLimits, JetstreamConversationLog } from '../../src/adapters/jetstream/log/conversation-log.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';
 import { type ConversationId, directConversationId } from '../../src/domain/ids.ts';
 import { isUnreadable, type LogEvent } from '../../src/ports/conversation-log.ts';

@@ -1,8 +1,8 @@
 /** Delivery over a real nats-server: resumes, resyncs and slow sockets. Its races are in test/application/delivery.test.ts. */
 import t, { type Test } from 'tap';
-import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/device-cursors.ts';
-import { JetstreamInboxReader } from '../../src/adapters/jetstream/inbox-reader.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamDeviceCursors } from '../../src/adapters/jetstream/inbox/device-cursors.ts';
+import { JetstreamInboxReader } from '../../src/adapters/jetstream/inbox/inbox-reader.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { frameOnWire } from '../../src/adapters/websocket/framing.ts';
 import { Delivery } from '../../src/application/delivery/delivery.ts';
 import type { DeliveryLimits } from '../../src/application/delivery/parts.ts';

@@ -1,7 +1,7 @@
 /** The two connections of a read-model worker: what waits on the one for answers does not hold up what follows the log. */
 import { connect, createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
-import { askStanding } from '../../src/adapters/jetstream/standing.ts';
+import { askStanding } from '../../src/adapters/jetstream/between-processes/standing.ts';
 import { startReadModelWorker } from '../../src/processes/read-model-worker.ts';
 import { API_KEY, startTestGateway } from '../support/gateway.ts';
 import { quiet } from '../support/nats.ts';

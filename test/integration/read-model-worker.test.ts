@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import t, { type Test } from 'tap';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
-import { JetstreamLogReader } from '../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import type { ReadModelStep } from '../../src/application/read-model/read-model-lane.ts';
 import type { ConversationEvent } from '../../src/domain/conversation.ts';

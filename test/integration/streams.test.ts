@@ -2,8 +2,12 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { type Definitions, loadDefinitions, STREAMS_DIR } from '../../src/adapters/jetstream/stream-definitions.ts';
-import { applyStreams, diffStreams } from '../../src/adapters/jetstream/streams.ts';
+import {
+  type Definitions,
+  loadDefinitions,
+  STREAMS_DIR,
+} from '../../src/adapters/jetstream/streams/stream-definitions.ts';
+import { applyStreams, diffStreams } from '../../src/adapters/jetstream/streams/streams.ts';
 import { codeOf } from '../support/code-of.ts';
 import { startNats } from '../support/nats.ts';
 

@@ -1,6 +1,6 @@
 /** What goes to another thread as bytes comes out there as the log's reader would have it. */
 import t from 'tap';
-import { logRecordOf } from '../../src/adapters/jetstream/log-record.ts';
+import { logRecordOf } from '../../src/adapters/jetstream/log/log-record.ts';
 import { isUnreadable, type LogRecord } from '../../src/ports/conversation-log.ts';
 import { LogPacker, LogUnpacker } from '../../src/processes/packed-log.ts';
 import { encodeLogEvent } from '../../src/protocol/log-event.ts';

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { StoredEvent } from '../../src/adapters/jetstream/log-reader.ts';
+import type { StoredEvent } from '../../src/adapters/jetstream/log/log-reader.ts';
 import { SqliteReadModel } from '../../src/adapters/sqlite/read-model.ts';
 import { ReadModelSnapshot } from '../../src/adapters/sqlite/read-model-digests.ts';
 import { BuildingWindows } from '../../src/application/read-model/rebuild.ts';

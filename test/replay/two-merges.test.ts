@@ -1,7 +1,7 @@
 /** Merges into one log at once, by processes that are paused and killed. */
 import { join } from 'node:path';
 import t from 'tap';
-import { MergeLease } from '../../src/adapters/jetstream/merge-lease.ts';
+import { MergeLease } from '../../src/adapters/jetstream/records/merge-lease.ts';
 import { contents, deployment, folder, recordsOf } from '../support/archives.ts';
 import { nothing, talking } from '../support/talking.ts';
 import { eventually } from '../support/waiting.ts';

@@ -1,6 +1,7 @@
 /** A gateway's way to read models, with the bounds that are in force without a configuration. */
+
+import { JetstreamReadModels, type OnAsked } from '../../src/adapters/jetstream/between-processes/read-models.ts';
 import type { Nats } from '../../src/adapters/jetstream/connect.ts';
-import { JetstreamReadModels, type OnAsked } from '../../src/adapters/jetstream/read-models.ts';
 import { type GatewayLimits, gatewaySchema } from '../../src/processes/configuration/gateway.ts';
 import { loadConfiguration } from '../../src/processes/configuration/load.ts';
 

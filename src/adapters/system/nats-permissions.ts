@@ -48,7 +48,7 @@ export function permissionsOf(role: NatsRole, topology: Topology): Permissions {
             '_INBOX_gateway.>',
             ...[...conv, ...inbox].flatMap(reading),
             ...conv.flatMap(lane),
-            // What is derived is made anew where it was lost (adapters/jetstream/derived-streams.ts).
+            // What is derived is made anew where it was lost (adapters/jetstream/streams/derived-streams.ts).
             ...inbox.map((stream) => `$JS.API.STREAM.CREATE.${stream}`),
             ...bucket('leases'),
           ],

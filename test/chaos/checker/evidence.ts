@@ -1,6 +1,6 @@
 /** What the checker decides from: the clients' history, the log, the inboxes, and what a fresh fold of the log says they must hold. */
 import type { Nats } from '../../../src/adapters/jetstream/connect.ts';
-import { JetstreamLogReader } from '../../../src/adapters/jetstream/log-reader.ts';
+import { JetstreamLogReader } from '../../../src/adapters/jetstream/log/log-reader.ts';
 import { isUnreadable, type LogEvent } from '../../../src/ports/conversation-log.ts';
 import { foldReadable } from '../../../src/projections/fan-out.ts';
 import { MemoryFanOutState } from '../../../src/projections/memory-fan-out-state.ts';

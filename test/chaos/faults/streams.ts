@@ -1,5 +1,5 @@
 /** What is derived from the log is deleted by mistake. It must come back, and nobody types a command. */
-import { FAN_OUT_DURABLE } from '../../../src/adapters/jetstream/lane-source.ts';
+import { FAN_OUT_DURABLE } from '../../../src/adapters/jetstream/log/lane-source.ts';
 import { convStreamName, inboxStreamName } from '../../../src/protocol/subjects.ts';
 import { always, type Fault, range } from './fault.ts';
 

@@ -23,17 +23,21 @@ export interface Mutation {
 /** The deployment is hardly disturbed. */
 const CALM = ['restart-gateway'];
 
-const INBOX_WRITER = 'adapters/jetstream/inbox-writer.ts';
-const APPENDER = 'adapters/jetstream/conversation-log.ts';
+const INBOX_WRITER = 'adapters/jetstream/inbox/inbox-writer.ts';
+const APPENDER = 'adapters/jetstream/log/conversation-log.ts';
 const FAN_OUT = 'projections/fan-out.ts';
 const LANE = 'application/fan-out/lane.ts';
 const PLACES = 'application/delivery/places.ts';
 
 /** No fault: leases only make overlaps of workers rare and short. Here every pause makes one, of seconds. */
 export const LOOSE_LEASES: readonly Edit[] = [
-  { file: 'adapters/jetstream/leases.ts', find: 'const SILENT_MS = 2_500;', replace: 'const SILENT_MS = 1_000;' },
   {
-    file: 'adapters/jetstream/leases.ts',
+    file: 'adapters/jetstream/between-processes/leases.ts',
+    find: 'const SILENT_MS = 2_500;',
+    replace: 'const SILENT_MS = 1_000;',
+  },
+  {
+    file: 'adapters/jetstream/between-processes/leases.ts',
     find: 'entry.string() !== owner) lost.abort();',
     replace: 'entry.string() !== owner) setTimeout(() => lost.abort(), 3_000);',
   },

@@ -1,0 +1,250 @@
+/**
+ * Appends what was recorded elsewhere, many at a time. Each message says when it happened (original-time.ts); one that is restored
+ * to its position also says which position that is, so that whatever is lost or comes between, nothing ever stands at a wrong one:
+ * the server refuses all behind it.
+ */
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
+import {
+  type Appending,
+  PositionTaken,
+  type RecordAppender,
+  type RecordInPlace,
+  type StoredRecord,
+} from '../../../ports/archive.ts';
+import { asRookeryError, RookeryError } from '../../../protocol/error-codes.ts';
+import { isWrongLastSequence } from '../answered.ts';
+import { onDisconnect } from '../disconnects.ts';
+import { ORIGINAL_TIME, originalTimeValue } from '../log/original-time.ts';
+import { parseAck } from '../log/publish-ack.ts';
+import { WrittenHeaders } from '../messages/written-headers.ts';
+import { LeasedPublishing } from './leased-publishing.ts';
+import type { MergeLease } from './merge-lease.ts';
+import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
+import { RestoreBatches } from './restore-batches.ts';
+import { isPlain } from './restored-message.ts';
+
+/** Unanswered messages and their bytes; at either bound who appends waits. */
+const MAX_IN_FLIGHT = 4_096;
+const MAX_IN_FLIGHT_BYTES = 16 * 1_024 * 1_024;
+/** Room again: the server always has something to do, and who waits is not woken for each message. */
+const RESUME_BELOW = MAX_IN_FLIGHT / 2;
+/** Without any answer for so long the log is not available. */
+const SILENCE_MS = 10_000;
+/** Positions that one gap may have; a log whose beginning was dropped has more. */
+export const MAX_HOLE = 100_000;
+
+export interface RecordAppenderParts {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly inboxPrefix: string;
+  /** The streams' last positions as they are now. */
+  readonly ends: ReadonlyMap<string, number>;
+  /** Streams that take batches: restoring into these is half as much work again for everybody. */
+  readonly batched: ReadonlySet<string>;
+  /** So many before it broke off; none unless it is told. */
+  readonly interruptions?: number;
+  /** Of a merge: nothing is added but while it is held. */
+  readonly lease?: MergeLease;
+}
+
+interface InFlight {
+  readonly bytes: number;
+  readonly onAnswer: ((answer: Appending) => void) | undefined;
+}
+
+export class JetstreamRecordAppender implements RecordAppender {
+  readonly #nc: NatsConnection;
+  readonly #inbox: string;
+  readonly #subscription: Subscription;
+  readonly #leaveConnection: () => void;
+  /** Where each stream that is restored ends, once all is stored. */
+  readonly #ends: Map<string, number>;
+  /** In the order of sending, which is that of the answers. */
+  #inFlight: InFlight[] = [];
+  #prefix = '';
+  #answered = 0;
+  #bytes = 0;
+  #broken: RookeryError | undefined;
+  #wake: (() => void) | undefined;
+  #silence: NodeJS.Timeout | undefined;
+  readonly #batched: ReadonlySet<string>;
+  readonly #batches: RestoreBatches;
+  readonly #leased: LeasedPublishing | undefined;
+  /** Of all that was ever sent; the newest `#answered` come on top. */
+  #answeredBefore = 0;
+
+  constructor({ nc, jsm, inboxPrefix, ends, batched, interruptions = 0, lease }: RecordAppenderParts) {
+    this.#nc = nc;
+    this.#ends = new Map(ends);
+    this.#batched = batched;
+    this.#batches = new RestoreBatches(nc, jsm, `${inboxPrefix}.restore`, interruptions);
+    this.#inbox = `${inboxPrefix}.records.${crypto.randomUUID()}`;
+    this.#subscription = nc.subscribe(this.#inbox, {
+      callback: (error, { data }) => {
+        if (error) this.#break(new RookeryError('LOG_UNAVAILABLE', 'the log gave no answer', { cause: error }));
+        else this.#received(data);
+      },
+    });
+    this.#leased = lease && new LeasedPublishing(nc, lease, (reason) => this.#break(asRookeryError(reason)));
+    // What was on its way may be stored or not: whoever goes on looks first.
+    const lost = new RookeryError('LOG_UNAVAILABLE', 'the connection was lost');
+    this.#leaveConnection = onDisconnect(nc, () => this.#break(lost));
+  }
+
+  restore(stream: string, given: RecordInPlace): Promise<void> | undefined {
+    const end = this.#ends.get(stream) ?? 0;
+    // Nearly all.
+    if (given.seq === end + 1 && this.#batches.goesOn(stream, given.dataEnd - given.dataStart) && isPlain(given)) {
+      this.#ends.set(stream, given.seq);
+      return this.#batches.addInPlace(given);
+    }
+    const record = given.whole();
+    // What it was given may be gone before the connection has sent it.
+    return this.#restoreWhole(stream, end, { ...record, data: new Uint8Array(record.data) });
+  }
+
+  #restoreWhole(stream: string, end: number, record: StoredRecord): Promise<void> | undefined {
+    if (record.seq - end > MAX_HOLE) {
+      const gap = `${stream} is at ${end} and the next event at ${record.seq}`;
+      throw new RookeryError('IMPORT_MISMATCH', `${gap}: the beginning of the exported log was dropped`);
+    }
+    this.#ends.set(stream, record.seq);
+    const id = record.messageId === '' ? [] : [[KEPT_MESSAGE_ID, record.messageId] as const];
+    const about = [...id, ...record.headers, expectedLast(record.seq - 1)];
+    if (record.seq > end + 1) return this.#restoreBehindHole(stream, end, record, about);
+    return this.#put(stream, record, about);
+  }
+
+  async #restoreBehindHole(stream: string, end: number, record: StoredRecord, about: About): Promise<void> {
+    for (let seq = end + 1; seq < record.seq; seq++) {
+      const about = [[VOID, '1'] as const, expectedLast(seq - 1)];
+      await this.#put(stream, { ...record, seq, subject: voidSubject(record.subject), data: EMPTY }, about);
+    }
+    await this.#put(stream, record, about);
+  }
+
+  #put(stream: string, { seq, at, subject, data }: StoredRecord, about: About): Promise<void> | undefined {
+    if (this.#batched.has(stream)) return this.#batches.add(stream, seq, subject, data, writtenHeaders(about, at));
+    this.#send(subject, data, about, at);
+    return this.#room();
+  }
+
+  /** Of another stream than the log's: its subjects begin with its name. */
+  intoStream(name: string): void {
+    this.#prefix = `${name}.`;
+  }
+
+  add(record: StoredRecord, onAnswer: (answer: Appending) => void): Promise<void> | undefined {
+    const id = [MESSAGE_ID, record.messageId] as const;
+    this.#send(this.#prefix + record.subject, record.data, [...record.headers, id], record.at, onAnswer);
+    return this.#room();
+  }
+
+  async settled(): Promise<void> {
+    await this.#batches.end();
+    await this.#until(() => this.#unanswered === 0);
+  }
+
+  stop(): void {
+    this.#batches.stop();
+    this.#leaveConnection();
+    this.#leased?.stop();
+    clearTimeout(this.#silence);
+    this.#subscription.unsubscribe();
+  }
+
+  get #unanswered(): number {
+    return this.#inFlight.length - this.#answered;
+  }
+
+  #room(): Promise<void> | undefined {
+    if (!this.#broken && this.#unanswered < MAX_IN_FLIGHT && this.#bytes < MAX_IN_FLIGHT_BYTES) return undefined;
+    return this.#until(() => this.#unanswered < RESUME_BELOW && this.#bytes < MAX_IN_FLIGHT_BYTES / 2);
+  }
+
+  #send(subject: string, data: Uint8Array, about: About, atMs: number, onAnswer?: (answer: Appending) => void): void {
+    if (this.#broken) throw this.#broken;
+    this.#inFlight.push({ bytes: data.length, onAnswer });
+    this.#bytes += data.length;
+    try {
+      const outgoing = this.#leased ?? this.#nc;
+      outgoing.publish(subject, data, { reply: this.#inbox, headers: writtenHeaders(about, atMs) });
+    } catch (cause) {
+      throw (this.#broken = new RookeryError('IMPORT_MISMATCH', `${subject}: ${String(cause)}`, { cause }));
+    }
+  }
+
+  #received(data: Uint8Array): void {
+    const answered = this.#inFlight[this.#answered];
+    if (!answered || this.#broken) return;
+    const ack = parseAck(data);
+    if (ack?.error && isWrongLastSequence(ack.error.err_code)) {
+      return this.#break(new PositionTaken(ack.error.description));
+    }
+    if (!ack?.seq || ack.error) {
+      const reason = ack?.error?.description ?? 'nobody stores it';
+      return this.#break(new RookeryError('LOG_UNAVAILABLE', `the log did not take an event: ${reason}`));
+    }
+    this.#answered += 1;
+    this.#bytes -= answered.bytes;
+    answered.onAnswer?.(ack.duplicate === true ? 'known' : 'stored');
+    if (this.#answered === MAX_IN_FLIGHT) {
+      this.#inFlight = this.#inFlight.slice(this.#answered);
+      this.#answeredBefore += this.#answered;
+      this.#leased?.arrived(this.#answeredBefore);
+      this.#answered = 0;
+    }
+    this.#wake?.();
+  }
+
+  /** Each answer prolongs the wait. */
+  #until(done: () => boolean): Promise<void> {
+    this.#leased?.sendAll();
+    return new Promise((resolve, reject) => {
+      let heardAt = this.#answered;
+      const giveUp = (): void => {
+        if (this.#answered === heardAt) {
+          this.#break(new RookeryError('LOG_UNAVAILABLE', `the log was silent for ${SILENCE_MS} ms`));
+        } else {
+          heardAt = this.#answered;
+          this.#silence = setTimeout(giveUp, SILENCE_MS);
+        }
+      };
+      this.#silence = setTimeout(giveUp, SILENCE_MS);
+      this.#wake = () => {
+        if (!this.#broken && !done()) return;
+        this.#wake = undefined;
+        clearTimeout(this.#silence);
+        if (this.#broken) reject(this.#broken);
+        else resolve();
+      };
+      this.#wake();
+    });
+  }
+
+  #break(reason: RookeryError): void {
+    this.#broken ??= reason;
+    this.#leased?.stop();
+    this.#wake?.();
+  }
+}
+
+type About = readonly (readonly [string, string])[];
+
+function writtenHeaders(about: About, atMs: number): MsgHdrs {
+  let text = 'NATS/1.0\r\n';
+  for (const [name, value] of about) text += `${name}: ${value}\r\n`;
+  return WrittenHeaders.of(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
+}
+
+const EMPTY = new Uint8Array(0);
+const MESSAGE_ID = 'Nats-Msg-Id';
+
+const expectedLast = (seq: number) => ['Nats-Expected-Last-Sequence', String(seq)] as const;
+
+/** In the same stream, whatever partitions it has. */
+function voidSubject(subject: string): string {
+  const [log, partition] = subject.split('.');
+  return `${log}.${partition}.void.${log === 'conv' ? 'm' : 'void'}`;
+}
