@@ -33,7 +33,7 @@ export function intoOptions(command: Command): Command {
   return command
     .option('--into <stream|url|file>', 'a stream beside the log, or a deployment by its address or configuration')
     .option('--into-credentials <file>', 'of the deployment at that address')
-    .option('--speed <factor>', 'as it happened: 1x; ten times as fast: 10x; or max', '1x')
+    .option('--speed <factor>', 'as it happened: 1x (the default); ten times as fast: 10x; or max')
     .option('--filter <fields>', 'conversation=…,kind=…,user=…: what is played');
 }
 

@@ -16,8 +16,12 @@ interface Options extends OperatorOptions {
   readonly to: string;
   readonly conversation?: string;
   readonly user?: string;
-  readonly lines: string;
+  /** Undefined: not said. */
+  readonly lines?: string;
 }
+
+const DEFAULT_LINES = 20;
+const MAX_LINES = 9_999;
 
 const GO_ON = 'Interrupted. Nothing was changed: run it again.';
 
@@ -33,7 +37,10 @@ export function registerReplay(program: Command): void {
     command
       .option('--conversation <id>', 'this conversation')
       .option('--user <id>', 'this user: list, unread and inbox')
-      .option('-n, --lines <count>', 'newest entries of the timeline or inbox, and conversations of the list', '20');
+      .option(
+        '-n, --lines <count>',
+        `newest entries of the timeline or inbox, and conversations of the list (default: ${DEFAULT_LINES}; at most ${MAX_LINES})`,
+      );
   const what = 'how things stood at a time (--to), or the log once more, elsewhere (--into)';
   intoOptions(about(operatorCommand(program, 'replay [file]', what, `${REPLAY_EXAMPLES}\n${INTO_EXAMPLES}`)))
     .option('--to <place>', 'a time or a position, which is included')
@@ -50,7 +57,28 @@ async function replayOf(file: string | undefined, options: Options & IntoOptions
   const { to, into } = options as Partial<Options & IntoOptions>;
   if ((to === undefined) === (into === undefined)) throw new RookeryError('BAD_REQUEST', 'either --to or --into');
   if (to !== undefined && file !== undefined) throw new RookeryError('BAD_REQUEST', '--to reads the log, and no file');
+  const misplaced = misplacedIn(options);
+  if (misplaced !== undefined) throw new RookeryError('BAD_REQUEST', misplaced);
   return into === undefined ? replay(options) : replayInto(file, options);
+}
+
+/** What cannot apply is refused: who is not told takes all of the log for the part they named. */
+function misplacedIn(options: Partial<Options & IntoOptions>): string | undefined {
+  const { into, intoCredentials, speed, filter, conversation, user, lines } = options;
+  const first = (given: Readonly<Record<string, string | undefined>>): string | undefined =>
+    Object.keys(given).find((flag) => given[flag] !== undefined);
+  if (into === undefined) {
+    if (filter !== undefined) return '--filter goes with --into; of --to it is --conversation or --user';
+    const flag = first({ '--speed': speed, '--into-credentials': intoCredentials });
+    if (flag !== undefined) return `${flag} goes with --into`;
+    const isOfAll = conversation === undefined && user === undefined;
+    return lines !== undefined && isOfAll ? '--lines goes with --conversation or --user' : undefined;
+  }
+  const flag = first({ '--conversation': conversation, '--user': user, '--lines': lines });
+  if (flag === '--lines') return '--lines goes with --to; --into plays all that --filter lets through';
+  if (flag !== undefined) return `${flag} goes with --to; of --into it is --filter ${flag.slice(2)}=…`;
+  const isAddress = /^(nats|tls):\/\//.test(into);
+  return intoCredentials !== undefined && !isAddress ? `--into-credentials: ${into} is no address` : undefined;
 }
 
 async function replay(options: Options): Promise<void> {
@@ -110,16 +138,17 @@ async function diff(from: string, to: string, options: Options): Promise<void> {
     await refuseUnknown(past, options, second);
     const { changesBetween, changeLine, hiddenEntries, withoutScrolled } = await import('./state-changes.ts');
     const now = plain(stateOf(past, options, second));
-    const changes = withoutScrolled(changesBetween(old, now), now, Number(options.lines));
+    const changes = withoutScrolled(changesBetween(old, now), now, linesOf(options));
     if (!options.json) await print(`from ${first.name} to ${second.name}`);
     for (const change of changes) await print(options.json ? JSON.stringify(change) : changeLine(change));
     if (changes.length > 0) process.exitCode = DIFFERS_EXIT_CODE;
     else if (!options.json) await print('no difference');
     const more = hiddenEntries(changes, entriesOf(past, now) - entriesBefore);
-    if (more > 0)
-      process.stderr.write(`… and ${more} more entries: -n ${Math.min(9_999, more + Number(options.lines))}\n`);
+    if (more > 0) process.stderr.write(`… and ${more} more entries: -n ${Math.min(9_999, more + linesOf(options))}\n`);
   });
 }
+
+const linesOf = ({ lines }: Options): number => Number(lines ?? DEFAULT_LINES);
 
 /** How many entries a timeline or an inbox has by now, whatever part of them is shown. */
 const entriesOf = (past: Past, state: Record<string, unknown>): number =>
@@ -172,8 +201,8 @@ async function withPast(
   if (conversation !== undefined && user !== undefined) {
     throw new RookeryError('BAD_REQUEST', 'either --conversation or --user');
   }
-  if (!/^[1-9]\d{0,3}$/.test(options.lines))
-    throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: 1 to 9999`);
+  if (options.lines !== undefined && !/^[1-9]\d{0,3}$/.test(options.lines))
+    throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: 1 to ${MAX_LINES}`);
   await withOperator(options, 'replay', GO_ON, async (operator) => {
     const { Past } = await import('../processes/past.ts');
     const { momentOf } = await import('./moments.ts');
@@ -185,7 +214,7 @@ async function withPast(
     for (const place of places) moments.push(await momentOf(operator, place, only));
     const bar = new ProgressBar('folding', 0);
     const onProgress = (folded: number, end: number): void => bar.at(folded, end);
-    const past = new Past({ nats, topology, conversation, user, lines: Number(options.lines), stop, onProgress });
+    const past = new Past({ nats, topology, conversation, user, lines: linesOf(options), stop, onProgress });
     try {
       await work(past, moments, operator);
     } finally {

@@ -25,7 +25,12 @@ const EXAMPLES = `  rookery tail                                     the newest 
   rookery tail --grep 'invoice|发票'               a regular expression, over what an event says`;
 
 export function registerTail(program: Command): void {
-  operatorCommand(program, 'tail', 'follow the log, decoded: in colour on a terminal, JSON in a pipe', EXAMPLES)
+  const command = operatorCommand(
+    program,
+    'tail',
+    'follow the log, decoded: in colour on a terminal, JSON in a pipe',
+    EXAMPLES,
+  )
     .option('--conversation <id>', 'of this conversation')
     .option('--user <id>', 'written by this user, naming them, or in a direct conversation of theirs')
     .option('--since <place>', 'from a time or position on, instead of the newest lines')
@@ -42,6 +47,7 @@ export function registerTail(program: Command): void {
     .option('--no-follow', 'end at the end of the log')
     .option('--no-json', 'lines for people, also in a pipe')
     .action(async (options: Options) => {
+      if (forms.size > 1) await refuseBoth();
       const { parseConversationId } = await import('../domain/ids.ts');
       const { idFrom } = await import('./operator.ts');
       const conversation = idFrom(options.conversation, parseConversationId, 'the conversation');
@@ -52,6 +58,15 @@ export function registerTail(program: Command): void {
         await show(streams, operator, options, isWanted);
       });
     });
+  // One value has room for one of the two.
+  const forms = new Set<string>();
+  for (const form of ['json', 'no-json']) command.on(`option:${form}`, () => forms.add(form));
+}
+
+/** @throws RookeryError BAD_REQUEST */
+async function refuseBoth(): Promise<never> {
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  throw new RookeryError('BAD_REQUEST', 'either --json or --no-json');
 }
 
 interface Stream {

@@ -152,6 +152,10 @@ t.test('bad input is refused with a code', async (t) => {
     [['diff', 'now', '1d', '--user', bob], /^BAD_REQUEST: now is behind 1d/],
     [['diff', '2001-02-01', '2001-01-01', '--user', bob], /^BAD_REQUEST: 2001-02-01 is behind 2001-01-01: name/],
     [['diff', '1d', 'now'], /^BAD_REQUEST: of what/],
+    [['replay', '--to', 'now', '--filter', 'user=bob'], /^BAD_REQUEST: --filter goes with --into; of --to it is/],
+    [['replay', '--to', 'now', '--user', bob, '--speed', '2x'], /^BAD_REQUEST: --speed goes with --into/],
+    [['replay', '--to', 'now', '--into-credentials', 'x'], /^BAD_REQUEST: --into-credentials goes with --into/],
+    [['replay', '--to', 'now', '-n', '3'], /^BAD_REQUEST: --lines goes with --conversation or --user/],
   ];
   for (const [args, stderr] of cases) {
     t.match(await run(...args), { code: 1, stdout: /^$/, stderr }, args.join(' '));

@@ -156,6 +156,8 @@ t.test('bad input is refused with a code', async (t) => {
     [['--grep', '('], /^BAD_REQUEST: --grep: /],
     [['--conversation', 'direct:b:a'], /^BAD_ID: the conversation/],
     [['-n', 'many'], /^BAD_REQUEST: --lines many/],
+    [['--json', '--no-json'], /^BAD_REQUEST: either --json or --no-json/],
+    [['--no-json', '--json'], /^BAD_REQUEST: either --json or --no-json/],
     [['--lines', '-5'], /^BAD_REQUEST: --lines -5: a whole number, 0 or more/],
     [['-n', '10001', '--grep', 'caw'], /^BAD_REQUEST: --lines 10001: at most 10000 of a part/],
   ];

@@ -16,6 +16,13 @@ t.test('a source that is none, or a filter that nothing can match, is told befor
       /^BAD_REQUEST: --filter kind=bogus: there is no such type of event; there are .*messageSent/,
     ],
     [['--filter', `user=${'x'.repeat(200)}`], /^BAD_ID: the user/],
+    [
+      ['--conversation', 'team'],
+      /^BAD_REQUEST: --conversation goes with --to; of --into it is --filter conversation=…/,
+    ],
+    [['--user', 'bob'], /^BAD_REQUEST: --user goes with --to; of --into it is --filter user=…/],
+    [['-n', '2'], /^BAD_REQUEST: --lines goes with --to; --into plays all that --filter lets through/],
+    [['--into-credentials', 'x'], /^BAD_REQUEST: --into-credentials: TRIAL is no address/],
   ];
   for (const [args, stderr] of cases) {
     t.match(await from.run('replay', ...args, '--into', 'TRIAL'), { code: 1, stdout: '', stderr }, args.join(' '));
