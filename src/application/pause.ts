@@ -32,3 +32,16 @@ export async function patiently<T>(ask: () => Promise<T>, { attempts, pauseMs, s
     }
   }
 }
+
+/** @returns undefined as soon as it is stopped */
+export async function unlessStopped<T>(stop: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  const stopped = Promise.withResolvers<undefined>();
+  const onStop = (): void => stopped.resolve(undefined);
+  stop.addEventListener('abort', onStop);
+  if (stop.aborted) onStop();
+  try {
+    return await Promise.race([work, stopped.promise]);
+  } finally {
+    stop.removeEventListener('abort', onStop);
+  }
+}

@@ -44,7 +44,7 @@ async function restoreFrom(path: string, { nats, access, topology, stop }: Opera
   const { JetstreamRecordReader, logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
   const { JetstreamRecordAppender } = await import('../adapters/jetstream/records/record-appender.ts');
   const { recordLimits } = await import('../adapters/jetstream/records/record-limits.ts');
-  const { batchedStreams } = await import('../adapters/jetstream/records/restore-batches.ts');
+  const { batchedStreams } = await import('../adapters/jetstream/records/record-batches.ts');
   const { FileArchiveReader } = await import('../adapters/archive/archive-reader.ts');
   const { Summary } = await import('../adapters/archive/summary.ts');
   const { patienceOf, restoreLog } = await import('../application/archive/restore-log.ts');

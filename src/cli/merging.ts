@@ -62,9 +62,9 @@ export async function mergeInto(
   stop: AbortSignal,
   work: (merge: LogMerge) => Promise<void>,
 ): Promise<Merged> {
-  if (stop.aborted) return { stored: 0, known: 0, superseded: 0 };
   const { MergeLease } = await import('../adapters/jetstream/records/merge-lease.ts');
-  const lease = await MergeLease.take(nats, copyInto);
+  const lease = await MergeLease.take(nats, stop, copyInto);
+  if (!lease) return NOTHING;
   let merged: Merged;
   try {
     merged = await mergeWith(lease, { nats, names, copyInto }, bars, stop, work);
@@ -77,6 +77,8 @@ export async function mergeInto(
   return merged;
 }
 
+const NOTHING: Merged = { stored: 0, known: 0, superseded: 0 };
+
 async function mergeWith(
   lease: MergeLease,
   { nats, names, copyInto }: MergeTarget,
@@ -85,12 +87,25 @@ async function mergeWith(
   work: (merge: LogMerge) => Promise<void>,
 ): Promise<Merged> {
   const { JetstreamRecordReader } = await import('../adapters/jetstream/records/record-reader.ts');
-  const { JetstreamRecordAppender } = await import('../adapters/jetstream/records/record-appender.ts');
+  const { JetstreamMergeAppender } = await import('../adapters/jetstream/records/merge-appender.ts');
+  const { batchedStreams } = await import('../adapters/jetstream/records/record-batches.ts');
   const { SqliteKnownIds } = await import('../adapters/sqlite/known-ids.ts');
   const { LogMerge } = await import('../application/archive/merge-log.ts');
+  const { RookeryError } = await import('../protocol/error-codes.ts');
+  const { logStreamOf } = await import('../protocol/subjects.ts');
+  const batched = await batchedStreams(nats.jsm, names);
+  const unready = names.find((name) => !batched.has(name));
+  if (unready !== undefined) {
+    const cure = copyInto === undefined ? '`rookery streams apply` sets it' : '`rookery streams remove` takes it away';
+    throw new RookeryError('CONFIGURATION_INVALID', `${unready} takes no batches (\`allow_batched\`): ${cure}`);
+  }
+  const convStreams = names.length - 1;
+  const placeOf = (subject: string) =>
+    copyInto === undefined
+      ? { stream: logStreamOf(subject, convStreams), subject }
+      : { stream: copyInto, subject: `${copyInto}.${subject}` };
   const known = new SqliteKnownIds();
-  const appender = new JetstreamRecordAppender({ ...nats, ends: new Map(), batched: new Set(), lease });
-  if (copyInto !== undefined) appender.intoStream(copyInto);
+  const appender = new JetstreamMergeAppender({ ...nats, lease, placeOf });
   try {
     const target = new JetstreamRecordReader({ ...nats, names });
     const merge = await LogMerge.begin({

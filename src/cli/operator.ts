@@ -85,11 +85,16 @@ export async function withOperator(
   const isReadModelNamed = origins.some(({ field, from }) => field === 'stateDirs.readModel' && from !== 'default');
   const log = createLog('cli', 'silent');
   const stop = interruptible(goOn);
-  const nats = await connected(config.nats, 'operator', name, log, file);
+  const { unlessStopped } = await import('../application/pause.ts');
+  const nats = await unlessStopped(stop, connected(config.nats, 'operator', name, log, file));
+  if (!nats) return;
   try {
     const { topology } = config;
     const stateDirs = { ...config.stateDirs, isReadModelNamed };
     await work({ nats, access: config.nats, topology, stateDirs, log, stop });
+  } catch (thrown) {
+    // Who is stopped waits for nobody: that nobody answers is not what ended it.
+    if (!stop.aborted || asRookeryError(thrown).code !== 'LOG_UNAVAILABLE') throw thrown;
   } finally {
     await nats.nc.close();
   }

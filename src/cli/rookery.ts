@@ -88,6 +88,8 @@ try {
   console.error(`${error.code}: ${text}${whereFrom(error)}`);
   process.exitCode = 1;
 }
+// Who did not do what was asked ends here: a connection that is never greeted would keep it.
+if (process.exitCode) process.stdout.write('', () => process.stderr.write('', () => process.exit()));
 
 /** A relative path does not say from where it was looked for. */
 function whereFrom({ cause }: Error): string {

@@ -194,8 +194,6 @@ export interface RecordLimits {
   readonly holePositions: number;
 }
 
-export type Appending = 'stored' | 'known';
-
 /** Where a record was to be restored something stands already: somebody else's, or what this log was sent before and had yet to store. */
 export class PositionTaken extends RookeryError {
   constructor(reason: string, options?: ErrorOptions) {
@@ -210,11 +208,18 @@ export interface RecordAppender {
    * @throws PositionTaken when the stream's end is not where it should be · RookeryError LOG_UNAVAILABLE
    */
   restore(stream: string, record: RecordInPlace): Promise<void> | undefined;
+  /** Resolves when all that was given is stored. @throws as above */
+  settled(): Promise<void>;
+}
+
+export interface MergeAppender {
   /**
-   * Appends behind whatever is there, under the record's id, with its own time.
-   * @param onAnswer told whether it was stored now, or within JetStream's duplicate window before
+   * Appends behind whatever is there, under the record's id and with its own time; what the log has lately stored under that id is not stored
+   * again. Of each stream only the beginning of what was given is ever stored, in its order, whatever goes wrong. Resolves when there is room
+   * for more.
+   * @throws RookeryError CONFLICT when another merge has gone on meanwhile · LOG_UNAVAILABLE: run it again, it goes on
    */
-  add(record: StoredRecord, onAnswer: (answer: Appending) => void): Promise<void> | undefined;
+  add(record: StoredRecord): Promise<void> | undefined;
   /** Resolves when all that was given is stored. @throws as above */
   settled(): Promise<void>;
 }

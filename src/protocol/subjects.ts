@@ -72,6 +72,12 @@ export function conversationWildcard(conversation: ConversationId): string {
   return `conv.${partitionOfToken(token)}.${token}.*`;
 }
 
+/** The stream of the log that stores a subject: people's, or that of its partition. */
+export function logStreamOf(subject: string, convStreams: number): string {
+  const [log, partition] = subject.split('.', 2);
+  return log === 'user' ? USER_STREAM : convStreamName(rangeOfPartition(Number(partition), convStreams));
+}
+
 export const convStreamOf = (conversation: ConversationId, topology: Topology): number =>
   rangeOfPartition(partitionOfToken(tokenOf(conversation)), topology.convStreams);
 

@@ -1,6 +1,7 @@
 /** The `rookery` command as a person or a script meets it. */
 import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -12,6 +13,7 @@ import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
 import { bytes, msgId, users } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
+import { eventually } from '../support/waiting.ts';
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli', 'rookery.ts');
 const dir = mkdtempSync(join(tmpdir(), 'rookery-cli-'));
@@ -113,6 +115,31 @@ t.test('whoever meets no server is told what to start', async (t) => {
     code: 1,
     stderr: /; does the deployment of .*away\.json run\?/,
   });
+});
+
+t.test('a server that takes the connection and says nothing is told, and Ctrl-C need not wait for it', async (t) => {
+  const silent = createServer((socket) => socket.on('error', () => undefined));
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const sockets = new Set<Socket>();
+  silent.on('connection', (socket) => sockets.add(socket));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+  const { port } = silent.address() as AddressInfo;
+  const credentialsFile = join(dir, 'silent.json');
+  writeFileSync(credentialsFile, JSON.stringify({ operator: { user: 'u', password: 'p' } }));
+  const environment = {
+    ROOKERY_NATS__SERVERS: `nats://127.0.0.1:${port}`,
+    ROOKERY_NATS__CREDENTIALS_FILE: credentialsFile,
+  };
+  // It ends: or this would wait for ever.
+  t.match(await rookery(['verify'], environment), { code: 1, stderr: /^LOG_UNAVAILABLE: cannot connect / });
+  sockets.clear();
+  const child = spawn(process.execPath, [CLI, 'stats'], { cwd: dir, env: { ...process.env, ...environment } });
+  await eventually(() => sockets.size > 0, 'it connects');
+  child.kill('SIGINT');
+  t.equal(await new Promise((resolve) => child.once('close', resolve)), 130);
 });
 
 t.test('help is there for every command, with examples', async (t) => {

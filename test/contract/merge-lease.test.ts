@@ -11,9 +11,9 @@ async function scene(t: Test) {
   t.teardown(() => nats.stop());
   const [one, two] = [await nats.connect('operator'), await nats.connect('operator')];
   const take = async (of: typeof one, target?: string): Promise<MergeLease> => {
-    const lease = await MergeLease.take(of, target);
-    t.teardown(() => lease.release());
-    return lease;
+    const lease = await MergeLease.take(of, new AbortController().signal, target);
+    t.teardown(() => lease?.release());
+    return lease as MergeLease;
   };
   return { one, two, take };
 }

@@ -58,6 +58,17 @@ const damaged: [string, Written, RegExp][] = [
     /block 0, .*name/,
   ],
   [
+    'there are more streams than a log can have',
+    {
+      ...whole,
+      header: {
+        ...HEADER,
+        streams: Array.from({ length: 300 }, (_, k) => ({ ...HEADER.streams[1], name: `CONV_${k}` })),
+      },
+    },
+    /block 0, .*streams/,
+  ],
+  [
     'a stream goes on behind the next one',
     {
       blocks: [

@@ -57,7 +57,10 @@ t.test(
     ]) {
       t.match(await from.run('replay', '--into', 'TRIAL', ...bad), { code: 1, stderr: /^BAD_REQUEST: / });
     }
-    t.match(await from.run('replay', '--into', 'CONV_0'), { code: 1, stderr: /^BAD_REQUEST: CONV_0/ });
+    // Subjects below the others are what processes say to each other.
+    for (const name of ['CONV_0', 'query', 'notice', 'conv']) {
+      t.match(await from.run('replay', '--into', name), { code: 1, stderr: new RegExp(`^BAD_REQUEST: ${name}`) });
+    }
 
     await from.operator.jsm.streams.add({ name: 'OTHER', subjects: ['OTHER.>'] });
     for (const name of ['CONV_0', 'OTHER'])

@@ -2,7 +2,10 @@
 import { type TSchema, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import type { ArchiveEnd, ArchiveHeader } from '../../ports/archive.ts';
+import { PARTITIONS } from '../../protocol/subjects.ts';
 
+/** People's, and one for each partition. */
+const MAX_STREAMS = 1 + PARTITIONS;
 const position = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 /** What is shown to an operator, or becomes a part of an id: no line ends in it, nor what a terminal would obey. */
 const line = (most: number) => Type.String({ pattern: `^[ -~]{0,${most}}$` });
@@ -18,9 +21,11 @@ const header = Type.Object({
   eventSchema: Type.Integer(),
   writtenBy: line(256),
   compression: Type.Union([Type.Literal('zstd'), Type.Literal('gzip')]),
-  convStreams: Type.Integer({ minimum: 1 }),
+  convStreams: Type.Integer({ minimum: 1, maximum: PARTITIONS }),
   selection: Type.Object({}),
-  streams: Type.Array(Type.Object({ name: streamName, created, firstSeq: position, lastSeq: position })),
+  streams: Type.Array(Type.Object({ name: streamName, created, firstSeq: position, lastSeq: position }), {
+    maxItems: MAX_STREAMS,
+  }),
 });
 const end = Type.Object({
   streams: Type.Array(

@@ -2,7 +2,7 @@
  * Adds events of another log to this one, behind what is there, each once: by the id under which it was appended there. Their times
  * stay; positions and indexes are new ones. A second run finds all ids known and changes nothing.
  */
-import type { KnownIds, RecordAppender, RecordReader, StoredRecord } from '../../ports/archive.ts';
+import type { KnownIds, MergeAppender, RecordReader, StoredRecord } from '../../ports/archive.ts';
 import { USER_STREAM } from '../../protocol/subjects.ts';
 import type { OnProgress } from './progress.ts';
 import { identityOf, isOfConversation } from './readable.ts';
@@ -12,7 +12,7 @@ const NEWEST_COUNTS: ReadonlySet<string> = new Set(['account', 'password']);
 
 export interface MergeParts {
   readonly target: RecordReader;
-  readonly appender: RecordAppender;
+  readonly appender: MergeAppender;
   readonly known: KnownIds;
   /** Whether it is a log that lives: what has changed in it meanwhile is not overwritten. */
   readonly isLive: boolean;
@@ -75,10 +75,8 @@ export class LogMerge {
       known.setNewest(earlier(record), messageId);
     }
     known.add(messageId);
-    return appender.add({ ...record, messageId }, (answer) => {
-      if (answer === 'stored') this.#stored += 1;
-      else this.#known += 1;
-    });
+    this.#stored += 1;
+    return appender.add({ ...record, messageId });
   }
 
   /** @throws RookeryError LOG_UNAVAILABLE: run it again, it goes on */

@@ -4,7 +4,7 @@
  */
 import type { RecordInPlace, RecordLimits, StoredRecord } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { convStreamName, PARTITIONS, rangeOfPartition, USER_STREAM } from '../../protocol/subjects.ts';
+import { logStreamOf, PARTITIONS } from '../../protocol/subjects.ts';
 import { PlainRecords } from './plain-records.ts';
 import { checkReadable, namesConversation } from './readable.ts';
 
@@ -78,8 +78,7 @@ export class RecordChecks {
     const [, log, digits] = SUBJECT.exec(subject) ?? [];
     const partition = Number(digits);
     if (log === undefined || partition >= PARTITIONS) return false;
-    const name = log === 'user' ? USER_STREAM : convStreamName(rangeOfPartition(partition, this.#rules.convStreams));
-    return name === this.#stream;
+    return logStreamOf(subject, this.#rules.convStreams) === this.#stream;
   }
 
   /** @throws RookeryError ARCHIVE_DAMAGED, IMPORT_MISMATCH; whatever is let pass: it is written with the rights of an operator */

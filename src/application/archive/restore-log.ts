@@ -13,7 +13,7 @@ import {
   type StreamSummary,
 } from '../../ports/archive.ts';
 import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { type Patience, patiently, pause } from '../pause.ts';
+import { type Patience, patiently, pause, unlessStopped } from '../pause.ts';
 import { type Checked, type ChecksBeside, checkArchive } from './check-archive.ts';
 import type { OnProgress } from './progress.ts';
 import type { RecordRules } from './record-checks.ts';
@@ -255,11 +255,11 @@ async function result(
   complete: boolean,
 ): Promise<Restored> {
   const ends = await patiently(() => endsOf(parts.target), patienceOf(parts));
-  const streams = [...ends].map(([name, position]) => ({
-    ...{ name, position },
-    stored: position - (before.get(name) ?? 0),
-    behind: Math.max(0, position - (summaries.find((one) => one.name === name)?.lastSeq ?? position)),
-  }));
+  const streams = [...ends].map(([name, position]) => {
+    const last = summaries.find((one) => one.name === name)?.lastSeq ?? position;
+    const stored = Math.max(0, Math.min(position, last) - (before.get(name) ?? 0));
+    return { name, position, stored, behind: Math.max(0, position - last) };
+  });
   return { complete, events, unreadable, streams };
 }
 
@@ -272,19 +272,6 @@ const NOTHING = { events: 0, unreadable: 0, summaries: [] };
 
 const endsOf = async (target: RecordReader): Promise<ReadonlyMap<string, number>> =>
   new Map((await target.streams()).map(({ name, lastSeq }) => [name, lastSeq]));
-
-/** @returns undefined as soon as it is stopped */
-async function unlessStopped<T>(stop: AbortSignal, work: Promise<T>): Promise<T | undefined> {
-  const stopped = Promise.withResolvers<undefined>();
-  const onStop = (): void => stopped.resolve(undefined);
-  stop.addEventListener('abort', onStop);
-  if (stop.aborted) onStop();
-  try {
-    return await Promise.race([work, stopped.promise]);
-  } finally {
-    stop.removeEventListener('abort', onStop);
-  }
-}
 
 const mismatch = (reason: string): RookeryError =>
   new RookeryError('IMPORT_MISMATCH', `${reason}. \`--merge\` adds what is not there by its id, behind what is`);

@@ -39,29 +39,26 @@ export class PackedPublishing implements Outgoing {
   #away: { readonly buffer: Buffer<ArrayBuffer>; readonly upTo: number }[] = [];
   #free: Buffer<ArrayBuffer>[] = [];
 
-  readonly #way: ((bytes: Buffer) => void) | undefined;
-
-  /** @param way what packs leave by, instead of the connection: then nothing else leaves by that */
-  constructor(nc: NatsConnection, way?: (bytes: Buffer) => void) {
+  constructor(nc: NatsConnection) {
     this.#nc = nc;
-    this.#way = way;
   }
 
   publish(subject: string, data: Uint8Array, options: PublishOptions): void {
     this.#given += 1;
     const { reply = '', headers } = options;
     const text = headers instanceof WrittenHeaders ? headers.text : '';
-    const most = MAX_BYTES_PER_CHAR * (text.length + subject.length + reply.length) + data.length + 64;
-    const isLarge = most > MAX_PACKED_BYTES;
     // What is no subject is refused by the connection itself.
-    if (text === '' || (isLarge && !this.#way) || !SUBJECT.test(subject)) {
+    if ((headers !== undefined && text === '') || !SUBJECT.test(subject)) {
       this.#sendPack(this.#given - 1);
       this.#nc.publish(subject, data, options);
       return;
     }
     const headerBytes = Buffer.byteLength(text);
-    const head = `HPUB ${subject} ${reply} ${headerBytes} ${headerBytes + data.length}\r\n${text}`;
-    if (isLarge) return this.#sendAlone(head, headerBytes, data, most);
+    const bytes = headerBytes + data.length;
+    const sizes = text === '' ? `${bytes}` : `${headerBytes} ${bytes}`;
+    const head = `${text === '' ? 'PUB' : 'HPUB'} ${subject} ${reply === '' ? '' : `${reply} `}${sizes}\r\n${text}`;
+    const most = MAX_BYTES_PER_CHAR * head.length + data.length + 2;
+    if (most > MAX_PACKED_BYTES) return this.#sendAlone(head, data, bytes, most);
     if (this.#used + most > PACK_BYTES) this.#sendPack(this.#given - 1);
     this.#used = written(this.#buffer, this.#used, head, data);
   }
@@ -75,7 +72,7 @@ export class PackedPublishing implements Outgoing {
       return;
     }
     const alone = Buffer.allocUnsafeSlow(most);
-    this.#send(alone.subarray(0, message.write(alone, 0)));
+    this.leave(alone.subarray(0, message.write(alone, 0)));
   }
 
   /** All that was given is on its way. */
@@ -94,13 +91,13 @@ export class PackedPublishing implements Outgoing {
     }
   }
 
-  #sendAlone(head: string, headerBytes: number, data: Uint8Array, most: number): void {
+  #sendAlone(head: string, data: Uint8Array, bytes: number, most: number): void {
     this.#sendPack(this.#given - 1);
     // As the connection does: the server would end it.
-    if (headerBytes + data.length > (this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY))
+    if (bytes > (this.#nc.info?.max_payload ?? Number.POSITIVE_INFINITY))
       throw new RangeError('it is larger than max_payload');
     const alone = Buffer.allocUnsafeSlow(most);
-    this.#send(alone.subarray(0, written(alone, 0, head, data)));
+    this.leave(alone.subarray(0, written(alone, 0, head, data)));
   }
 
   #sendPack(upTo: number): void {
@@ -110,11 +107,11 @@ export class PackedPublishing implements Outgoing {
     if (this.#away.length > MAX_PACKS) this.#away.shift();
     this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(PACK_BYTES);
     this.#used = 0;
-    this.#send(packed);
+    this.leave(packed);
   }
 
-  #send(bytes: Buffer): void {
-    if (this.#way) return this.#way(bytes);
+  /** A pack, or a large one by itself. */
+  protected leave(bytes: Buffer): void {
     const { protocol } = this.#nc as unknown as Commanded;
     protocol.sendCommand(bytes);
     // At once: of two that wait nats.js makes a third.

@@ -6,12 +6,17 @@ import { answered } from '../answered.ts';
 
 const DUPLICATE_WINDOW_NS = 30e9;
 const MAX_CONSUMERS = 1_000;
-const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+/** Subjects of the deployment begin with a lower case letter: none of them is this stream's, whatever its name. */
+const NAME = /^[A-Z][A-Za-z0-9_-]{0,63}$/;
 const DESCRIPTION = 'A log copied by `rookery replay --into`.';
 
 /** @throws RookeryError BAD_REQUEST */
 export function checkCopyName(name: string): void {
-  if (!isOurs(name)) throw new RookeryError('BAD_REQUEST', `${name} is no name for a stream to copy into`);
+  if (!isOurs(name))
+    throw new RookeryError(
+      'BAD_REQUEST',
+      `${name} is no name for a stream to copy into: TRIAL or the like, with a capital letter first`,
+    );
 }
 
 /** Makes it unless it is there: all subjects of the log with its name in front. @throws RookeryError BAD_REQUEST, LOG_UNAVAILABLE */
@@ -29,6 +34,8 @@ export async function ensureCopiedStream(jsm: JetStreamManager, name: string): P
     max_consumers: MAX_CONSUMERS,
     duplicate_window: DUPLICATE_WINDOW_NS,
     allow_direct: true,
+    // Of nats-server 2.14; nats.js does not know it yet.
+    allow_batched: true,
   };
   await answered(name, jsm.streams.add(config));
 }

@@ -7,7 +7,6 @@
 import type { Socket } from 'node:net';
 import type { NatsConnection, PublishOptions } from '@nats-io/nats-core';
 import { RookeryError } from '../../../protocol/error-codes.ts';
-import type { Outgoing } from '../messages/fast-ingest.ts';
 import { PackedPublishing } from '../messages/packed-publishing.ts';
 import type { MergeLease } from './merge-lease.ts';
 
@@ -16,12 +15,11 @@ interface Connected {
   readonly protocol: { readonly transport: { readonly socket?: Socket } };
 }
 
-export class LeasedPublishing implements Outgoing {
+export class LeasedPublishing extends PackedPublishing {
   /** Of this connection, and not of the next: what nats.js keeps for that one is sent whenever it comes. */
   readonly #socket: Socket | undefined;
   readonly #lease: Pick<MergeLease, 'isFresh' | 'assured'>;
   readonly #onFailed: (reason: unknown) => void;
-  readonly #packed: PackedPublishing;
   /** Bounded by whoever gives: by what is unanswered. */
   #waiting: Buffer[] = [];
   #isSending = false;
@@ -30,29 +28,21 @@ export class LeasedPublishing implements Outgoing {
 
   /** @param onFailed told once: nothing more is sent then */
   constructor(nc: NatsConnection, lease: Pick<MergeLease, 'isFresh' | 'assured'>, onFailed: (reason: unknown) => void) {
+    super(nc);
     this.#socket = (nc as unknown as Connected).protocol.transport.socket;
     this.#lease = lease;
     this.#onFailed = onFailed;
-    this.#packed = new PackedPublishing(nc, (bytes) => this.#give(bytes));
   }
 
-  publish(subject: string, data: Uint8Array, options: PublishOptions): void {
-    this.#packed.publish(subject, data, options);
+  override publish(subject: string, data: Uint8Array, options: PublishOptions): void {
+    super.publish(subject, data, options);
     if (this.#isAsked) return;
     this.#isAsked = true;
     // Nothing stays when its turn is over.
     setImmediate(() => {
       this.#isAsked = false;
-      this.#packed.sendAll();
+      this.sendAll();
     });
-  }
-
-  sendAll(): void {
-    this.#packed.sendAll();
-  }
-
-  arrived(messages: number): void {
-    this.#packed.arrived(messages);
   }
 
   /** What has not left stays. */
@@ -61,7 +51,7 @@ export class LeasedPublishing implements Outgoing {
     this.#waiting = [];
   }
 
-  #give(bytes: Buffer): void {
+  protected override leave(bytes: Buffer): void {
     if (this.#isStopped) return;
     this.#waiting.push(bytes);
     if (this.#isSending) return;

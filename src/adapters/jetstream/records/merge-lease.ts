@@ -7,11 +7,11 @@
  */
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import { type KV, type KvEntry, Kvm } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { RookeryError } from '../../../protocol/error-codes.ts';
-import { answered } from '../answered.ts';
+import { answered, isWrongLastSequence } from '../answered.ts';
 import { SILENT_MS } from '../between-processes/leases.ts';
 
 const RENEW_EVERY_MS = 500;
@@ -48,26 +48,32 @@ export class MergeLease {
   /**
    * One whose holder was killed is free when it has been silent for `SILENT_MS`: so long this waits.
    * @param target the stream that is merged into; undefined: the log
+   * @returns undefined where it was stopped
    * @throws RookeryError ALREADY_RUNNING, with who holds it; STREAM_MISSING, LOG_UNAVAILABLE
    */
-  static async take({ nc, jsm }: { nc: NatsConnection; jsm: JetStreamManager }, target?: string): Promise<MergeLease> {
+  static async take(
+    { nc, jsm }: { nc: NatsConnection; jsm: JetStreamManager },
+    stop: AbortSignal,
+    target?: string,
+  ): Promise<MergeLease | undefined> {
     await answered('KV_leases', jsm.streams.info('KV_leases'));
     const kv = await answered('KV_leases', new Kvm(nc).open('leases'));
     const name = target === undefined ? 'merge' : `merge.${target}`;
     const owner = JSON.stringify({ ...us(), id: crypto.randomUUID() });
     let [first, sinceMs]: [number | undefined, number] = [undefined, 0];
-    for (;;) {
+    while (!stop.aborted) {
       const entry = await answered('KV_leases', kv.get(name));
       const isHeld = entry?.operation === 'PUT';
       if (isHeld && first !== undefined && entry.revision !== first) throw heldBy(entry);
       if (first === undefined) [first, sinceMs] = [entry?.revision ?? 0, performance.now()];
       if (!isHeld || performance.now() - sinceMs > SILENT_MS) {
         const asked = now();
-        const revision = await kv.put(name, owner, { previousSeq: entry?.revision ?? 0 }).catch(() => undefined);
+        const revision = await answered('KV_leases', put(kv, name, owner, entry?.revision ?? 0));
         if (revision !== undefined) return new MergeLease(kv, name, owner, revision, asked);
       }
       await wait(LOOK_EVERY_MS);
     }
+    return undefined;
   }
 
   /** Whether nobody else can have taken it. By both clocks: one stands still while a machine sleeps, the other may be set. */
@@ -124,6 +130,16 @@ export class MergeLease {
       if (entry.operation === 'PUT' && entry.string() === this.#owner) this.#revision = entry.revision;
       else this.#isLost = true;
     }
+  }
+}
+
+/** Undefined where somebody else was first. */
+async function put(kv: KV, name: string, owner: string, previousSeq: number): Promise<number | undefined> {
+  try {
+    return await kv.put(name, owner, { previousSeq });
+  } catch (thrown) {
+    if (thrown instanceof JetStreamApiError && isWrongLastSequence(thrown.code)) return undefined;
+    throw thrown;
   }
 }
 

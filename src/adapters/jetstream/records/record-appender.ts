@@ -1,27 +1,18 @@
 /**
- * Appends what was recorded elsewhere, many at a time. Each message says when it happened (original-time.ts); one that is restored
- * to its position also says which position that is, so that whatever is lost or comes between, nothing ever stands at a wrong one:
- * the server refuses all behind it.
+ * Restores what was recorded elsewhere, many at a time. Each message says when it happened (original-time.ts), and which position it must get,
+ * so that whatever is lost or comes between, nothing ever stands at a wrong one: the server refuses all behind it.
  */
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { MsgHdrs, NatsConnection, Subscription } from '@nats-io/nats-core';
-import {
-  type Appending,
-  PositionTaken,
-  type RecordAppender,
-  type RecordInPlace,
-  type StoredRecord,
-} from '../../../ports/archive.ts';
-import { asRookeryError, RookeryError } from '../../../protocol/error-codes.ts';
+import type { NatsConnection, Subscription } from '@nats-io/nats-core';
+import { PositionTaken, type RecordAppender, type RecordInPlace, type StoredRecord } from '../../../ports/archive.ts';
+import { RookeryError } from '../../../protocol/error-codes.ts';
 import { isWrongLastSequence } from '../answered.ts';
 import { onDisconnect } from '../disconnects.ts';
-import { ORIGINAL_TIME, originalTimeValue } from '../log/original-time.ts';
 import { parseAck } from '../log/publish-ack.ts';
-import { WrittenHeaders } from '../messages/written-headers.ts';
-import { LeasedPublishing } from './leased-publishing.ts';
-import type { MergeLease } from './merge-lease.ts';
+import { PackedPublishing } from '../messages/packed-publishing.ts';
+import { RecordBatches } from './record-batches.ts';
+import { type About, recordHeaders } from './record-headers.ts';
 import { KEPT_MESSAGE_ID, VOID } from './record-reader.ts';
-import { RestoreBatches } from './restore-batches.ts';
 import { isPlain } from './restored-message.ts';
 
 /** Unanswered messages and their bytes; at either bound who appends waits. */
@@ -29,6 +20,10 @@ const MAX_IN_FLIGHT = 4_096;
 const MAX_IN_FLIGHT_BYTES = 16 * 1_024 * 1_024;
 /** Room again: the server always has something to do, and who waits is not woken for each message. */
 const RESUME_BELOW = MAX_IN_FLIGHT / 2;
+/** So many of a batch on their way keep the server at work however late this process is woken; a fifth fewer of the time than with 800. */
+const MAX_UNCONFIRMED = 4_000;
+/** After interruptions half as many each time, down to these: the server may queue fewer. */
+const MIN_UNCONFIRMED = 250;
 /** Without any answer for so long the log is not available. */
 const SILENCE_MS = 10_000;
 /** Positions that one gap may have; a log whose beginning was dropped has more. */
@@ -44,13 +39,6 @@ export interface RecordAppenderParts {
   readonly batched: ReadonlySet<string>;
   /** So many before it broke off; none unless it is told. */
   readonly interruptions?: number;
-  /** Of a merge: nothing is added but while it is held. */
-  readonly lease?: MergeLease;
-}
-
-interface InFlight {
-  readonly bytes: number;
-  readonly onAnswer: ((answer: Appending) => void) | undefined;
 }
 
 export class JetstreamRecordAppender implements RecordAppender {
@@ -60,25 +48,23 @@ export class JetstreamRecordAppender implements RecordAppender {
   readonly #leaveConnection: () => void;
   /** Where each stream that is restored ends, once all is stored. */
   readonly #ends: Map<string, number>;
-  /** In the order of sending, which is that of the answers. */
-  #inFlight: InFlight[] = [];
-  #prefix = '';
+  /** How many bytes each has, in the order of sending, which is that of the answers. */
+  #inFlight: number[] = [];
   #answered = 0;
   #bytes = 0;
   #broken: RookeryError | undefined;
   #wake: (() => void) | undefined;
   #silence: NodeJS.Timeout | undefined;
   readonly #batched: ReadonlySet<string>;
-  readonly #batches: RestoreBatches;
-  readonly #leased: LeasedPublishing | undefined;
-  /** Of all that was ever sent; the newest `#answered` come on top. */
-  #answeredBefore = 0;
+  readonly #batches: RecordBatches;
 
-  constructor({ nc, jsm, inboxPrefix, ends, batched, interruptions = 0, lease }: RecordAppenderParts) {
+  constructor({ nc, jsm, inboxPrefix, ends, batched, interruptions = 0 }: RecordAppenderParts) {
     this.#nc = nc;
     this.#ends = new Map(ends);
     this.#batched = batched;
-    this.#batches = new RestoreBatches(nc, jsm, `${inboxPrefix}.restore`, interruptions);
+    const maxUnconfirmed = Math.max(MIN_UNCONFIRMED, Math.floor(MAX_UNCONFIRMED / 2 ** interruptions));
+    const outgoing = new PackedPublishing(nc);
+    this.#batches = new RecordBatches({ nc, jsm, inbox: `${inboxPrefix}.restore`, outgoing, maxUnconfirmed });
     this.#inbox = `${inboxPrefix}.records.${crypto.randomUUID()}`;
     this.#subscription = nc.subscribe(this.#inbox, {
       callback: (error, { data }) => {
@@ -86,7 +72,6 @@ export class JetstreamRecordAppender implements RecordAppender {
         else this.#received(data);
       },
     });
-    this.#leased = lease && new LeasedPublishing(nc, lease, (reason) => this.#break(asRookeryError(reason)));
     // What was on its way may be stored or not: whoever goes on looks first.
     const lost = new RookeryError('LOG_UNAVAILABLE', 'the connection was lost');
     this.#leaveConnection = onDisconnect(nc, () => this.#break(lost));
@@ -125,19 +110,8 @@ export class JetstreamRecordAppender implements RecordAppender {
   }
 
   #put(stream: string, { seq, at, subject, data }: StoredRecord, about: About): Promise<void> | undefined {
-    if (this.#batched.has(stream)) return this.#batches.add(stream, seq, subject, data, writtenHeaders(about, at));
+    if (this.#batched.has(stream)) return this.#batches.add(stream, seq, subject, data, recordHeaders(about, at));
     this.#send(subject, data, about, at);
-    return this.#room();
-  }
-
-  /** Of another stream than the log's: its subjects begin with its name. */
-  intoStream(name: string): void {
-    this.#prefix = `${name}.`;
-  }
-
-  add(record: StoredRecord, onAnswer: (answer: Appending) => void): Promise<void> | undefined {
-    const id = [MESSAGE_ID, record.messageId] as const;
-    this.#send(this.#prefix + record.subject, record.data, [...record.headers, id], record.at, onAnswer);
     return this.#room();
   }
 
@@ -149,7 +123,6 @@ export class JetstreamRecordAppender implements RecordAppender {
   stop(): void {
     this.#batches.stop();
     this.#leaveConnection();
-    this.#leased?.stop();
     clearTimeout(this.#silence);
     this.#subscription.unsubscribe();
   }
@@ -163,21 +136,20 @@ export class JetstreamRecordAppender implements RecordAppender {
     return this.#until(() => this.#unanswered < RESUME_BELOW && this.#bytes < MAX_IN_FLIGHT_BYTES / 2);
   }
 
-  #send(subject: string, data: Uint8Array, about: About, atMs: number, onAnswer?: (answer: Appending) => void): void {
+  #send(subject: string, data: Uint8Array, about: About, atMs: number): void {
     if (this.#broken) throw this.#broken;
-    this.#inFlight.push({ bytes: data.length, onAnswer });
+    this.#inFlight.push(data.length);
     this.#bytes += data.length;
     try {
-      const outgoing = this.#leased ?? this.#nc;
-      outgoing.publish(subject, data, { reply: this.#inbox, headers: writtenHeaders(about, atMs) });
+      this.#nc.publish(subject, data, { reply: this.#inbox, headers: recordHeaders(about, atMs) });
     } catch (cause) {
       throw (this.#broken = new RookeryError('IMPORT_MISMATCH', `${subject}: ${String(cause)}`, { cause }));
     }
   }
 
   #received(data: Uint8Array): void {
-    const answered = this.#inFlight[this.#answered];
-    if (!answered || this.#broken) return;
+    const bytes = this.#inFlight[this.#answered];
+    if (bytes === undefined || this.#broken) return;
     const ack = parseAck(data);
     if (ack?.error && isWrongLastSequence(ack.error.err_code)) {
       return this.#break(new PositionTaken(ack.error.description));
@@ -187,12 +159,9 @@ export class JetstreamRecordAppender implements RecordAppender {
       return this.#break(new RookeryError('LOG_UNAVAILABLE', `the log did not take an event: ${reason}`));
     }
     this.#answered += 1;
-    this.#bytes -= answered.bytes;
-    answered.onAnswer?.(ack.duplicate === true ? 'known' : 'stored');
+    this.#bytes -= bytes;
     if (this.#answered === MAX_IN_FLIGHT) {
       this.#inFlight = this.#inFlight.slice(this.#answered);
-      this.#answeredBefore += this.#answered;
-      this.#leased?.arrived(this.#answeredBefore);
       this.#answered = 0;
     }
     this.#wake?.();
@@ -200,7 +169,6 @@ export class JetstreamRecordAppender implements RecordAppender {
 
   /** Each answer prolongs the wait. */
   #until(done: () => boolean): Promise<void> {
-    this.#leased?.sendAll();
     return new Promise((resolve, reject) => {
       let heardAt = this.#answered;
       const giveUp = (): void => {
@@ -225,21 +193,11 @@ export class JetstreamRecordAppender implements RecordAppender {
 
   #break(reason: RookeryError): void {
     this.#broken ??= reason;
-    this.#leased?.stop();
     this.#wake?.();
   }
 }
 
-type About = readonly (readonly [string, string])[];
-
-function writtenHeaders(about: About, atMs: number): MsgHdrs {
-  let text = 'NATS/1.0\r\n';
-  for (const [name, value] of about) text += `${name}: ${value}\r\n`;
-  return WrittenHeaders.of(`${text}${ORIGINAL_TIME}: ${originalTimeValue(atMs)}\r\n\r\n`);
-}
-
 const EMPTY = new Uint8Array(0);
-const MESSAGE_ID = 'Nats-Msg-Id';
 
 const expectedLast = (seq: number) => ['Nats-Expected-Last-Sequence', String(seq)] as const;
 

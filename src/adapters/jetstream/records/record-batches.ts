@@ -1,6 +1,7 @@
 /**
- * Restored messages in batches of JetStream's fast ingest. Each still names the position it must get: the server stores none behind one
- * that it refuses, so nothing ever stands at a wrong one, whoever else writes.
+ * Messages in batches of JetStream's fast ingest: the server stores none behind one that it refuses or has lost, so what a stream stores is
+ * always the beginning of what it was sent, in its order. Restored ones also name the position they must get: nothing ever stands at a wrong
+ * one, whoever else writes.
  */
 
 import type { JetStreamManager } from '@nats-io/jetstream';
@@ -9,15 +10,11 @@ import { PositionTaken, type RecordInPlace } from '../../../ports/archive.ts';
 import { RookeryError } from '../../../protocol/error-codes.ts';
 import { answered, isWrongLastSequence } from '../answered.ts';
 import { type Batch, FastIngest } from '../messages/fast-ingest.ts';
-import { PackedPublishing } from '../messages/packed-publishing.ts';
+import type { PackedPublishing } from '../messages/packed-publishing.ts';
 import { RestoredMessage } from './restored-message.ts';
 
 /** The server is silent for so long: the log is not available. */
 const SILENCE_MS = 10_000;
-/** So many on their way keep the server at work however late this process is woken; a fifth fewer of the time than with 800. */
-const MAX_UNCONFIRMED = 4_000;
-/** After interruptions half as many each time, down to these: a server may be told to queue fewer (`max_buffered_msgs`), and drops what is more. */
-const MIN_UNCONFIRMED = 250;
 /** A batch of messages up to so large may have all of these on their way; one of larger ones has fewer. */
 const USUAL_BYTES = 4 * 1_024;
 /** So many usual ones after a large one, and the next batch is a usual one again. */
@@ -31,8 +28,18 @@ export async function batchedStreams(jsm: JetStreamManager, names: readonly stri
   );
 }
 
+export interface RecordBatchesParts {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  /** Below the connection's inbox prefix; it is a part of each message. */
+  readonly inbox: string;
+  readonly outgoing: PackedPublishing;
+  /** Messages on their way; a server drops what is more than it queues (10,000 unless it is told, `max_buffered_msgs`). */
+  readonly maxUnconfirmed: number;
+}
+
 /** One stream after the other. */
-export class RestoreBatches {
+export class RecordBatches {
   readonly #ingest: FastIngest;
   readonly #outgoing: PackedPublishing;
   readonly #jsm: JetStreamManager;
@@ -49,17 +56,15 @@ export class RestoreBatches {
   #largest = USUAL_BYTES;
   #usualInARow = 0;
 
-  /** @param inbox below the connection's inbox prefix; it is a part of each message. @param interruptions of those before it */
-  constructor(nc: NatsConnection, jsm: JetStreamManager, inbox: string, interruptions: number) {
+  constructor({ nc, jsm, inbox, outgoing, maxUnconfirmed }: RecordBatchesParts) {
     this.#jsm = jsm;
-    this.#outgoing = new PackedPublishing(nc);
-    const outgoing = this.#outgoing;
-    const maxUnconfirmed = Math.max(MIN_UNCONFIRMED, Math.floor(MAX_UNCONFIRMED / 2 ** interruptions));
+    this.#outgoing = outgoing;
     this.#ingest = new FastIngest(nc, { inbox, outgoing, timeoutMs: SILENCE_MS, maxUnconfirmed });
   }
 
   /**
    * Resolves when there is room for more.
+   * @param seq the position the message names; 0 where it names none
    * @throws PositionTaken where the stream's end is behind what the message says · RookeryError LOG_UNAVAILABLE
    */
   add(stream: string, seq: number, subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
