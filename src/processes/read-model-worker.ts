@@ -3,7 +3,6 @@
  * application/read-model/read-model-lane.ts; here its parts are put together. A second worker, with a folder of its own, is a
  * replica: neither knows of the other.
  */
-import { mkdirSync, watch } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { JetstreamReadModelServer } from '../adapters/jetstream/between-processes/read-models.ts';
@@ -11,9 +10,9 @@ import { answerStanding } from '../adapters/jetstream/between-processes/standing
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogFollower } from '../adapters/jetstream/log/log-follower.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
-import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
+import { HeldFolder } from '../adapters/sqlite/held-folder.ts';
 import { SqliteReadModel } from '../adapters/sqlite/read-model.ts';
-import { isRebuilt, rebuiltFolder } from '../adapters/sqlite/rebuilt-file.ts';
+import { isRebuilt } from '../adapters/sqlite/rebuilt-file.ts';
 import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import { ReadModelLane, type ReadModelStep } from '../application/read-model/read-model-lane.ts';
 import type { Log } from '../ports/log.ts';
@@ -28,8 +27,12 @@ export interface ReadModelWorker {
 
 /** @throws RookeryError ALREADY_RUNNING when another process has the folder, and what connecting throws */
 export async function startReadModelWorker(config: ReadModelWorkerConfig, log: Log): Promise<ReadModelWorker> {
-  mkdirSync(config.stateDir, { recursive: true });
-  const lock = lockFolder(config.stateDir);
+  let lanes: readonly Assembled[] = [];
+  const folder = new HeldFolder({
+    ...{ folder: config.stateDir, log },
+    onRebuilt: () => takeIf(lanes, ({ path }) => isRebuilt(path), 'rebuilt file found'),
+    onLook: () => takeIf(lanes, ({ model }) => model.isTakenAway, 'file was taken away'),
+  });
   const nats = await connectNats(config.nats, 'read-model-worker', 'read-model', log);
   // Answers go over a connection of their own: what follows the log does not wait behind large ones.
   const asked = await connectNats(config.nats, 'read-model-worker', 'read-model questions', log).catch(
@@ -39,46 +42,45 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
     },
   );
   const server = new JetstreamReadModelServer(asked.nc, log);
-  const lanes = await Promise.all(
+  lanes = await Promise.all(
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, server, lane, log)),
   );
-  const watcher = watchRebuilt(config.stateDir, lanes);
   const standing = answerStanding(nats.nc, 'read-model', `${hostname()}:${resolve(config.stateDir)}`, () =>
     lanes.map(({ model, isCurrent }, lane) => ({ lane, position: model.position, isServing: isCurrent() })),
   );
   const ended = Promise.race([
     nats.ended,
     asked.ended,
+    folder.lost,
     Promise.all(lanes.map(({ lane }) => lane.start())).then(() => undefined),
   ]);
   ended.catch((error: unknown) => log.error({ what: 'cannot go on', reason: String(error) }));
+  // Of what came since the files were opened nobody was told.
+  folder.look();
   log.info({ what: 'read-model worker started', lanes: lanes.length });
   const drain = async (): Promise<void> => {
-    watcher.close();
     standing.stop();
     for (const { stopServing } of lanes) stopServing();
     await asked.nc.drain();
     await Promise.all(lanes.map(({ lane }) => lane.drain()));
     for (const { model } of lanes) model.close();
     await nats.nc.drain();
-    lock.release();
+    folder.release();
     log.info({ what: 'read-model worker drained' });
   };
   let draining: Promise<void> | undefined;
   return { ended, drain: () => (draining ??= drain()) };
 }
 
-/** `rookery read-model rebuild` puts finished files into a folder of their own, where nothing else happens. */
-function watchRebuilt(stateDir: string, lanes: readonly { readonly path: string; readonly lane: ReadModelLane }[]) {
-  const folder = rebuiltFolder(stateDir);
-  mkdirSync(folder, { recursive: true });
-  const take = (): void => {
-    for (const { path, lane } of lanes) if (isRebuilt(path)) lane.takeRebuilt();
-  };
-  const watcher = watch(folder, take);
-  // Of what came since the files were opened nobody was told.
-  take();
-  return watcher;
+type Assembled = Awaited<ReturnType<typeof assemble>>;
+
+/** What stands at the place of a lane's file, or is about to, instead of the one that is open. */
+function takeIf(lanes: readonly Assembled[], isAnother: (lane: Assembled) => boolean, what: string): void {
+  for (const assembled of lanes) {
+    if (!isAnother(assembled)) continue;
+    assembled.log.info({ what, path: assembled.path });
+    assembled.lane.takeRebuilt();
+  }
 }
 
 async function assemble(
@@ -105,5 +107,12 @@ async function assemble(
       log.info({ what: isCurrent ? 'lane current' : 'lane begins anew', lane: convStream });
     },
   });
-  return { lane, model, path: place.path, isCurrent: () => serving !== undefined, stopServing: () => serving?.stop() };
+  return {
+    lane,
+    model,
+    log,
+    path: place.path,
+    isCurrent: () => serving !== undefined,
+    stopServing: () => serving?.stop(),
+  };
 }

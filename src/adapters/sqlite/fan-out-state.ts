@@ -171,6 +171,11 @@ export class SqliteFanOutState implements FanOutState {
     return isRebuilt(this.#path);
   }
 
+  /** As of `LaneFile`. */
+  get isTakenAway(): boolean {
+    return this.#file.isTakenAway;
+  }
+
   takeRebuilt(): void {
     this.#file.reopen();
   }

@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import { RookeryError } from '../../protocol/error-codes.ts';
 import { type FileLock, tryLockFile } from './file-lock.ts';
 
+/** In the folder that is locked. */
+export const LOCK_FILE = 'lock.sqlite';
+
 export type FolderLock = FileLock;
 
 /** @throws RookeryError ALREADY_RUNNING, with the holder's process id; STATE_FILE_UNUSABLE where the lock itself is damaged */
 export function lockFolder(folder: string): FolderLock {
   const pidFile = join(folder, 'lock.pid');
-  const lock = tryLockFile(join(folder, 'lock.sqlite'));
+  const lock = tryLockFile(join(folder, LOCK_FILE));
   if (!lock) {
     const holder = readText(pidFile);
     throw new RookeryError('ALREADY_RUNNING', `${folder} is in use${holder && ` by process ${holder}`}`);

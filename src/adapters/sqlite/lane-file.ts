@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { RookeryError } from '../../protocol/error-codes.ts';
+import { fileNumber } from './file-number.ts';
 import { withoutJournal } from './no-journal.ts';
 import { removeDatabase, takeRebuilt } from './rebuilt-file.ts';
 
@@ -49,6 +50,8 @@ export class LaneFile {
   #get!: Database.Statement;
   #put!: Database.Statement;
   #position = 0;
+  /** Of the file that is open. */
+  #number: string | undefined;
 
   /** @throws RookeryError STATE_FILE_UNUSABLE when the file can be neither used nor replaced */
   constructor(place: LaneFilePlace, tables: readonly Tables[]) {
@@ -60,6 +63,11 @@ export class LaneFile {
   /** Position of the newest event that is in the file; 0 for an empty one. */
   get position(): number {
     return this.#position;
+  }
+
+  /** Somebody has taken the file away, or put another one in its place: what is written goes where nobody finds it. */
+  get isTakenAway(): boolean {
+    return fileNumber(this.#place.path) !== this.#number;
   }
 
   /** What `write` writes, and the position, in one transaction. @throws RookeryError STATE_FILE_UNUSABLE */
@@ -128,6 +136,7 @@ export class LaneFile {
       for (const tables of this.#tables) tables.opened(this.#db);
     });
     this.#position = Number(this.noted('position') ?? 0);
+    this.#number = fileNumber(this.#place.path);
   }
 
   #use(path: string): void {

@@ -81,6 +81,11 @@ export class SqliteReadModel implements ReadModel {
     this.#rows.takeWords(path);
   }
 
+  /** As of `LaneFile`. */
+  get isTakenAway(): boolean {
+    return this.#fold.isTakenAway;
+  }
+
   takeRebuilt(): void {
     this.#fold.takeRebuilt();
   }

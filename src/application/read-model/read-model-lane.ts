@@ -60,7 +60,10 @@ export class ReadModelLane {
     return this.#running;
   }
 
-  /** A file was built beside the one in use: it takes its place between two windows, and the log is followed from its end. */
+  /**
+   * A file was built beside the one in use, or the one in use was taken away: what stands there then takes its place between two windows,
+   * and the log is followed from its end.
+   */
   takeRebuilt(): void {
     this.#isRebuiltWaiting = true;
     this.#interrupt?.();
@@ -117,11 +120,12 @@ export class ReadModelLane {
     this.#isRebuiltWaiting = false;
     const before = model.position;
     model.takeRebuilt();
-    if (this.#awaitedEnd === undefined && before - model.position > MAX_STALE_EVENTS) {
+    const isStale = before - model.position > MAX_STALE_EVENTS || model.position === 0;
+    if (this.#awaitedEnd === undefined && isStale && before > 0) {
       this.#awaitedEnd = Number.POSITIVE_INFINITY;
       this.#parts.onCurrent(false);
     }
-    log.info({ what: 'rebuilt read model in use', lane, position: model.position });
+    log.info({ what: 'other read model in use', lane, position: model.position });
   }
 
   /** Until `stop` or a rebuilt file (undefined), or until the log is lost (the reason). @throws what writing threw */
