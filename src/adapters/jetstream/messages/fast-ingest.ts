@@ -196,8 +196,9 @@ export class Batch {
     } else {
       // A gap, a refusal, a batch the server no longer knows, or a commit of fewer than were sent.
       this.#refused = answer?.seq || 1;
-      const reason = `the server ended the batch: ${text.slice(0, 256)}`;
-      this.#end(new RookeryError('TERM_LOST', reason, { cause: answer?.error }));
+      const why =
+        answer?.type === 'gap' ? 'messages of it were lost' : (answer?.error?.description ?? text.slice(0, 256));
+      this.#end(new RookeryError('TERM_LOST', `the server ended the batch: ${why}`, { cause: answer?.error }));
     }
   }
 
@@ -234,7 +235,7 @@ const EMPTY = new Uint8Array(0);
 interface Answer {
   readonly type?: string;
   readonly seq?: number;
-  readonly error?: unknown;
+  readonly error?: { readonly description?: string };
   readonly batch?: string;
   readonly count?: number;
 }
