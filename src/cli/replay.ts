@@ -100,10 +100,11 @@ async function replay(options: Options): Promise<void> {
 async function replayAll(options: Options): Promise<void> {
   await withOperator(options, 'replay', GO_ON, async (operator) => {
     const { countLog } = await import('../processes/log-counts.ts');
-    const { momentOf } = await import('./moments.ts');
+    const { momentOf, tellByPlace } = await import('./moments.ts');
     const { ProgressBar, secondsSince } = await import('./progress.ts');
     const { countLines } = await import('./shown-past.ts');
     const moment = await momentOf(operator, options.to);
+    await tellByPlace(operator, [moment], undefined);
     const bar = new ProgressBar('folding', 0);
     const onProgress = (position: number, end: number): void => bar.at(position, end);
     const startedMs = performance.now();
@@ -205,13 +206,14 @@ async function withPast(
     throw new RookeryError('BAD_REQUEST', `--lines ${options.lines}: 1 to ${MAX_LINES}`);
   await withOperator(options, 'replay', GO_ON, async (operator) => {
     const { Past } = await import('../processes/past.ts');
-    const { momentOf } = await import('./moments.ts');
+    const { momentOf, tellByPlace } = await import('./moments.ts');
     const { ProgressBar } = await import('./progress.ts');
     const { convStreamOf } = await import('../protocol/subjects.ts');
     const { nats, topology, stop } = operator;
     const only = conversation === undefined ? undefined : convStreamOf(conversation, topology);
     const moments: Moment[] = [];
     for (const place of places) moments.push(await momentOf(operator, place, only));
+    await tellByPlace(operator, moments, conversation, only);
     const bar = new ProgressBar('folding', 0);
     const onProgress = (folded: number, end: number): void => bar.at(folded, end);
     const past = new Past({ nats, topology, conversation, user, lines: linesOf(options), stop, onProgress });

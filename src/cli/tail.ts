@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { ConversationId } from '../domain/ids.ts';
 import type { LogFollower, LogReader, LogRecord } from '../ports/conversation-log.ts';
+import type { LogPart } from './log-part.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
 
 interface Options extends OperatorOptions {
@@ -33,8 +34,8 @@ export function registerTail(program: Command): void {
   )
     .option('--conversation <id>', 'of this conversation')
     .option('--user <id>', 'written by this user, naming them, or in a direct conversation of theirs')
-    .option('--since <place>', 'from a time or position on, instead of the newest lines')
-    .option('--until <place>', 'up to a time or position, and end there')
+    .option('--since <place>', 'from a position on, or of what happened from a time on, instead of the newest lines')
+    .option('--until <place>', 'up to a position, or of what happened before a time; and end there')
     .option(
       '--kind <types>',
       'of these types, with commas: messageSent,membersAdded; `unreadable` for what no code can read',
@@ -53,9 +54,14 @@ export function registerTail(program: Command): void {
       const conversation = idFrom(options.conversation, parseConversationId, 'the conversation');
       const isWanted = await filterOf(options);
       await withOperator(options, 'tail', '', async (operator) => {
-        const streams = await streamsOf(operator, options, conversation);
+        const { convStreamOf } = await import('../protocol/subjects.ts');
+        const { logPartOf } = await import('./log-part.ts');
+        const only = conversation === undefined ? undefined : convStreamOf(conversation, operator.topology);
+        const part = await logPartOf(operator, options, only);
+        const streams = await streamsOf(operator, options, part, conversation);
         if (conversation !== undefined) await tellUnknown(streams, conversation, options);
-        await show(streams, operator, options, isWanted);
+        const isOfPart = (record: LogRecord): boolean => part.holds(record.at ?? 0) && isWanted(record);
+        await show(streams, part, operator, options, isOfPart);
       });
     });
   // One value has room for one of the two.
@@ -81,23 +87,21 @@ interface Stream {
   readonly end: number;
 }
 
-/** @throws RookeryError BAD_REQUEST, NOT_FOUND where a position is beyond the end */
-async function streamsOf(operator: Operator, options: Options, conversation?: ConversationId): Promise<Stream[]> {
+async function streamsOf(
+  { nats, log, topology }: Operator,
+  options: Options,
+  part: LogPart,
+  conversation?: ConversationId,
+): Promise<Stream[]> {
   const { JetstreamConversationReader } = await import('../adapters/jetstream/log/conversation-reader.ts');
   const { JetstreamLogReader } = await import('../adapters/jetstream/log/log-reader.ts');
   const { JetstreamLogFollower } = await import('../adapters/jetstream/log/log-follower.ts');
   const { logBounds } = await import('../adapters/jetstream/log/log-places.ts');
-  const { momentOf, refuseReversed } = await import('./moments.ts');
   const { convStreamOf } = await import('../protocol/subjects.ts');
-  const { nats, log, topology } = operator;
   const lines = countOf(options.lines);
-  const only = conversation === undefined ? undefined : convStreamOf(conversation, topology);
-  const since = options.since === undefined ? undefined : await momentOf(operator, options.since, only);
-  const until = options.until === undefined ? undefined : await momentOf(operator, options.until, only);
   const streams: Stream[] = [];
-  if (since && until) refuseReversed(operator, [String(options.since), since], [String(options.until), until]);
   for (let convStream = 0; convStream < topology.convStreams; convStream++) {
-    if (only !== undefined && convStream !== only) continue;
+    if (conversation !== undefined && convStream !== convStreamOf(conversation, topology)) continue;
     const parts = { ...nats, convStream };
     const { first, last } = await logBounds(nats.jsm, convStream);
     const newest = Math.max(first, last - lines + 1);
@@ -108,8 +112,8 @@ async function streamsOf(operator: Operator, options: Options, conversation?: Co
           ? new JetstreamLogReader(parts)
           : new JetstreamConversationReader({ ...parts, conversation }),
       follower: new JetstreamLogFollower({ ...parts, log }),
-      from: since ? since.from(convStream) : until ? 1 : newest,
-      end: until ? until.to(convStream) : last,
+      from: part.isPart ? ((await part.from(convStream)) ?? 1) : newest,
+      end: part.to(convStream) ?? last,
     });
   }
   return streams;
@@ -137,6 +141,7 @@ async function tellUnknown(streams: readonly Stream[], conversation: string, opt
 
 async function show(
   wholeStreams: readonly Stream[],
+  { isPart, isByTime }: LogPart,
   { topology, stop }: Operator,
   options: Options,
   isWanted: (record: LogRecord) => boolean,
@@ -144,8 +149,7 @@ async function show(
   const { followLog, readOn } = await import('../application/replay/followed-log.ts');
   const { mergedByTime } = await import('../application/replay/merged-log.ts');
   const { EventLines, eventJson } = await import('./shown-event.ts');
-  const { json, until, follow, since, lines } = options;
-  const isPart = since !== undefined || until !== undefined;
+  const { json, until, follow, lines } = options;
   const count = isPart && lines === undefined ? undefined : countOf(lines);
   const isFiltered = !isPart && hasFilter(options);
   // Of several streams the newest lines of all: each has brought as many.
@@ -165,12 +169,12 @@ async function show(
     convStream,
     records: readOn(reader, from, end, stop),
   }));
-  const held: (readonly [LogRecord, number])[] = [];
+  const held: Held[] = [];
   let hidden = earlier;
   for await (const { record, convStream } of mergedByTime(past)) {
     if (!isWanted(record)) continue;
     if (!isHeld) await tell(record, convStream);
-    else if (held.push([record, convStream]) > count) {
+    else if (hold(held, [record, convStream], isByTime) > count) {
       held.shift();
       hidden += 1;
     }
@@ -189,6 +193,25 @@ async function show(
       }
     }),
   );
+}
+
+type Held = readonly [LogRecord, convStream: number];
+
+/**
+ * Where times were asked for the newest are the latest, wherever they stand; nearly always the end is their place.
+ * @returns how many there are now
+ */
+function hold(held: Held[], one: Held, isByTime: boolean): number {
+  const timeOf = (other: Held | undefined): number => other?.[0].at ?? 0;
+  if (!isByTime || timeOf(one) >= timeOf(held.at(-1))) return held.push(one);
+  let [low, high] = [0, held.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (timeOf(held[middle]) > timeOf(one)) high = middle;
+    else low = middle + 1;
+  }
+  held.splice(low, 0, one);
+  return held.length;
 }
 
 const hasFilter = ({ conversation, user, kind, grep }: Options): boolean =>

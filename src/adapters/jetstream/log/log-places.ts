@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/nats-core';
 import { convStreamName } from '../../../protocol/subjects.ts';
 import { answered } from '../answered.ts';
 import type { Delivery } from '../messages/delivery-subject.ts';
-import { type PulledSpanParts, pulls } from '../messages/pulled-span.ts';
+import { type PulledSpan, type PulledSpanParts, pulls } from '../messages/pulled-span.ts';
 import { happenedAtMsIn } from './original-time.ts';
 
 export interface LogBounds {
@@ -47,15 +47,12 @@ const messageFrom = (jsm: JetStreamManager, stream: string, pos: number) =>
   answered(stream, jsm.direct.getMessage(stream, { next_by_subj: '>', seq: pos }));
 
 /**
- * Up to where nothing had happened later than `at`: the position before the first event that had; 0 or the one before the first kept where
- * that is the first. The stream's own times only grow, so what it had stored by then is found with some twenty questions. What it stored later
- * may still have happened before, where it was imported: from there on times are read one by one, up to the first that is later.
- * A log whose leader changed may have a clock that goes back a little: then it is one of the places where that time was.
+ * The last position that was stored by `at`; 0 or the one before the first kept where there is none. The stream's own times only grow, so
+ * some twenty questions find it; where its leader changed its clock may go back a little: then it is one of the places where that time was.
  * @param at milliseconds since 1970
  * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
  */
-export async function lastPosAt(parts: PulledSpanParts, stream: string, at: number): Promise<number> {
-  const { jsm } = parts;
+export async function lastStoredAt(jsm: JetStreamManager, stream: string, at: number): Promise<number> {
   const { state } = await answered(stream, jsm.streams.info(stream));
   let [low, high] = [Math.max(1, state.first_seq), state.last_seq + 1];
   // The first position stored later than `at` lies in low … high.
@@ -65,21 +62,61 @@ export async function lastPosAt(parts: PulledSpanParts, stream: string, at: numb
     if (!found || found.time.getTime() > at) high = middle;
     else low = found.seq + 1;
   }
-  const next = await happenedTime(jsm, stream, low);
-  if (!next || next.at > at) return low - 1;
-  return (await firstLater(parts, stream, { from: low, to: state.last_seq, at })) - 1;
+  return low - 1;
 }
 
-/** Headers alone are read: some hundred thousand a second. */
-async function firstLater(
+/**
+ * Up to where nothing had happened later than `at`: the position before the first event that had; 0 or the one before the first kept where
+ * that is the first. What was stored later than `at` may still have happened before, where it was imported: from there on times are read one
+ * by one, up to the first that is later.
+ * @param at milliseconds since 1970
+ * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+ */
+export async function lastPosAt(parts: PulledSpanParts, stream: string, at: number): Promise<number> {
+  const { jsm } = parts;
+  const stored = await lastStoredAt(jsm, stream, at);
+  const next = await happenedTime(jsm, stream, stored + 1);
+  if (!next || next.at > at) return stored;
+  const { state } = await answered(stream, jsm.streams.info(stream));
+  const span = { stream, from: stored + 1, to: state.last_seq };
+  return ((await firstOf(parts, span, (other) => other > at)) ?? state.last_seq + 1) - 1;
+}
+
+/**
+ * Whether an event that stands behind `pos` had happened by `at`: it was merged into the log. Reads the times of what stands there.
+ * @param at milliseconds since 1970
+ * @param subjects only what matches one of these
+ * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+ */
+export async function hasEarlierBehind(
   parts: PulledSpanParts,
   stream: string,
-  { from, to, at }: { readonly from: number; readonly to: number; readonly at: number },
-): Promise<number> {
-  let later: number | undefined;
+  { pos, at, subjects, stop }: EarlierBehind,
+): Promise<boolean> {
+  const { state } = await answered(stream, parts.jsm.streams.info(stream));
+  const span = { stream, from: pos + 1, to: state.last_seq, subjects };
+  return (await firstOf(parts, span, (other) => other <= at, stop)) !== undefined;
+}
+
+export interface EarlierBehind {
+  readonly pos: number;
+  readonly at: number;
+  readonly subjects?: readonly string[] | undefined;
+  readonly stop: AbortSignal;
+}
+
+/** The first event whose time is such a one. Headers alone are read: some hundred thousand a second. */
+async function firstOf(
+  parts: PulledSpanParts,
+  span: PulledSpan,
+  isWanted: (at: number) => boolean,
+  stop?: AbortSignal,
+): Promise<number | undefined> {
+  let found: number | undefined;
   const take = (message: Msg, { streamSeq, atMs }: Delivery): void => {
-    if (later === undefined && happenedAtMsIn(message.headers, atMs) > at) later = streamSeq;
+    if (found === undefined && isWanted(happenedAtMsIn(message.headers, atMs))) found = streamSeq;
   };
-  for await (const _ of pulls(parts, { stream, from, to, headersOnly: true }, take)) if (later !== undefined) break;
-  return later ?? to + 1;
+  for await (const _ of pulls(parts, { ...span, headersOnly: true }, take))
+    if (found !== undefined || stop?.aborted) break;
+  return found;
 }
