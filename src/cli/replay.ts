@@ -134,19 +134,43 @@ async function diff(from: string, to: string, options: Options): Promise<void> {
     await past.advance(first.to);
     const old = plain(stateOf(past, options, first));
     const entriesBefore = entriesOf(past, old);
+    const listedBefore = listedOf(past, options);
     await past.advance(second.to);
     if (stop.aborted) return;
     await refuseUnknown(past, options, second);
-    const { changesBetween, changeLine, hiddenEntries, withoutScrolled } = await import('./state-changes.ts');
+    const { changesBetween, changeLine, hiddenConversations, hiddenEntries, withoutScrolled } = await import(
+      './state-changes.ts'
+    );
     const now = plain(stateOf(past, options, second));
     const changes = withoutScrolled(changesBetween(old, now), now, linesOf(options));
     if (!options.json) await print(`from ${first.name} to ${second.name}`);
     for (const change of changes) await print(options.json ? JSON.stringify(change) : changeLine(change));
     if (changes.length > 0) process.exitCode = DIFFERS_EXIT_CODE;
     else if (!options.json) await print('no difference');
-    const more = hiddenEntries(changes, entriesOf(past, now) - entriesBefore);
-    if (more > 0) process.stderr.write(`… and ${more} more entries: -n ${Math.min(9_999, more + linesOf(options))}\n`);
+    const hidden = {
+      entries: hiddenEntries(changes, entriesOf(past, now) - entriesBefore),
+      conversations: hiddenConversations(listedBefore, listedOf(past, options), now.conversations ?? []),
+    };
+    await tellHidden(hidden, now, options);
   });
+}
+
+const listedOf = (past: Past, { user }: Options): ReadonlyMap<string, number> =>
+  user === undefined ? new Map() : past.listed(user as never);
+
+/** @param now the later state */
+async function tellHidden(
+  hidden: { readonly entries: number; readonly conversations: number },
+  now: Record<string, unknown>,
+  options: Options,
+): Promise<void> {
+  const { hiddenText } = await import('./state-changes.ts');
+  const lines = linesOf(options);
+  const lists = [hidden.entries > 0 && (now.timeline ?? now.inbox), hidden.conversations > 0 && now.conversations];
+  // A timeline or a list is also bounded by its bytes: then a larger number shows no more.
+  const isCut = lists.some((list) => Array.isArray(list) && list.length < lines);
+  const text = hiddenText(hidden, lines, isCut ? lines : MAX_LINES);
+  if (text !== undefined) process.stderr.write(`${text}\n`);
 }
 
 const linesOf = ({ lines }: Options): number => Number(lines ?? DEFAULT_LINES);

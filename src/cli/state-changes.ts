@@ -1,5 +1,5 @@
 /** Two states as JSON, field by field. */
-import { onOneLine, painted } from './terminal.ts';
+import { counted, onOneLine, painted } from './terminal.ts';
 
 export interface Change {
   /** As `members.bob.unread`; an entry of a list by its index or position where it has one. */
@@ -34,6 +34,32 @@ export function withoutScrolled(changes: readonly Change[], now: Record<string, 
 /** Of so many new entries those that are not among the changes. */
 export const hiddenEntries = (changes: readonly Change[], added: number): number =>
   added - changes.filter(({ field, from }) => from === undefined && /^(timeline|inbox)\.[^.]+$/.test(field)).length;
+
+/** Of the conversations in which something is new those that are not in the list that was compared. */
+export function hiddenConversations(
+  before: ReadonlyMap<string, number>,
+  now: ReadonlyMap<string, number>,
+  shown: unknown,
+): number {
+  const compared = new Set((shown as readonly { readonly conversation: string }[]).map((one) => one.conversation));
+  return [...now].filter(([id, lastIndex]) => before.get(id) !== lastIndex && !compared.has(id)).length;
+}
+
+/** Says what is not among the changes, and what to type for it; undefined: all is. @param lines that were asked for; @param most that can be */
+export function hiddenText(
+  { entries, conversations }: { readonly entries: number; readonly conversations: number },
+  lines: number,
+  most: number,
+): string | undefined {
+  const more = [
+    ...(entries > 0 ? [counted(entries, 'more entry', 'more entries')] : []),
+    ...(conversations > 0 ? [counted(conversations, 'more conversation')] : []),
+  ];
+  if (more.length === 0) return undefined;
+  const wanted = lines + Math.max(entries, conversations);
+  const cure = wanted > most ? 'more than can be compared at once, take a shorter span' : `-n ${wanted}`;
+  return `… and ${more.join(' and ')}: ${cure}`;
+}
 
 const isTree = (value: unknown): value is object => typeof value === 'object' && value !== null;
 

@@ -12,10 +12,14 @@ import { foldPast } from '../application/replay/fold-past.ts';
 import { readOn } from '../application/replay/followed-log.ts';
 import type { ConversationId, UserId } from '../domain/ids.ts';
 import type { LogReader } from '../ports/conversation-log.ts';
-import type { Badge } from '../ports/read-queries.ts';
+import type { Badge, ListPlace } from '../ports/read-queries.ts';
 import type { FoldedWindow } from '../projections/fan-out.ts';
 import type { Entry, HistoryEntry, ListedConversation } from '../protocol/frames.ts';
 import { convStreamOf, type Topology } from '../protocol/subjects.ts';
+
+const LIST_PAGE = 1_000;
+/** Conversations of one user that are compared: what changes in more is not told of. */
+const MAX_LISTED = 100_000;
 
 export interface PastParts {
   readonly nats: Nats;
@@ -115,6 +119,21 @@ export class Past {
       members: Object.fromEntries(members),
       timeline: timeline?.entries ?? [],
     };
+  }
+
+  /** The newest index of each conversation of a user's list, whatever part of it is shown; of so many conversations at most. */
+  listed(user: UserId): ReadonlyMap<ConversationId, number> {
+    const listed = new Map<ConversationId, number>();
+    for (const { model } of this.#lanes) {
+      let after: ListPlace | undefined;
+      do {
+        const { conversations, more } = model.conversations(user, false, after, LIST_PAGE);
+        for (const { conversation, lastIndex } of conversations) listed.set(conversation, lastIndex);
+        const last = conversations.at(-1);
+        after = more && last ? { ...last, pinned: Boolean(last.preferences.pinned) } : undefined;
+      } while (after && listed.size < MAX_LISTED);
+    }
+    return listed;
   }
 
   /** @param now milliseconds since 1970: what is muted until then counts as muted */

@@ -1,5 +1,6 @@
 /** `rookery replay --to` and `rookery diff`: how things stood, against what a read model said when they did. */
 import t from 'tap';
+import { hiddenText } from '../../src/cli/state-changes.ts';
 import { directConversationId, type UserId } from '../../src/domain/ids.ts';
 import { conversation, msgId, user, users } from '../support/given.ts';
 import { type Said, says, startOperated } from '../support/operated.ts';
@@ -132,6 +133,29 @@ t.test('what has changed between two times', async (t) => {
   const some = await run('diff', at(created), 'now', '--user', bob, '-n', '2');
   t.match(some.stderr, /^… and \d more entries/);
   t.notMatch(some.stdout, /^- inbox/m);
+});
+
+t.test('what is new and not compared is counted, and the hint can be followed', async (t) => {
+  t.equal(hiddenText({ entries: 0, conversations: 0 }, 20, 9_999), undefined);
+  t.equal(hiddenText({ entries: 1, conversations: 0 }, 20, 9_999), '… and 1 more entry: -n 21');
+  t.equal(
+    hiddenText({ entries: 40, conversations: 12 }, 20, 9_999),
+    '… and 40 more entries and 12 more conversations: -n 60',
+  );
+  const tooMany = '… and 60027 more entries: more than can be compared at once, take a shorter span';
+  for (const lines of [20, 9_999]) t.equal(hiddenText({ entries: 60_027, conversations: 0 }, lines, 9_999), tooMany);
+
+  const started = at(await append(group, says(alice, 'before')));
+  await clockMoves();
+  const dora = user('dora');
+  for (const name of ['a', 'b', 'c', 'd'])
+    await append(conversation(`nest-${name}`), { type: 'groupCreated', by: alice, name, members: [dora] });
+  const some = await run('diff', started, 'now', '--user', dora, '-n', '3');
+  t.equal(some.stderr, '… and 1 more entry and 1 more conversation: -n 4\n');
+  t.equal((await run('diff', started, 'now', '--user', dora, '-n', '4')).stderr, '', 'and that is all of it');
+  for (let i = 0; i < 4; i++) await append(group, says(alice, 'x'.repeat(250_000)));
+  const long = await run('diff', started, 'now', '--conversation', group);
+  t.match(long.stderr, /^… and \d more entr(y|ies): more than can be compared at once, take a shorter span\n$/);
 });
 
 t.test('bad input is refused with a code', async (t) => {
