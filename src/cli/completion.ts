@@ -9,7 +9,15 @@ interface Completed {
   readonly words: readonly { readonly name: string; readonly description: string }[];
   /** Whether an argument is a file, also where there are words. */
   readonly takesFile: boolean;
-  readonly options: readonly { readonly flag: string; readonly description: string; readonly takesValue: boolean }[];
+  readonly options: readonly CompletedOption[];
+}
+
+interface CompletedOption {
+  readonly flag: string;
+  readonly description: string;
+  readonly takesValue: boolean;
+  /** What its value may be, where that is one of a few; several with commas. */
+  readonly values: readonly string[];
 }
 
 /** Words that an argument may be, where it is one of a few. */
@@ -35,11 +43,13 @@ export function registerCompletion(program: Command): void {
       const { RookeryError } = await import('../protocol/error-codes.ts');
       const script = { bash, zsh, fish }[shell];
       if (!script) throw new RookeryError('BAD_REQUEST', `${shell}: there are bash, zsh and fish`);
-      console.log(script(completedOf(program)));
+      const { EVENT_TYPES } = await import('../domain/conversation-events.ts');
+      console.log(script(completedOf(program, { 'tail --kind': [...EVENT_TYPES, 'unreadable'] })));
     });
 }
 
-function completedOf(command: Command, path = ''): Completed[] {
+/** @param valuesOf by path and flag what a flag's value may be */
+function completedOf(command: Command, valuesOf: Readonly<Record<string, readonly string[]>>, path = ''): Completed[] {
   const subcommands = command.commands.map((one) => ({ name: one.name(), description: one.description() }));
   const values = (ARGUMENTS[path] ?? []).map((name) => ({ name, description: '' }));
   const options = [...command.options, ...command.createHelp().visibleOptions(command)]
@@ -47,12 +57,20 @@ function completedOf(command: Command, path = ''): Completed[] {
     .map(({ long, description, required, optional }) => ({
       ...{ flag: long ?? '', description },
       takesValue: required || optional,
+      values: valuesOf[`${path} ${long}`] ?? [],
     }));
   const takesFile = command.registeredArguments.some((argument) => argument.name() === 'file');
   const own = { path, description: command.description(), words: [...subcommands, ...values], takesFile, options };
-  const below = command.commands.flatMap((one) => completedOf(one, path === '' ? one.name() : `${path} ${one.name()}`));
+  const below = command.commands.flatMap((one) =>
+    completedOf(one, valuesOf, path === '' ? one.name() : `${path} ${one.name()}`),
+  );
   return [own, ...below];
 }
+
+const flagsWithValues = (all: readonly Completed[]) =>
+  all.flatMap(({ path, options }) =>
+    options.filter(({ values }) => values.length > 0).map(({ flag, values }) => ({ typed: `${path} ${flag}`, values })),
+  );
 
 /** The words of a path are followed as far as they name subcommands; flags and their values between them are passed over. */
 function bash(all: readonly Completed[]): string {
@@ -61,15 +79,24 @@ function bash(all: readonly Completed[]): string {
     const flags = options.map(({ flag }) => flag).join(' ');
     return `    "${path}") words="${words.map(({ name }) => name).join(' ')}"; flags="${flags}" ;;`;
   });
+  const values = flagsWithValues(all).map(
+    ({ typed, values }) =>
+      `    "${typed}") COMPREPLY=($(compgen -P "$before" -W "${values.join(' ')}" -- "$last")); return ;;`,
+  );
   return `# rookery completion bash
 _rookery() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" path="" next i words="" flags=""
+  local last="\${cur##*,}" before=""
+  [[ "$cur" == *,* ]] && before="\${cur%,*},"
   for ((i = 1; i < COMP_CWORD; i++)); do
     next="\${path:+$path }\${COMP_WORDS[i]}"
     case "$next" in
       ${paths.join('|')}) path="$next" ;;
     esac
   done
+  case "$path \${COMP_WORDS[COMP_CWORD-1]}" in
+${values.join('\n')}
+  esac
   case "$path" in
 ${cases.join('\n')}
   esac
@@ -87,6 +114,9 @@ function zsh(all: readonly Completed[]): string {
     const flags = options.map(({ flag, description }) => told({ name: flag, description }));
     return `    ${quoted(path)}) words_of=(${words.map(told).join(' ')}); flags=(${flags.join(' ')}) ;;`;
   });
+  const values = flagsWithValues(all).map(
+    ({ typed, values }) => `    ${quoted(typed)}) _values -s , type ${values.join(' ')}; return ;;`,
+  );
   return `#compdef rookery
 # rookery completion zsh
 _rookery() {
@@ -98,6 +128,9 @@ _rookery() {
       ${paths.join('|')}) path_of="$next" ;;
     esac
   done
+  case "$path_of \${words[CURRENT-1]}" in
+${values.join('\n')}
+  esac
   case "$path_of" in
 ${cases.join('\n')}
   esac
@@ -121,8 +154,9 @@ function fish(all: readonly Completed[]): string {
       ...words.map(
         ({ name, description }) => `complete -c rookery -f -n ${quoted(isOpen)} -a ${name} -d ${quoted(description)}`,
       ),
-      ...options.map(({ flag, description, takesValue }) => {
-        const value = takesValue ? ' -r' : '';
+      ...options.map(({ flag, description, takesValue, values }) => {
+        const offered = values.length > 0 ? ` -f -a ${quoted(values.join(' '))}` : '';
+        const value = takesValue ? ` -r${offered}` : '';
         return `complete -c rookery -n ${quoted(here)} -l ${flag.slice(2)}${value} -d ${quoted(description)}`;
       }),
     ];

@@ -34,6 +34,7 @@ export function registerExport(program: Command): void {
     .option('--since <time>', 'from then on; what changes a conversation itself is there from its beginning')
     .option('--until <time>', 'before then')
     .action(async (path: string, options: Options) => {
+      if (path === '-') throw new RookeryError('BAD_REQUEST', '-: give a file; an export is not written to stdout');
       const selection = await selectionOf(options);
       const goOn = `interrupted: the same command goes on behind what is in ${path}.part`;
       await withOperator(options, 'export', goOn, async (operator) => {

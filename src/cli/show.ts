@@ -13,6 +13,9 @@ const MAX_LISTED = 50;
 /** A producer's clock may be so far from the log's; a retry may come for as long as its id is remembered. */
 const MAX_CLOCK_SKEW_MS = 15 * 60_000;
 
+/** What may be meant by what is neither a position nor an id: an event of people's log, a time, one counted from the end. */
+const POSITION_HINT = 'a position is 17 or CONV_0@17; what happened at a time shows `rookery tail --since`';
+
 const EXAMPLES = `  rookery show CONV_0@812                                     by its position
   rookery show 0198f0c4-7a6e-7bd0-8f6a-0c8f8e6b1d11           by its clientMsgId
   rookery show order-17 --conversation direct:alice:bob       where only one conversation is to be looked through`;
@@ -58,7 +61,10 @@ async function positionOf(operator: Operator, place: string, conversation?: stri
   if (operator.stop.aborted) return undefined;
   const [first] = found;
   if (!first)
-    throw new RookeryError('NOT_FOUND', `no event in the log has the id ${JSON.stringify(place.slice(0, 64))}`);
+    throw new RookeryError(
+      'NOT_FOUND',
+      `no event in the log has the id ${JSON.stringify(place.slice(0, 64))}; ${POSITION_HINT}`,
+    );
   const others = found.filter(({ key }) => key !== first.key);
   if (others.length > 0) {
     const places = [first, ...others].map(({ position, key }) => `${positionName(position)} (${key})`);

@@ -20,6 +20,9 @@ t.test('bash completes commands, subcommands, arguments and flags', async (t) =>
   t.same(completed('dead', 're'), ['retry']);
   t.same(completed('rebuild', '--shadow', 'in'), ['inbox']);
   t.same(completed('tail', '--conversation', 'x', '--si'), ['--since']);
+  t.same(completed('tail', '--kind', 'messageS'), ['messageSent']);
+  t.same(completed('tail', '-n', '3', '--kind', 'messageSent,unr'), ['messageSent,unreadable']);
+  t.ok(completed('tail', '--kind', '').includes('groupCreated'));
   t.ok(completed('verify', '--').includes('--repair'));
   t.same(completed('completion', ''), ['bash', 'zsh', 'fish']);
 });
@@ -28,6 +31,8 @@ t.test('zsh and fish are told the same commands', async (t) => {
   t.match(script('zsh'), /^#compdef rookery\n.*'tail'\).*'--since:/s);
   t.match(script('fish'), /complete -c rookery -f -n '__fish_use_subcommand' -a tail -d '/);
   t.match(script('fish'), /complete -c rookery -n '__fish_seen_subcommand_from tail' -l since -r/);
+  t.match(script('fish'), / -l kind -r -f -a '.*messageSent.* unreadable' -d /);
+  t.match(script('zsh'), /'tail --kind'\) _values -s , type .*messageSent/);
   t.match(script('zsh'), /'rebuild'\) words_of=\('inbox' 'read-model'/, 'a word that needs no description has none');
   t.match(
     script('fish'),

@@ -48,6 +48,7 @@ t.test('what is not in the log is no export: no file is left, and one that is th
     t.match(await run('export', file, ...args), { code: 1, stdout: /^$/, stderr }, args.join(' '));
     t.same(readdirSync(dir), []);
   }
+  t.match(await run('export', '-'), { code: 1, stdout: '', stderr: /^BAD_REQUEST: -: give a file; an export is not/ });
   writeFileSync(file, 'of before');
   t.match(await run('export', file, '--user', 'nobody'), { code: 1 });
   t.equal(readFileSync(file, 'utf8'), 'of before');

@@ -186,6 +186,9 @@ t.test('bad input is refused with a code', async (t) => {
     [['CONV_3@1'], /^BAD_REQUEST: CONV_3@1: the topology has no such stream/],
     [['0'], /^BAD_REQUEST: 0: a position is 1 or more/],
     [['no-such-id'], /^NOT_FOUND: no event in the log has the id "no-such-id"/m],
+    [['USER@1'], /^NOT_FOUND: no event in the log has the id "USER@1"; a position is 17 or CONV_0@17; what/m],
+    [['2026-11-30'], /^NOT_FOUND: .*; a position is 17 or CONV_0@17; what happened at a time shows `rookery tail/m],
+    [['-1'], /^NOT_FOUND: .* id "-1"; a position is 17 or CONV_0@17/m],
     [['x'.repeat(200)], /^BAD_ID: the message id/],
   ];
   for (const [args, stderr] of cases)

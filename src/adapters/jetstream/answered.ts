@@ -11,7 +11,8 @@ export async function answered<T>(name: string, request: Promise<T>): Promise<T>
   } catch (cause) {
     if (cause instanceof RookeryError) throw cause;
     const isMissing = cause instanceof JetStreamApiError && cause.code === JetStreamApiCodes.StreamNotFound;
-    throw new RookeryError(isMissing ? 'STREAM_MISSING' : 'LOG_UNAVAILABLE', `${name}: ${String(cause)}`, { cause });
+    if (isMissing) throw new RookeryError('STREAM_MISSING', `${name}: there is no such stream`, { cause });
+    throw new RookeryError('LOG_UNAVAILABLE', `${name}: ${String(cause)}`, { cause });
   }
 }
 
