@@ -51,15 +51,15 @@ export function registerReadModel(program: Command): void {
   command('rebuild', 'build new files beside those in use, and put them in their place').action(
     async (options: Options) => {
       const { rebuild } = await import('../processes/read-model-files.ts');
-      const { refuseMissingFolder } = await import('./rebuild.ts');
+      const { refuseMissingFolder, tellingOfWait, useOf } = await import('./rebuild.ts');
       const rebuildThere = async (parts: LaneParts) => {
         await refuseMissingFolder(parts.config.stateDir);
-        return rebuild(parts);
+        return rebuild({ ...parts, onWaiting: tellingOfWait(parts.config.stateDir, parts.lane) });
       };
-      await onEachLane(options, rebuildThere, ({ lane, position, seconds, inUse }) => {
+      await onEachLane(options, rebuildThere, (result) => {
+        const { lane, position, seconds } = result;
         const rate = Math.round(position / Math.max(0.001, seconds));
-        const place = inUse ? 'in use' : 'in use once the worker starts';
-        return `lane ${lane}  rebuilt up to ${position} in ${seconds.toFixed(1)} s, ${rate} events/s, ${place}`;
+        return `lane ${lane}  rebuilt up to ${position} in ${seconds.toFixed(1)} s, ${rate} events/s, ${useOf(result)}`;
       });
     },
   );

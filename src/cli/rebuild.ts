@@ -4,7 +4,7 @@ import type { Difference } from '../application/replay/entry-differences.ts';
 import type { RebuildingParts } from '../processes/rebuilding.ts';
 import type { RowDifference } from '../processes/shadow.ts';
 import { type Operator, type OperatorOptions, operatorCommand, print, withOperator } from './operator.ts';
-import { toMillis } from './progress.ts';
+import { endBar, toMillis } from './progress.ts';
 
 interface Options extends OperatorOptions {
   readonly shadow?: boolean;
@@ -78,6 +78,20 @@ export async function refuseMissingFolder(stateDir: string): Promise<void> {
   throw new RookeryError('NOT_FOUND', `there is no folder ${stateDir}; --state-dir names that of the worker`);
 }
 
+export function useOf({ inUse, holder }: { readonly inUse: boolean; readonly holder?: number }): string {
+  if (inUse) return 'in use';
+  if (holder !== undefined) return `in use once process ${holder} takes it, which does not answer`;
+  return 'in use once a worker starts there';
+}
+
+/** To stderr, also where that is no terminal: nothing else is said meanwhile. */
+export const tellingOfWait = (stateDir: string, lane: number) => (): void => {
+  endBar();
+  process.stderr.write(
+    `lane ${lane}  built; waiting for the worker of ${stateDir}, which does not take it, for half a minute at most\n`,
+  );
+};
+
 /** @throws RookeryError BAD_REQUEST */
 async function inboxStreamsOf({ topology }: Operator, { stream }: Options): Promise<number[]> {
   const { RookeryError } = await import('../protocol/error-codes.ts');
@@ -120,22 +134,22 @@ async function rebuild(
     const onPublished = (): void => {
       standing.published = lane;
     };
-    const parts = { ...(await partsFor(operator, `lane ${lane}`)), onPublished };
+    const onWaiting = tellingOfWait(dirOf(options, operator, kind), lane);
+    const parts = { ...(await partsFor(operator, `lane ${lane}`)), onPublished, onWaiting };
     const result =
       kind === 'read-model'
         ? await rebuildReadModel(parts, dirOf(options, operator, kind), lane)
         : await rebuildFanOutState(parts, dirOf(options, operator, kind), lane);
     if (!result) return;
-    const { position, seconds, inUse } = result;
+    const { position, seconds } = result;
     const rate = Math.round(position / Math.max(0.001, seconds));
-    const place = inUse ? 'in use' : 'in use once the worker starts';
-    const text = `lane ${lane}  rebuilt up to ${position} in ${seconds.toFixed(1)} s, ${rate} events/s, ${place}`;
+    const text = `lane ${lane}  rebuilt up to ${position} in ${seconds.toFixed(1)} s, ${rate} events/s, ${useOf(result)}`;
     await print(json ? JSON.stringify({ ...result, seconds: toMillis(seconds) }) : text);
   }
 }
 
 async function rebuildReadModel(
-  { nats, onProgress, stop, onPublished }: RebuildingParts,
+  { nats, onProgress, stop, onPublished, onWaiting }: RebuildingParts,
   stateDir: string,
   lane: number,
 ) {
@@ -148,6 +162,7 @@ async function rebuildReadModel(
     onProgress,
     stop,
     ...(onPublished && { onPublished }),
+    ...(onWaiting && { onWaiting }),
   });
 }
 

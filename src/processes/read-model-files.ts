@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { infoOf } from '../adapters/jetstream/streams/stream-info.ts';
-import { lockFolder } from '../adapters/sqlite/folder-lock.ts';
+import { holderOf, lockFolder } from '../adapters/sqlite/folder-lock.ts';
 import type { LaneFilePlace } from '../adapters/sqlite/lane-file.ts';
 import { ReadModelSnapshot, type RowDifference, type TableDigest } from '../adapters/sqlite/read-model-digests.ts';
 import {
@@ -32,6 +32,8 @@ export interface LaneParts {
   readonly stop?: AbortSignal;
   /** Called when what was built counts, whatever comes: an abort is too late from then on. */
   readonly onPublished?: () => void;
+  /** Called once when the worker that has the folder does not take what was built as soon as it should. */
+  readonly onWaiting?: () => void;
 }
 
 const MAX_OPENINGS = 3;
@@ -109,7 +111,7 @@ function compared(inUse: ReadModelSnapshot, built: string): Comparison {
  * @returns undefined when `stop` aborted before: nothing has changed
  * @throws RookeryError ALREADY_RUNNING when another rebuild is under way · STATE_FILE_UNUSABLE as `refuseOther`
  */
-export async function rebuild({ config, nats, lane, onProgress, stop, onPublished }: LaneParts) {
+export async function rebuild({ config, nats, lane, onProgress, stop, onPublished, onWaiting }: LaneParts) {
   const { stateDir } = config;
   const { path, log } = await lanePlace(stateDir, nats, lane);
   refuseOther(path, { log, kind: 'read model' });
@@ -135,7 +137,7 @@ export async function rebuild({ config, nats, lane, onProgress, stop, onPublishe
     const { position } = sized(built);
     publishRebuilt(built, path);
     onPublished?.();
-    return { lane, position, seconds, inUse: await taken(stateDir, path) };
+    return { lane, position, seconds, ...(await taken(stateDir, path, onWaiting)) };
   } finally {
     lock.release();
   }
@@ -167,17 +169,26 @@ function sized(built: string): { readonly position: number } {
   }
 }
 
-/** Whether the rebuilt file is in use now. */
-async function taken(stateDir: string, path: string): Promise<boolean> {
+interface Taken {
+  /** By a worker, now. */
+  readonly inUse: boolean;
+  /** Process that has the folder and has not taken the file yet: it does not answer. */
+  readonly holder?: number;
+}
+
+/** Where nobody has the folder, the rebuilt file is put in its place for the worker that will. */
+async function taken(stateDir: string, path: string, onWaiting?: () => void): Promise<Taken> {
   try {
     const lock = lockFolder(stateDir);
     takeRebuilt(path);
     lock.release();
-    return true;
+    return { inUse: false };
   } catch (thrown) {
     if (asRookeryError(thrown).code !== 'ALREADY_RUNNING') throw thrown;
   }
-  return whenTaken(path);
+  const inUse = await whenTaken(path, onWaiting);
+  const holder = inUse ? undefined : holderOf(stateDir);
+  return { inUse, ...(holder !== undefined && { holder }) };
 }
 
 /** @throws RookeryError NOT_FOUND, STATE_FILE_UNUSABLE as `refuseOther` */

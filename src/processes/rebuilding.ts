@@ -30,6 +30,8 @@ export interface RebuildingParts {
   readonly onProgress: (position: number, end: number) => void;
   /** Called when a file that was built counts, whatever comes: an abort is too late from then on. */
   readonly onPublished?: () => void;
+  /** As of `LaneParts`. */
+  readonly onWaiting?: () => void;
 }
 
 export interface RebuiltInbox {
@@ -101,7 +103,7 @@ export interface RebuiltState {
  * @throws RookeryError ALREADY_RUNNING, LOG_UNAVAILABLE, STATE_FILE_UNUSABLE; undefined when `stop` aborted: nothing has changed
  */
 export async function rebuildFanOutState(
-  { nats, topology, stop, onProgress, onPublished }: RebuildingParts,
+  { nats, topology, stop, onProgress, onPublished, onWaiting }: RebuildingParts,
   stateDir: string,
   lane: number,
 ): Promise<RebuiltState | undefined> {
@@ -128,7 +130,7 @@ export async function rebuildFanOutState(
     const seconds = (performance.now() - startedMs) / 1_000;
     publishRebuilt(built, path);
     onPublished?.();
-    return { lane, position: end, seconds, inUse: existsSync(path) && (await whenTaken(path)) };
+    return { lane, position: end, seconds, inUse: existsSync(path) && (await whenTaken(path, onWaiting)) };
   } finally {
     lock.release();
   }

@@ -9,7 +9,7 @@ import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject } from '../../src/protocol/subjects.ts';
 import { bytes, conversation, msgId, user } from '../support/given.ts';
 import { startNats } from '../support/nats.ts';
-import { startProcess } from '../support/processes.ts';
+import { startProcess, stopped } from '../support/processes.ts';
 import { readModelsOf } from '../support/read-models.ts';
 import { eventually } from '../support/waiting.ts';
 
@@ -129,8 +129,26 @@ t.test('a row that is not what the log says is named, and a rebuild puts it righ
   const { code, stdout } = await run('verify').ended;
   t.equal(code, 1);
   t.match(stdout, /DIFFERS first in entry\n {2}file {2}\[77,.*\n {2}log {3}\[77,/);
-  t.match(await json('rebuild'), { inUse: true, position: MESSAGES + 11 });
+  t.match(await json('rebuild'), { inUse: false, position: MESSAGES + 11 }, 'put in its place, and nobody is there');
   t.match(await json('verify'), { same: true });
+});
+
+t.test('nobody says that a file is in use which no worker has taken', async (t) => {
+  const empty = join(nats.dataDir, 'empty');
+  mkdirSync(empty);
+  const { code, stdout } = await run('rebuild', '--state-dir', empty).ended;
+  t.equal(code, 0);
+  t.match(stdout, /^lane 0 {2}rebuilt up to \d+ in .*, in use once a worker starts there$/m);
+  const running = await worker(t);
+  running.child.kill('SIGSTOP');
+  await stopped(running.child.pid);
+  const { child, ended } = run('rebuild');
+  const said = new Promise<string>((resolve) => child.stderr?.once('data', (chunk) => resolve(String(chunk))));
+  t.match(await said, /^lane 0 {2}built; waiting for the worker of .*read-model, which does not take it/);
+  t.match((await ended).stdout, new RegExp(`in use once process ${running.child.pid} takes it, which does not answer`));
+  running.child.kill('SIGCONT');
+  await running.said('rebuilt file found');
+  await eventually(() => !existsSync(join(stateDir, 'rebuilt', 'lane-0.sqlite')), 'it takes it when it goes on');
 });
 
 t.test('killed at any moment it leaves a file that works, and the next one goes through', async (t) => {

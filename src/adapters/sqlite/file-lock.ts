@@ -39,6 +39,21 @@ export function tryLockFile(file: string): FileLock | undefined {
   };
 }
 
+/** Whether another process has it locked. */
+export function isLockedFile(file: string): boolean {
+  try {
+    const database = new Database(file, { timeout: 0, readonly: true, fileMustExist: true });
+    try {
+      database.prepare('SELECT count(*) FROM sqlite_schema').get();
+      return false;
+    } finally {
+      database.close();
+    }
+  } catch (cause) {
+    return isBusy(cause);
+  }
+}
+
 /**
  * The same by a file that is there only while somebody holds it, or was killed while they did: then it blocks nobody. Undefined where
  * somebody else holds it.

@@ -14,6 +14,9 @@ export const buildingFolder = (folder: string): string => join(folder, 'rebuildi
 /** A worker takes a rebuilt file between two windows, or with its next term; one that does not in this time takes it at its next start. */
 const TAKEN_WITHIN_MS = 30_000;
 
+/** A worker that runs has taken it by then. */
+const TOLD_AFTER_MS = 2_000;
+
 const waitingFor = (path: string): string => join(rebuiltFolder(dirname(path)), basename(path));
 
 /** Whether one waits to take the place of `path`. */
@@ -36,18 +39,23 @@ export function takeRebuilt(path: string): boolean {
   return true;
 }
 
-/** Whether what waits to take the place of `path` is taken by who has it open; false after a while. */
-export function whenTaken(path: string): Promise<boolean> {
+/**
+ * Whether what waits to take the place of `path` is taken by who has it open; false after a while.
+ * @param onWaiting called once, when that takes longer than it does with a worker that runs
+ */
+export function whenTaken(path: string, onWaiting?: () => void): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const settle = (): void => {
     if (!isRebuilt(path)) resolve(true);
   };
   const watcher = watch(dirname(waitingFor(path)), settle);
   const timer = setTimeout(() => resolve(!isRebuilt(path)), TAKEN_WITHIN_MS);
+  const telling = setTimeout(() => onWaiting?.(), TOLD_AFTER_MS);
   settle();
   return promise.finally(() => {
     watcher.close();
     clearTimeout(timer);
+    clearTimeout(telling);
   });
 }
 
