@@ -88,8 +88,10 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   if (stop.aborted) return;
   const file = join(stateDir, `lane-${lane}.sqlite`);
   const isMissing = !existsSync(file);
+  const { isLocalReadModel } = await import('../processes/configuration/operator.ts');
+  const isLocal = (): boolean => isLocalReadModel(operator.access.servers, stateDir);
   // Nobody has said that a worker runs on this machine, and none ever did in the folder that is looked into unasked.
-  const isExpected = options.stateDir !== undefined || stateDirs.isReadModelNamed || existsSync(stateDir);
+  const isExpected = options.stateDir !== undefined || stateDirs.isReadModelNamed || existsSync(stateDir) || isLocal();
   if (isMissing && !isExpected) return tellUnchecked(lane, stateDir, options);
   if (isMissing) await tellMissing(lane, file, options);
   const bar = new ProgressBar(`lane ${lane}, read model`, 0);

@@ -87,6 +87,18 @@ t.test('a read model that should be there and is not is a finding', async (t) =>
     missing: join(stateDir, 'lane-0.sqlite'),
   });
   const usual = join(nats.dataDir, 'data', 'read-model');
+  const local = join(nats.dataDir, 'data', 'operator.json');
+  mkdirSync(join(nats.dataDir, 'data'));
+  const { nats: access } = JSON.parse(readFileSync(scene.configFile, 'utf8'));
+  const write = (servers: string[]) =>
+    writeFileSync(local, JSON.stringify({ nats: { ...access, servers }, stateDirs: { readModel: usual } }));
+  write(['nats://127.0.0.1:1']);
+  t.match(await verify(), { code: 0, stdout: /not checked/ }, 'not by the file of another deployment');
+  write(access.servers);
+  t.match(await verify(), missing, "by the deployment's own file, in the current folder");
+  t.match(await verify('--repair'), { code: 0, stdout: /MISSING.*\nrepaired .*\n.*byte-id/ });
+  rmSync(usual, { recursive: true });
+  rmSync(local);
   mkdirSync(usual, { recursive: true });
   t.match(await verify(), missing, 'where its worker has a folder');
   rmSync(usual, { recursive: true });

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type TObject, Type } from 'typebox';
-import { RookeryError } from '../../protocol/error-codes.ts';
+import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
 import { devSchema } from './dev.ts';
 import { fanOutWorkerSchema } from './fan-out-worker.ts';
 import { authSchema, gatewaySchema } from './gateway.ts';
@@ -50,6 +52,27 @@ export function loadFromAnyProcess<Schema extends TObject>(schema: Schema, sourc
   if (file === undefined || unknown.length === 0) return loaded;
   const problems = unknown.map((field) => `${field}: no process has such a field`);
   throw new RookeryError('CONFIGURATION_INVALID', `${file}: ${problems.join('; ')}`);
+}
+
+/** As `rookery dev` leaves it where it is started. */
+const LOCAL_FILE = 'data/operator.json';
+
+/**
+ * Whether the deployment at these servers is that of the current folder, whose own file says that a read-model worker has `stateDir`: then
+ * nobody needs to name it.
+ */
+export function isLocalReadModel(servers: readonly string[], stateDir: string): boolean {
+  if (!existsSync(LOCAL_FILE)) return false;
+  try {
+    const { config, origins } = loadConfiguration(operatorSchema, { file: LOCAL_FILE, environment: {} });
+    const isSaid = origins.some(({ field, from }) => field === 'stateDirs.readModel' && from === 'file');
+    const isSame = config.nats.servers.some((server) => servers.includes(server));
+    return isSaid && isSame && resolve(config.stateDirs.readModel) === resolve(stateDir);
+  } catch (thrown) {
+    // Who has not named it is not held up by what is wrong in it.
+    if (asRookeryError(thrown).code !== 'CONFIGURATION_INVALID') throw thrown;
+    return false;
+  }
 }
 
 /**
