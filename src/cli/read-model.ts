@@ -41,11 +41,11 @@ export function registerReadModel(program: Command): void {
     });
   command('verify', 'fold the log anew up to where the file is, and compare').action(async (options: Options) => {
     const { verify } = await import('../processes/read-model-files.ts');
-    await onEachLane(options, verify, ({ lane, position, same, tables, difference }) => {
-      if (same) return `lane ${lane}  position ${position}  ${tables.length} tables, byte-identical`;
+    await onEachLane(options, verify, ({ lane, position, lag, same, tables, difference }) => {
+      if (same) return `lane ${lane}  position ${position}  lag ${lag}  ${tables.length} tables, byte-identical`;
       process.exitCode = 1;
       const { table, one, other } = difference ?? {};
-      return `lane ${lane}  position ${position}  DIFFERS first in ${table}\n  file  ${one ?? '-'}\n  log   ${other ?? '-'}`;
+      return `lane ${lane}  position ${position}  lag ${lag}  DIFFERS first in ${table}\n  file  ${one ?? '-'}\n  log   ${other ?? '-'}`;
     });
   });
   command('rebuild', 'build new files beside those in use, and put them in their place').action(

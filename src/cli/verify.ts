@@ -40,6 +40,8 @@ async function verifyStream(operator: Operator, options: Options, lane: number, 
   const { painted } = await import('./terminal.ts');
   const { ProgressBar } = await import('./progress.ts');
   const { nats, topology, stop } = operator;
+  // Before: a repair holds the lane itself.
+  const work = await workOnInbox(operator, lane);
   const run = async (hasRepair: boolean, isTelling: boolean) => {
     const told: Finding[] = [];
     const bar = new ProgressBar(`lane ${lane}, INBOX_${k}`, 0);
@@ -49,7 +51,8 @@ async function verifyStream(operator: Operator, options: Options, lane: number, 
     const onProgress = (seq: number, end: number): void => bar.at(seq, end);
     const verdict = await verifyInbox({ nats, topology, lane, inboxStream: k, stop, onFinding, onProgress }, hasRepair);
     if (stop.aborted) return verdict;
-    if (options.json) await print(JSON.stringify({ what: 'inbox', ...verdict, told }));
+    if (options.json)
+      await print(JSON.stringify({ what: 'inbox', ...verdict, ...(verdict.lag > 0 && { work }), told }));
     else if (isTelling || verdict.findings > 0) {
       for (const finding of told) await print(painted(findingText(finding), 'red'));
       if (verdict.findings > told.length) await print(`… and ${verdict.findings - told.length} more`);
@@ -70,10 +73,24 @@ async function verifyStream(operator: Operator, options: Options, lane: number, 
   const { inboxStream, checkedTo, lag, windows, records, findings } = verdict;
   const said =
     findings === 0 ? painted('every entry is there once', 'green') : painted(counted(findings, 'finding'), 'red');
-  const behind = lag > 0 ? `, ${counted(lag, 'event')} behind it not yet in the inboxes` : '';
+  const behind = behindText(lag, 'in the inboxes', work);
   await print(
     `lane ${lane}  ${inboxStream}  up to ${checkedTo}  ${counted(windows, 'window')}, ${counted(records, 'record')}: ${said}${behind}`,
   );
+}
+
+type Work = 'works' | 'silent' | 'none';
+
+async function workOnInbox({ nats }: Operator, lane: number): Promise<Work> {
+  const { laneHolder } = await import('../adapters/jetstream/between-processes/lane-standing.ts');
+  return (await laneHolder(nats.jsm, lane)) === undefined ? 'none' : 'works';
+}
+
+/** Behind is what workers catch up with, unless there is none. */
+function behindText(lag: number, where: string, work: Work | undefined): string {
+  if (lag === 0) return '';
+  const worker = { none: '; nobody works on it', silent: '; its worker does not answer', works: '' }[work ?? 'works'];
+  return `, ${counted(lag, 'event')} behind it not yet ${where}${worker}`;
 }
 
 async function verifyReadModel(operator: Operator, options: Options, lane: number): Promise<void> {
@@ -81,7 +98,7 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   const { existsSync } = await import('node:fs');
   const { join } = await import('node:path');
   const { asRookeryError } = await import('../protocol/error-codes.ts');
-  const { rebuild, verify } = await import('../processes/read-model-files.ts');
+  const { rebuild, verify, workOn } = await import('../processes/read-model-files.ts');
   const { ProgressBar } = await import('./progress.ts');
   const { painted } = await import('./terminal.ts');
   const { stateDir = stateDirs.readModel } = options;
@@ -112,8 +129,9 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
   }
   if (!verdict) return;
   if (!verdict.same) process.exitCode ??= 1;
-  if (options.json) return print(JSON.stringify({ what: 'read model', ...verdict }));
-  const { position, same, tables, difference } = verdict;
+  const { position, same, tables, difference, lag } = verdict;
+  const work = lag > 0 ? await workOn(nats, stateDir) : undefined;
+  if (options.json) return print(JSON.stringify({ what: 'read model', ...verdict, ...(work && { work }) }));
   const rows = tables.reduce((sum, { rows }) => sum + rows, 0);
   const said = same
     ? painted('byte-identical', 'green')
@@ -122,7 +140,7 @@ async function verifyReadModel(operator: Operator, options: Options, lane: numbe
         'red',
       );
   await print(
-    `lane ${lane}  read model  up to ${position}  ${counted(tables.length, 'table')}, ${counted(rows, 'row')}: ${said}`,
+    `lane ${lane}  read model  up to ${position}  ${counted(tables.length, 'table')}, ${counted(rows, 'row')}: ${said}${behindText(lag, 'in the file', work)}`,
   );
 }
 

@@ -1,7 +1,9 @@
 /** A read-model worker's files from outside the worker: what they are, whether they are right, and built anew while it runs. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { askStanding } from '../adapters/jetstream/between-processes/standing.ts';
 import type { Nats } from '../adapters/jetstream/connect.ts';
 import { JetstreamLogReader } from '../adapters/jetstream/log/log-reader.ts';
 import { infoOf } from '../adapters/jetstream/streams/stream-info.ts';
@@ -40,6 +42,16 @@ const MAX_OPENINGS = 3;
 
 const lanePath = (stateDir: string, lane: number): string => join(stateDir, `lane-${lane}.sqlite`);
 
+/** By which the worker of a folder of this machine is known to others. */
+export const workerOf = (stateDir: string): string => `${hostname()}:${resolve(stateDir)}`;
+
+/** Whether the worker of a folder of this machine works on its files: `silent` is one that is there and does not answer. */
+export async function workOn({ nc }: Pick<Nats, 'nc'>, stateDir: string): Promise<'works' | 'silent' | 'none'> {
+  const id = workerOf(stateDir);
+  if ((await askStanding(nc)).some((told) => told.id === id)) return 'works';
+  return holderOf(stateDir) === undefined ? 'none' : 'silent';
+}
+
 /** @throws when the stream is not there, or cannot be asked */
 export async function lanePlace(stateDir: string, { jsm }: Pick<Nats, 'jsm'>, lane: number): Promise<LaneFilePlace> {
   const stream = convStreamName(lane);
@@ -67,6 +79,8 @@ export async function statusOf({ config, nats, lane, withDigest }: LaneParts) {
 export async function verify({ config, nats, lane, onProgress, stop }: LaneParts) {
   const place = await lanePlace(config.stateDir, nats, lane);
   const { log } = place;
+  // Before: what comes while it is read is nothing that its worker lacks.
+  const end = await readerOf(nats, lane).lastPos();
   const inUse = opened(place);
   const folder = buildingFolder(config.stateDir);
   mkdirSync(folder, { recursive: true });
@@ -78,7 +92,7 @@ export async function verify({ config, nats, lane, onProgress, stop }: LaneParts
       await builder.foldUpTo(readerOf(nats, lane), inUse.position, ({ position, end }) => onProgress(position, end));
     });
     if (stop?.aborted) return undefined;
-    return { lane, ...compared(inUse, built) };
+    return { lane, lag: Math.max(0, end - inUse.position), ...compared(inUse, built) };
   } finally {
     inUse.close();
     removeDatabase(built);

@@ -3,8 +3,6 @@
  * application/read-model/read-model-lane.ts; here its parts are put together. A second worker, with a folder of its own, is a
  * replica: neither knows of the other.
  */
-import { hostname } from 'node:os';
-import { resolve } from 'node:path';
 import { JetstreamReadModelServer } from '../adapters/jetstream/between-processes/read-models.ts';
 import { answerStanding } from '../adapters/jetstream/between-processes/standing.ts';
 import { connectNats, type Nats } from '../adapters/jetstream/connect.ts';
@@ -17,7 +15,7 @@ import { failAt, noFailpoints } from '../adapters/system/failpoints.ts';
 import { ReadModelLane, type ReadModelStep } from '../application/read-model/read-model-lane.ts';
 import type { Log } from '../ports/log.ts';
 import type { ReadModelWorkerConfig } from './configuration/read-model-worker.ts';
-import { lanePlace } from './read-model-files.ts';
+import { lanePlace, workerOf } from './read-model-files.ts';
 
 export interface ReadModelWorker {
   /** Rejects when a lane ended by what following its log anew does not cure. */
@@ -45,7 +43,7 @@ export async function startReadModelWorker(config: ReadModelWorkerConfig, log: L
   lanes = await Promise.all(
     Array.from({ length: config.topology.convStreams }, (_, lane) => assemble(config, nats, server, lane, log)),
   );
-  const standing = answerStanding(nats.nc, 'read-model', `${hostname()}:${resolve(config.stateDir)}`, () =>
+  const standing = answerStanding(nats.nc, 'read-model', workerOf(config.stateDir), () =>
     lanes.map(({ model, isCurrent }, lane) => ({ lane, position: model.position, isServing: isCurrent() })),
   );
   const ended = Promise.race([

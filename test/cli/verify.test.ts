@@ -16,7 +16,7 @@ import { decodeOrigin, encodeInboxRecord } from '../../src/protocol/inbox-record
 import { conversation, user, users } from '../support/given.ts';
 import { readInboxes } from '../support/inboxes.ts';
 import { type Operated, type Outcome, says, startOperated } from '../support/operated.ts';
-import { startProcess } from '../support/processes.ts';
+import { type RunningProcess, startProcess, stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
 
 const [alice, bob] = users('alice', 'bob') as [UserId, UserId];
@@ -58,6 +58,8 @@ async function seqOf(subject: string, count: number): Promise<number> {
   return seq;
 }
 const whole = await inboxOf(bob);
+let reader: RunningProcess | undefined;
+t.teardown(() => reader?.child.kill('SIGKILL'));
 
 t.test('what is as the log says is told so', async (t) => {
   const { code, stdout, stderr } = await verify('--json');
@@ -206,8 +208,7 @@ t.test(
 t.test('a row of the read model that is not what the log says is named and restored', async (t) => {
   const access = { servers: [nats.server.url], credentialsFile: nats.server.credentialsFile };
   mkdirSync(stateDir, { recursive: true });
-  const reader = startProcess('read-model-worker', { nats: access, logLevel: 'info', stateDir }, nats.dataDir);
-  t.teardown(() => reader.child.kill('SIGKILL'));
+  reader = startProcess('read-model-worker', { nats: access, logLevel: 'info', stateDir }, nats.dataDir);
   await reader.said('lane current');
   withReadModel = ['--state-dir', stateDir];
   t.match(await verify(), { code: 0, stdout: /read model {2}up to \d+ {2}\d+ tables, \d+ rows: byte-identical/ });
@@ -225,6 +226,28 @@ t.test('a stream that somebody has emptied is not taken for one that had to drop
   t.match(await verify(), { code: 1, stdout: /missing {2}INBOX_0 {2}alice {2}CONV_0@1 … 21 of rooks/ });
   t.match(await verify('--repair'), { code: 0 });
   t.equal((await inboxOf(bob)).length, 23);
+});
+
+t.test('what is behind the log is told, and where nobody works on it', async (t) => {
+  const lines = async (): Promise<string> => (await verify()).stdout;
+  const { position } = (await scene.json('verify', ...withReadModel)).at(-1) as { position: number };
+  reader?.child.kill('SIGSTOP');
+  await stopped(reader?.child.pid);
+  await append(direct, says(bob, 'nobody reads this'));
+  await caughtUp(scene);
+  t.match(
+    await lines(),
+    /every entry is there once\n.*identical, 1 event behind .* file; its worker does not answer$/m,
+  );
+  reader?.child.kill('SIGKILL');
+  await reader?.ended;
+  t.match(await lines(), /identical, 1 event behind it not yet in the file; nobody works on it$/m);
+  await scene.drain();
+  await append(direct, says(bob, 'nor this'));
+  t.match(await lines(), /INBOX_0 .*once, 1 event behind it not yet in the inboxes; nobody works on it$/m);
+  const [inbox, model] = await scene.json('verify', ...withReadModel);
+  t.match(inbox, { what: 'inbox', lag: 1, work: 'none' });
+  t.match(model, { what: 'read model', position, lag: 2, work: 'none' });
 });
 
 t.test('an entry whose bytes are not those of the log', async (t) => {

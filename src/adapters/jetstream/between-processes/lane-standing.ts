@@ -35,17 +35,22 @@ export async function fanOutStanding(
   const oldest = acked < state.last_seq ? await waitingSince(jsm, stream, acked + 1) : undefined;
   const checkpoints: (number | undefined)[] = [];
   for (let k = 0; k < inboxStreams; k++) checkpoints.push(await checkpointed(jsm, lane, k));
-  const lease = await unlessMissing(
-    jsm.streams.getMessage('KV_leases', { last_by_subj: `$KV.leases.fan-out.${lane}` }),
-    JetStreamApiCodes.StreamNotFound,
-  );
   return {
     ...{ lane, acked, checkpoints },
     lag: state.last_seq - acked,
     lagMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
     redelivered: consumer?.num_redelivered ?? 0,
-    holder: lease && lease.data.length > 0 ? new TextDecoder().decode(lease.data) : undefined,
+    holder: await laneHolder(jsm, lane),
   };
+}
+
+/** Id of the worker that holds a lane's lease, if any. */
+export async function laneHolder(jsm: JetStreamManager, lane: number): Promise<string | undefined> {
+  const lease = await unlessMissing(
+    jsm.streams.getMessage('KV_leases', { last_by_subj: `$KV.leases.fan-out.${lane}` }),
+    JetStreamApiCodes.StreamNotFound,
+  );
+  return lease && lease.data.length > 0 ? new TextDecoder().decode(lease.data) : undefined;
 }
 
 /** Up to where an INBOX stream holds all of a lane; 0 for nothing, undefined where there is no such stream. */
