@@ -29,9 +29,9 @@ export function registerStats(program: Command): void {
       if (!(everyMs >= 100 && everyMs <= 3_600_000)) {
         throw new RookeryError('BAD_REQUEST', `--every ${options.every}: 0.1 to 3600 seconds`);
       }
-      await withOperator(options, 'stats', '', async ({ nats, topology, stop }) => {
+      await withOperator(options, 'stats', '', async ({ nats, topology, stateDirs, stop }) => {
         const { DeploymentStats } = await import('../processes/deployment-stats.ts');
-        const source = new DeploymentStats(nats, topology);
+        const source = new DeploymentStats(nats, topology, stateDirs.readModel);
         try {
           if (options.watch) await watch(source, options, everyMs, stop);
           else {
@@ -139,8 +139,10 @@ function streamRow(
   return [name, messages, shownBytes(bytes), `${first} … ${last}`, age, copies];
 }
 
-function workerRow({ worker, stream, position, lag, lagSeconds }: WorkerStats): string[] {
-  const text = lag === 0 ? 'up to date' : `${lag} behind, ${shownSeconds(lagSeconds)}`;
+function workerRow({ worker, stream, position, lag, lagSeconds, answers }: WorkerStats): string[] {
+  const behind = lag === 0 ? 'nothing behind' : `${lag} behind, ${shownSeconds(lagSeconds)}`;
+  if (answers === false) return [worker, stream, `at ${position}`, `!! does not answer, ${behind}`];
+  const text = lag === 0 ? 'up to date' : behind;
   const mark = lagSeconds > LATE_SECONDS ? '!! ' : lagSeconds > SLOW_SECONDS ? '! ' : '';
   return [worker, stream, `at ${position}`, mark + text];
 }

@@ -17,6 +17,7 @@ import {
   tailedSubject,
   USER_STREAM,
 } from '../protocol/subjects.ts';
+import { SilentReadModels } from './silent-workers.ts';
 
 /** Newest events of each CONV stream, by which conversations count as hot. */
 const HOT_EVENTS = 5_000;
@@ -54,6 +55,8 @@ export interface WorkerStats {
   readonly lagSeconds: number;
   /** Who it is; of a lane who holds it. */
   readonly id: string;
+  /** Of a read-model worker that is there and did not tell where it stands: that is as it was seen last, or as its files are. */
+  readonly answers?: false;
 }
 
 export interface ConsumerStats {
@@ -76,6 +79,7 @@ export interface Stats {
 export class DeploymentStats {
   readonly #nats: Nats;
   readonly #topology: Topology;
+  readonly #silent: SilentReadModels;
   /** By INBOX stream and gateway: how far it says it has read. */
   readonly #tailed = new Map<string, { readonly k: number; readonly gateway: string; seq: number; at: number }>();
   readonly #listenedFromMs = performance.now();
@@ -83,7 +87,9 @@ export class DeploymentStats {
   /** By CONV stream: tokens of the newest events, oldest first, and the position behind them. */
   readonly #newest: { tokens: string[]; next: number }[] = [];
 
-  constructor(nats: Nats, topology: Topology) {
+  /** @param stateDir of a read-model worker on this machine, if there is one */
+  constructor(nats: Nats, topology: Topology, stateDir: string) {
+    this.#silent = new SilentReadModels(stateDir);
     this.#nats = nats;
     this.#topology = topology;
     for (let k = 0; k < topology.inboxStreams; k++) {
@@ -144,6 +150,7 @@ export class DeploymentStats {
     const { nc, jsm } = this.#nats;
     const [told] = await Promise.all([askStanding(nc), this.#gatewaysHeard(streams)]);
     const now = Date.now();
+    const silent = this.#silent.besides(told, this.#topology.convStreams, now);
     const workers: WorkerStats[] = [];
     for (let lane = 0; lane < this.#topology.convStreams; lane++) {
       const stream = convStreamName(lane);
@@ -154,6 +161,12 @@ export class DeploymentStats {
       for (const { id, lanes } of told) {
         const own = lanes.find((one) => one.lane === lane);
         if (own) workers.push(await this.#worker('read-model', stream, own.position, id, streams, now));
+      }
+      for (const { id, lanes } of silent) {
+        const own = lanes.find((one) => one.lane === lane);
+        if (!own) continue;
+        const worker = await this.#worker('read-model', stream, own.position, id, streams, now);
+        workers.push({ ...worker, answers: false });
       }
     }
     for (const { k, gateway, seq, at } of this.#tailed.values()) {

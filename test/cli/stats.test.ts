@@ -1,4 +1,5 @@
 /** `rookery stats`: against a deployment whose lags, letters and streams are known. */
+import { writeFileSync } from 'node:fs';
 import { headers } from '@nats-io/nats-core';
 import t from 'tap';
 import { JetstreamDeadLetters } from '../../src/adapters/jetstream/log/dead-letters.ts';
@@ -9,7 +10,7 @@ import { encodeLogEvent } from '../../src/protocol/log-event.ts';
 import { conversationSubject, tailedSubject } from '../../src/protocol/subjects.ts';
 import { msgId, users } from '../support/given.ts';
 import { says, startOperated } from '../support/operated.ts';
-import { startProcess } from '../support/processes.ts';
+import { startProcess, stopped } from '../support/processes.ts';
 import { eventually } from '../support/waiting.ts';
 
 const [alice, bob, carol] = users('alice', 'bob', '陈晨') as [UserId, UserId, UserId];
@@ -73,11 +74,42 @@ t.test('watched: workers come, and their lag goes', async (t) => {
   t.match(await ended, { code: 130 });
 });
 
+t.test('a read-model worker that hangs does not vanish, and one that has ended does', async (t) => {
+  const stateDir = `${scene.nats.dataDir}/hanging`;
+  const file = `${scene.nats.dataDir}/hanging.json`;
+  const access = { servers: [scene.nats.server.url], credentialsFile: scene.nats.server.credentialsFile };
+  writeFileSync(file, JSON.stringify({ nats: access, stateDirs: { readModel: stateDir } }));
+  const reader = startProcess('read-model-worker', { nats: access, logLevel: 'info', stateDir }, scene.nats.dataDir);
+  t.teardown(() => reader.child.kill('SIGKILL'));
+  await reader.said('lane current');
+  reader.child.kill('SIGSTOP');
+  await stopped(reader.child.pid);
+  for (let i = 0; i < 3; i++) await append(directConversationId(alice, bob), says(alice, 'unheard'));
+  const look = async () => (await scene.runWith(file, 'stats')).stdout;
+  t.match(await look(), /read-model +CONV_0 +at 10 +!! does not answer, 3 behind, .*hanging/);
+  const source = new DeploymentStats(operator, scene.nats.topology, stateDir);
+  t.teardown(() => source.stop());
+  t.match(await hangingOf(source), { position: 10, lag: 3, answers: false });
+  reader.child.kill('SIGCONT');
+  await eventually(async () => {
+    const found = await hangingOf(source);
+    return found !== undefined && found.answers === undefined;
+  }, 'it answers');
+  reader.child.kill('SIGKILL');
+  await reader.ended;
+  t.equal(await hangingOf(source), undefined);
+  t.notMatch(await look(), /hanging/);
+});
+
+async function hangingOf(source: DeploymentStats) {
+  return (await source.look()).workers.find(({ id }) => id.endsWith('/hanging'));
+}
+
 t.test('one look hears a gateway that is idle and tells of itself every two seconds', async (t) => {
   const nats = await scene.nats.connect('gateway');
   const consumer = await nats.js.consumers.get('INBOX_0', { name_prefix: 'tail' } as never);
   const messages = await consumer.consume();
-  const source = new DeploymentStats(operator, scene.nats.topology);
+  const source = new DeploymentStats(operator, scene.nats.topology, 'nowhere');
   const tell = () => operator.nc.publish(tailedSubject(0), JSON.stringify({ gateway: 'idle', seq: 1 }));
   const telling = setTimeout(tell, 1_500);
   const { workers } = await source.look();
