@@ -1,5 +1,5 @@
 /** The part of the log that `--since` and `--until` name: by a position its place, by a time the events' own times. */
-import { lastStoredAt } from '../adapters/jetstream/log/log-places.ts';
+import { firstPosFrom } from '../adapters/jetstream/log/log-places.ts';
 import { RookeryError } from '../protocol/error-codes.ts';
 import { convStreamName } from '../protocol/subjects.ts';
 import { type Moment, momentOf, refuseReversed, tellFuture } from './moments.ts';
@@ -21,9 +21,6 @@ export interface LogPart {
 
 type Edge = { readonly moment: Moment } | { readonly at: number };
 
-/** What is imported may be so much later than the clock that stores it (application/foreign/report.ts). */
-const MAX_CLOCK_SKEW_MS = 5 * 60_000;
-
 /**
  * From `since` on, and before `until`; an event at a position that is named is part of it.
  * @param only the one stream that is asked about, where it is one
@@ -44,9 +41,7 @@ export async function logPartOf(
     from: async (convStream) => {
       if (first === undefined) return undefined;
       if ('moment' in first) return first.moment.from(convStream);
-      // What happened then was stored then, or later.
-      const stream = convStreamName(convStream);
-      return (await lastStoredAt(operator.nats.jsm, stream, first.at - MAX_CLOCK_SKEW_MS)) + 1;
+      return firstPosFrom(operator.nats, convStreamName(convStream), first.at);
     },
     to: (convStream) => (last && 'moment' in last ? last.moment.to(convStream) : undefined),
     holds: (at) => at >= from && at < to,

@@ -52,7 +52,7 @@ const messageFrom = (jsm: JetStreamManager, stream: string, pos: number) =>
  * @param at milliseconds since 1970
  * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
  */
-export async function lastStoredAt(jsm: JetStreamManager, stream: string, at: number): Promise<number> {
+async function lastStoredAt(jsm: JetStreamManager, stream: string, at: number): Promise<number> {
   const { state } = await answered(stream, jsm.streams.info(stream));
   let [low, high] = [Math.max(1, state.first_seq), state.last_seq + 1];
   // The first position stored later than `at` lies in low … high.
@@ -80,6 +80,21 @@ export async function lastPosAt(parts: PulledSpanParts, stream: string, at: numb
   const { state } = await answered(stream, jsm.streams.info(stream));
   const span = { stream, from: stored + 1, to: state.last_seq };
   return ((await firstOf(parts, span, (other) => other > at)) ?? state.last_seq + 1) - 1;
+}
+
+/** What is imported may be so much later than the clock that stores it (application/foreign/report.ts). */
+const MAX_CLOCK_SKEW_MS = 5 * 60_000;
+
+/**
+ * The first position at which something may stand that happened at `at` or later: what happened then was stored then or later, but for what
+ * was imported by another clock. Of those minutes before the times are read.
+ * @param at milliseconds since 1970
+ * @throws RookeryError STREAM_MISSING, LOG_UNAVAILABLE
+ */
+export async function firstPosFrom(parts: PulledSpanParts, stream: string, at: number): Promise<number> {
+  const from = (await lastStoredAt(parts.jsm, stream, at - MAX_CLOCK_SKEW_MS)) + 1;
+  const to = await lastStoredAt(parts.jsm, stream, at - 1);
+  return (await firstOf(parts, { stream, from, to }, (other) => other >= at)) ?? to + 1;
 }
 
 /**
