@@ -89,7 +89,7 @@ export class DeploymentStats {
 
   /** @param stateDir of a read-model worker on this machine, if there is one */
   constructor(nats: Nats, topology: Topology, stateDir: string) {
-    this.#silent = new SilentReadModels(stateDir);
+    this.#silent = new SilentReadModels(nats, stateDir);
     this.#nats = nats;
     this.#topology = topology;
     for (let k = 0; k < topology.inboxStreams; k++) {
@@ -150,7 +150,7 @@ export class DeploymentStats {
     const { nc, jsm } = this.#nats;
     const [told] = await Promise.all([askStanding(nc), this.#gatewaysHeard(streams)]);
     const now = Date.now();
-    const silent = this.#silent.besides(told, this.#topology.convStreams, now);
+    const silent = await this.#silent.besides(told, this.#topology.convStreams, now);
     const workers: WorkerStats[] = [];
     for (let lane = 0; lane < this.#topology.convStreams; lane++) {
       const stream = convStreamName(lane);

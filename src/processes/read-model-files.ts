@@ -40,7 +40,7 @@ export interface LaneParts {
 
 const MAX_OPENINGS = 3;
 
-export const lanePath = (stateDir: string, lane: number): string => join(stateDir, `lane-${lane}.sqlite`);
+const lanePath = (stateDir: string, lane: number): string => join(stateDir, `lane-${lane}.sqlite`);
 
 /** By which the worker of a folder of this machine is known to others. */
 export const workerOf = (stateDir: string): string => `${hostname()}:${resolve(stateDir)}`;

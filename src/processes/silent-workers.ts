@@ -2,12 +2,12 @@
  * Read-model workers that do not tell where they stand, and are there: who hangs must not look like who was never started. They are known by
  * their folder, where that is one of this machine and somebody has it locked, or as they told before.
  */
-import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import type { Standing } from '../adapters/jetstream/between-processes/standing.ts';
+import type { LaneStanding, Standing } from '../adapters/jetstream/between-processes/standing.ts';
+import type { Nats } from '../adapters/jetstream/connect.ts';
 import { holderOf } from '../adapters/sqlite/folder-lock.ts';
 import { ReadModelSnapshot } from '../adapters/sqlite/read-model-digests.ts';
-import { lanePath, workerOf } from './read-model-files.ts';
+import { lanePlace, workerOf } from './read-model-files.ts';
 
 /** One of another machine that has not told for so long is none any more. */
 const FORGOTTEN_AFTER_MS = 60_000;
@@ -15,16 +15,18 @@ const FORGOTTEN_AFTER_MS = 60_000;
 const MAX_KNOWN = 1_000;
 
 export class SilentReadModels {
+  readonly #nats: Pick<Nats, 'jsm'>;
   readonly #stateDir: string;
   readonly #known = new Map<string, { readonly standing: Standing; readonly at: number }>();
 
   /** @param stateDir folder of a read-model worker on this machine, if there is one */
-  constructor(stateDir: string) {
+  constructor(nats: Pick<Nats, 'jsm'>, stateDir: string) {
+    this.#nats = nats;
     this.#stateDir = stateDir;
   }
 
   /** @param told by all that answered just now @param nowMs milliseconds since 1970 */
-  besides(told: readonly Standing[], lanes: number, nowMs: number): Standing[] {
+  async besides(told: readonly Standing[], lanes: number, nowMs: number): Promise<Standing[]> {
     for (const standing of told) {
       this.#known.delete(standing.id);
       this.#known.set(standing.id, { standing, at: nowMs });
@@ -36,7 +38,7 @@ export class SilentReadModels {
     const silent = new Map<string, Standing>();
     for (const [id, { standing }] of this.#known) if (this.#isThere(id)) silent.set(id, standing);
     const own = workerOf(this.#stateDir);
-    if (this.#isThere(own)) silent.set(own, standingIn(this.#stateDir, lanes));
+    if (!answering.has(own) && this.#isThere(own)) silent.set(own, await standingIn(this.#stateDir, this.#nats, lanes));
     return [...silent.values()].filter(({ id }) => !answering.has(id));
   }
 
@@ -47,24 +49,25 @@ export class SilentReadModels {
   }
 }
 
-/** As its files have it. */
-function standingIn(stateDir: string, count: number): Standing {
-  const lanes = Array.from({ length: count }, (_, lane) => ({
-    ...{ lane, position: positionAt(lanePath(stateDir, lane)) },
-    isServing: false,
-  }));
+/** As its files have it, where these follow this log: the folder may be that of another deployment's worker. */
+async function standingIn(stateDir: string, nats: Pick<Nats, 'jsm'>, count: number): Promise<Standing> {
+  const lanes: LaneStanding[] = [];
+  for (let lane = 0; lane < count; lane++) {
+    const position = await positionIn(stateDir, nats, lane);
+    if (position !== undefined) lanes.push({ lane, position, isServing: false });
+  }
   return { worker: 'read-model', id: workerOf(stateDir), lanes };
 }
 
-function positionAt(path: string): number {
-  if (!existsSync(path)) return 0;
+/** Undefined also of a file that cannot be read, or a stream that is not there: `rookery verify` says why. */
+async function positionIn(stateDir: string, nats: Pick<Nats, 'jsm'>, lane: number): Promise<number | undefined> {
   try {
+    const { path, log } = await lanePlace(stateDir, nats, lane);
     const snapshot = new ReadModelSnapshot(path);
     const { position } = snapshot;
     snapshot.close();
-    return position;
+    return snapshot.log === log ? position : undefined;
   } catch {
-    // Nothing is known of a file that cannot be read but that all of it is behind; `rookery verify` says why.
-    return 0;
+    return undefined;
   }
 }

@@ -87,6 +87,11 @@ t.test('a read-model worker that hangs does not vanish, and one that has ended d
   for (let i = 0; i < 3; i++) await append(directConversationId(alice, bob), says(alice, 'unheard'));
   const look = async () => (await scene.runWith(file, 'stats')).stdout;
   t.match(await look(), /read-model +CONV_0 +at 10 +!! does not answer, 3 behind, .*hanging/);
+  const other = await startOperated();
+  t.teardown(() => other.stop());
+  const elsewhere = new DeploymentStats(other.operator, other.nats.topology, stateDir);
+  t.teardown(() => elsewhere.stop());
+  t.equal(await hangingOf(elsewhere), undefined, 'not as one of another deployment');
   const source = new DeploymentStats(operator, scene.nats.topology, stateDir);
   t.teardown(() => source.stop());
   t.match(await hangingOf(source), { position: 10, lag: 3, answers: false });
