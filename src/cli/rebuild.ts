@@ -57,6 +57,8 @@ export function registerRebuild(program: Command): void {
         );
       }
       const kind = what as Kind;
+      const misplaced = misplacedIn(kind, options);
+      if (misplaced !== undefined) throw new RookeryError('BAD_REQUEST', misplaced);
       const standing: { published?: number } = {};
       await withOperator(
         options,
@@ -65,6 +67,15 @@ export function registerRebuild(program: Command): void {
         (operator) => (options.shadow ? shadow(kind, operator, options) : rebuild(kind, operator, options, standing)),
       );
     });
+}
+
+/** What cannot apply is refused: who is not told takes something else to be built anew than is. */
+function misplacedIn(kind: Kind, { stateDir, stream }: Options): string | undefined {
+  if (kind === 'inbox')
+    return stateDir === undefined ? undefined : '--state-dir is of no INBOX stream: --stream names one';
+  return stream === undefined
+    ? undefined
+    : `--stream is of inbox alone: of ${kind} all lanes of a folder are built anew`;
 }
 
 const dirOf = ({ stateDir }: Options, { stateDirs }: Operator, kind: Kind): string =>

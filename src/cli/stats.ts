@@ -6,7 +6,7 @@ import { type OperatorOptions, operatorCommand, print, withOperator } from './op
 
 interface Options extends OperatorOptions {
   readonly watch?: boolean;
-  readonly every: string;
+  readonly every?: string;
 }
 
 const CTRL_C = 3;
@@ -22,12 +22,14 @@ const EXAMPLES = `  rookery stats                       once
 export function registerStats(program: Command): void {
   operatorCommand(program, 'stats', 'streams, lags, slowest consumers, dead letters, hot conversations', EXAMPLES)
     .option('--watch', 'over and over')
-    .option('--every <seconds>', 'between two looks', '1')
+    .option('--every <seconds>', 'between two looks of --watch (default: 1)')
     .action(async (options: Options) => {
       const { RookeryError } = await import('../protocol/error-codes.ts');
-      const everyMs = Number(options.every) * 1_000;
+      const { every = '1' } = options;
+      if (options.every !== undefined && !options.watch) throw new RookeryError('BAD_REQUEST', '--every is of --watch');
+      const everyMs = Number(every) * 1_000;
       if (!(everyMs >= 100 && everyMs <= 3_600_000)) {
-        throw new RookeryError('BAD_REQUEST', `--every ${options.every}: 0.1 to 3600 seconds`);
+        throw new RookeryError('BAD_REQUEST', `--every ${every}: 0.1 to 3600 seconds`);
       }
       await withOperator(options, 'stats', '', async ({ nats, topology, stateDirs, stop }) => {
         const { DeploymentStats } = await import('../processes/deployment-stats.ts');

@@ -177,6 +177,8 @@ t.test('bad input is refused with a code', async (t) => {
   const cases: [string[], RegExp][] = [
     [['everything'], /^BAD_REQUEST: everything: there is nothing of that name; there are inbox/],
     [['inbox', '--stream', '7'], /^BAD_REQUEST: --stream 7/],
+    [['inbox', '--state-dir', '.'], /^BAD_REQUEST: --state-dir is of no INBOX stream/],
+    [['read-model', '--stream', '0'], /^BAD_REQUEST: --stream is of inbox alone/],
     [
       ['read-model', '--shadow', '--state-dir', join(nats.dataDir, 'nowhere')],
       /^NOT_FOUND: there is no file of a worker/,

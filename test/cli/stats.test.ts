@@ -128,5 +128,6 @@ t.test('a stream that is gone is named; bad input is refused', async (t) => {
   await scene.drain();
   await operator.jsm.streams.delete('INBOX_0');
   t.match(await run('stats'), { code: 1, stdout: /INBOX_0 +STREAM_MISSING/ });
-  t.match(await run('stats', '--every', 'often'), { code: 1, stderr: /^BAD_REQUEST: --every often/ });
+  t.match(await run('stats', '--watch', '--every', 'often'), { code: 1, stderr: /^BAD_REQUEST: --every often/ });
+  t.match(await run('stats', '--every', '2'), { code: 1, stderr: /^BAD_REQUEST: --every is of --watch/ });
 });
