@@ -2,7 +2,8 @@
  * Publishes while a lease is held, and nothing behind its end. What is given waits in packs; right before one goes to the kernel it is
  * looked whether the lease still is, and none goes before the kernel has taken all of the one before: so a process that is paused at
  * whatever moment, and wakes up when another has the lease, has nothing left under way but a pack in the middle of that. (What the kernel
- * had taken is sent meanwhile, unless the machine sleeps as well.)
+ * had taken is sent meanwhile. Where the machine slept as well it comes late, and is not stored: the server forgets a batch after ten seconds
+ * without a message, and knows ids for thirty.)
  */
 import type { Socket } from 'node:net';
 import type { NatsConnection, PublishOptions } from '@nats-io/nats-core';
