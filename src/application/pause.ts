@@ -45,3 +45,20 @@ export async function unlessStopped<T>(stop: AbortSignal, work: Promise<T>): Pro
     stop.removeEventListener('abort', onStop);
   }
 }
+
+/** So often a read is begun without any progress, and it is given up. */
+const MAX_ATTEMPTS = 6;
+/** Between two of these, but the first: a server that was stopped is back within seconds. */
+const BETWEEN_ATTEMPTS_MS = 1_000;
+
+/** Those of a read that goes on behind what was read. */
+export class Interruptions {
+  #attempts = 0;
+
+  /** Resolves when it may go on. @throws `thrown` where that was none, or one of so many without any progress */
+  async after(thrown: unknown, hasProgressed: boolean, stop?: AbortSignal): Promise<void> {
+    this.#attempts = hasProgressed ? 1 : this.#attempts + 1;
+    if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || this.#attempts === MAX_ATTEMPTS) throw thrown;
+    if (this.#attempts > 1) await pause(BETWEEN_ATTEMPTS_MS, stop);
+  }
+}

@@ -3,18 +3,13 @@ import { isUnreadable, type LogEvent, type LogReader, type LogRecord } from '../
 import type { ReadModel } from '../../ports/read-model.ts';
 import { acceptReadable } from '../../projections/fan-out.ts';
 import { readModelChanges } from '../../projections/read-model.ts';
-import { asRookeryError } from '../../protocol/error-codes.ts';
-import { pause } from '../pause.ts';
+import { Interruptions } from '../pause.ts';
 import { bodyBytesOf } from './windows.ts';
 
 /** Nobody asks the file while it is built: larger transactions than a worker's. */
 const WINDOW_EVENTS = 20_000;
 /** Their bodies; the last may be over it. */
 const WINDOW_BYTES = 8 * 1_024 * 1_024;
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 6;
-/** Between two of these, but the first: a server that was stopped is back within seconds. */
-const PAUSE_MS = 1_000;
 
 export interface Progress {
   readonly position: number;
@@ -86,16 +81,14 @@ export async function foldLog(
  * @throws RookeryError LOG_UNAVAILABLE when there is no progress, and what else `readOn` throws
  */
 export async function readUpTo(end: number, position: () => number, readOn: () => Promise<void>): Promise<void> {
-  let attempts = 0;
+  const interruptions = new Interruptions();
   while (position() < end) {
     const before = position();
     try {
       await readOn();
       return;
     } catch (thrown) {
-      attempts = position() > before ? 1 : attempts + 1;
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts === MAX_ATTEMPTS) throw thrown;
-      if (attempts > 1) await pause(PAUSE_MS);
+      await interruptions.after(thrown, position() > before);
     }
   }
 }

@@ -3,15 +3,11 @@
  * reader is bounded; beyond the bound the log is left alone, and followed anew behind what the reader has taken.
  */
 import type { LogFollower, LogReader, LogRecord } from '../../ports/conversation-log.ts';
-import { asRookeryError, RookeryError } from '../../protocol/error-codes.ts';
-import { pause } from '../pause.ts';
+import { RookeryError } from '../../protocol/error-codes.ts';
+import { Interruptions } from '../pause.ts';
 
 /** Records that wait for the reader; beyond it the log is followed no further until they are taken. */
 const MAX_WAITING_RECORDS = 20_000;
-/** A read that was interrupted goes on behind what was read; so often without any progress it is given up. */
-const MAX_ATTEMPTS = 6;
-/** Between two of these, but the first: a server that was stopped is back within seconds. */
-const PAUSE_MS = 1_000;
 
 /**
  * Every record from `from` on, as it comes, until `stop`.
@@ -82,19 +78,18 @@ export async function* readOn(
   stop?: AbortSignal,
 ): AsyncGenerator<LogRecord> {
   let next = from;
-  for (let attempts = 0; ; ) {
+  const interruptions = new Interruptions();
+  for (;;) {
+    const before = next;
     try {
       for await (const record of reader.read(next, to)) {
         if (stop?.aborted) return;
         next = record.pos + 1;
-        attempts = 0;
         yield record;
       }
       return;
     } catch (thrown) {
-      attempts += 1;
-      if (asRookeryError(thrown).code !== 'LOG_UNAVAILABLE' || attempts === MAX_ATTEMPTS) throw thrown;
-      if (attempts > 1) await pause(PAUSE_MS, stop);
+      await interruptions.after(thrown, next > before, stop);
     }
   }
 }

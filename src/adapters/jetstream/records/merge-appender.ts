@@ -4,7 +4,7 @@
  * its conversation that it was before.
  */
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from '@nats-io/nats-core';
+import type { MsgHdrs, NatsConnection } from '@nats-io/nats-core';
 import type { MergeAppender, StoredRecord } from '../../../ports/archive.ts';
 import { asRookeryError, type RookeryError } from '../../../protocol/error-codes.ts';
 import { LeasedPublishing } from './leased-publishing.ts';
@@ -41,7 +41,7 @@ export class JetstreamMergeAppender implements MergeAppender {
   add({ subject: original, messageId, headers, data, at }: StoredRecord): Promise<void> | undefined {
     const { stream, subject } = this.#parts.placeOf(original);
     const written = recordHeaders([...headers, ['Nats-Msg-Id', messageId]], at);
-    return this.#of(stream).add((batches) => batches.add(stream, 0, subject, data, written));
+    return this.#of(stream).add(subject, data, written);
   }
 
   async settled(): Promise<void> {
@@ -63,6 +63,7 @@ export class JetstreamMergeAppender implements MergeAppender {
 }
 
 class StreamOfMerge {
+  readonly #name: string;
   readonly #outgoing: LeasedPublishing;
   readonly #batches: RecordBatches;
   /** Since it was looked at last nothing was added. */
@@ -72,6 +73,7 @@ class StreamOfMerge {
   #broken: RookeryError | undefined;
 
   constructor({ nc, jsm, inboxPrefix, lease }: MergeAppenderParts, name: string) {
+    this.#name = name;
     this.#outgoing = new LeasedPublishing(nc, lease, (reason) => this.#break(reason));
     this.#batches = new RecordBatches({
       ...{ nc, jsm, outgoing: this.#outgoing, maxUnconfirmed: MAX_UNCONFIRMED },
@@ -79,11 +81,11 @@ class StreamOfMerge {
     });
   }
 
-  add(put: (batches: RecordBatches) => Promise<void> | undefined): Promise<void> | undefined {
+  add(subject: string, data: Uint8Array, headers: MsgHdrs): Promise<void> | undefined {
     this.#isQuiet = false;
     if (this.#broken) throw this.#broken;
-    if (this.#busy) return this.#busy.then(() => this.add(put));
-    const room = put(this.#batches);
+    if (this.#busy) return this.#busy.then(() => this.add(subject, data, headers));
+    const room = this.#batches.add(this.#name, 0, subject, data, headers);
     return room && this.#until(room);
   }
 
