@@ -127,11 +127,13 @@ async function makeCopy({ jsm }: Nats, name: string): Promise<void> {
   await ensureCopiedStream(jsm, name);
 }
 
+export const isAddress = (into: string): boolean => /^(nats|tls):\/\//.test(into);
+
 /** Another deployment by its configuration or its address; or, by a name, a stream. */
 async function targetOf(operator: Operator, { into, intoCredentials }: IntoOptions): Promise<MergeTarget> {
   const { convStreamsOf, checkCopyName } = await import('../adapters/jetstream/records/copied-stream.ts');
   const { logStreams } = await import('../adapters/jetstream/records/record-reader.ts');
-  const isElsewhere = /^(nats|tls):\/\//.test(into) || into.endsWith('.json');
+  const isElsewhere = isAddress(into) || into.endsWith('.json');
   if (!isElsewhere) {
     checkCopyName(into);
     return { nats: operator.nats, names: [into], copyInto: into };

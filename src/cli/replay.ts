@@ -10,7 +10,7 @@ import {
   print,
   withOperator,
 } from './operator.ts';
-import { INTO_EXAMPLES, type IntoOptions, intoOptions, replayInto } from './replay-into.ts';
+import { INTO_EXAMPLES, type IntoOptions, intoOptions, isAddress, replayInto } from './replay-into.ts';
 
 interface Options extends OperatorOptions {
   readonly to: string;
@@ -77,8 +77,7 @@ function misplacedIn(options: Partial<Options & IntoOptions>): string | undefine
   const flag = first({ '--conversation': conversation, '--user': user, '--lines': lines });
   if (flag === '--lines') return '--lines goes with --to; --into plays all that --filter lets through';
   if (flag !== undefined) return `${flag} goes with --to; of --into it is --filter ${flag.slice(2)}=…`;
-  const isAddress = /^(nats|tls):\/\//.test(into);
-  return intoCredentials !== undefined && !isAddress ? `--into-credentials: ${into} is no address` : undefined;
+  return intoCredentials !== undefined && !isAddress(into) ? `--into-credentials: ${into} is no address` : undefined;
 }
 
 async function replay(options: Options): Promise<void> {
